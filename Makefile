@@ -1,0 +1,36 @@
+# The project's verbs. Each installs what it needs, says what it does, and can be run twice.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt generate images bench cluster-up cluster-down cluster-status
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 18
+
+demo: ## Bring up a cluster, install Payplane, move money, tell the story
+	@tests/e2e/demo.sh
+
+test: ## Run every test and print where the time went
+	@tests/run.sh
+
+lint: ## Format, clippy, licences and sources, shell scripts
+	@tests/lint.sh
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+generate: ## Write the CRDs from their types into crds/ and the chart
+	@cargo run --quiet --package payplane-crds --bin crdgen crds charts/payplane/files/crds
+
+images: ## Build the container images and load them into the local cluster
+	@tests/e2e/cluster/images.sh
+
+bench: ## Payments per second over gRPC beside pgbench, in one run
+	@tests/bench.sh
+
+cluster-up: ## Start the local Kubernetes cluster
+	@tests/e2e/cluster/up.sh
+
+cluster-down: ## Stop it and remove all that it made
+	@tests/e2e/cluster/down.sh
+
+cluster-status: ## Show what runs
+	@tests/e2e/cluster/status.sh

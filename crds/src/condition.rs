@@ -1,0 +1,70 @@
+//! Condition types and reasons. A reason never changes its meaning: scripts may match on it, never on the message.
+
+/// Works as asked. `Unknown` from the first moment until something is known.
+pub const READY: &str = "Ready";
+/// Something is still under way.
+pub const RECONCILING: &str = "Reconciling";
+/// Nothing more will happen without a change by a person.
+pub const STALLED: &str = "Stalled";
+/// On money objects: nothing more will happen, whatever the outcome.
+pub const SETTLED: &str = "Settled";
+/// On money objects: whether the money moved.
+pub const SUCCEEDED: &str = "Succeeded";
+/// On money objects: the ledger had decided this key for an object with another UID.
+pub const REPLAYED: &str = "Replayed";
+/// On a Platform: PostgreSQL accepts connections.
+pub const POSTGRES_READY: &str = "PostgresReady";
+/// On a Platform: at least one engine answers.
+pub const ENGINE_READY: &str = "EngineReady";
+
+/// Reasons, in alphabetical order.
+pub mod reason {
+    /// The wanted state is reached.
+    pub const AS_SPECIFIED: &str = "AsSpecified";
+    /// The balance would leave the ledger's range.
+    pub const BALANCE_OVERFLOW: &str = "BalanceOverflow";
+    /// The payment's money moved.
+    pub const COMPLETED: &str = "Completed";
+    /// A wallet has another currency than the payment.
+    pub const CURRENCY_MISMATCH: &str = "CurrencyMismatch";
+    /// PostgreSQL is not there or not ready.
+    pub const DATABASE_NOT_READY: &str = "DatabaseNotReady";
+    /// The engine did not answer, or cannot reach its database.
+    pub const ENGINE_UNAVAILABLE: &str = "EngineUnavailable";
+    /// The key is known to the ledger with another body.
+    pub const IDEMPOTENCY_CONFLICT: &str = "IdempotencyConflict";
+    /// The payer has less available than the amount.
+    pub const INSUFFICIENT_FUNDS: &str = "InsufficientFunds";
+    /// A field has a value that can never work; the message names it.
+    pub const INVALID: &str = "Invalid";
+    /// Another Tenant claims the namespace.
+    pub const NAMESPACE_CLAIMED: &str = "NamespaceClaimed";
+    /// The namespace exists and did not consent to adoption.
+    pub const NAMESPACE_EXISTS: &str = "NamespaceExists";
+    /// The namespace belongs to no ready Tenant.
+    pub const NO_TENANT: &str = "NoTenant";
+    /// Not looked at yet.
+    pub const PENDING: &str = "Pending";
+    /// The Platform that is referred to is absent or not ready.
+    pub const PLATFORM_NOT_READY: &str = "PlatformNotReady";
+    /// Pods are starting or being replaced.
+    pub const PROGRESSING: &str = "Progressing";
+    /// The object could not be read as its kind.
+    pub const MALFORMED: &str = "Malformed";
+    /// Payer and payee are the same wallet.
+    pub const SAME_WALLET: &str = "SameWallet";
+    /// A Secret that is referred to is absent or lacks a key.
+    pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
+    /// The settlement account would go beyond its cap.
+    pub const SETTLEMENT_CAP_EXCEEDED: &str = "SettlementCapExceeded";
+    /// A StorageClass that is referred to is absent.
+    pub const STORAGE_CLASS_NOT_FOUND: &str = "StorageClassNotFound";
+    /// The wallet is closed.
+    pub const WALLET_CLOSED: &str = "WalletClosed";
+    /// The wallet is frozen in the needed direction.
+    pub const WALLET_FROZEN: &str = "WalletFrozen";
+    /// No wallet of this name or id in the tenant.
+    pub const WALLET_NOT_FOUND: &str = "WalletNotFound";
+    /// A wallet of the payment is not Ready yet.
+    pub const WALLET_NOT_READY: &str = "WalletNotReady";
+}

@@ -1,0 +1,26 @@
+//! What a user writes in YAML: the Rust types of every Payplane kind, and the CRDs generated from them.
+//!
+//! One kind per file, most used first. [`all`] is the complete list in install order; `crdgen` writes it to
+//! `crds/*.yaml` and into the chart, and a test fails when either differs from the types. This crate knows nothing of
+//! the operator or the engine.
+
+pub mod payment;
+pub mod wallet;
+
+pub mod platform;
+pub mod tenant;
+
+pub mod condition;
+pub mod money;
+pub mod reference;
+
+mod manifest;
+
+pub use manifest::{all, file_name, to_yaml};
+pub use payment::{Payment, PaymentSpec, PaymentState, PaymentStatus};
+pub use platform::{Platform, PlatformSpec, PlatformStatus};
+pub use tenant::{Tenant, TenantSpec, TenantStatus};
+pub use wallet::{Wallet, WalletSpec, WalletStatus};
+
+/// API group of every kind.
+pub const GROUP: &str = "payplane.io";

@@ -1,0 +1,163 @@
+//! Platform: one engine with the database that it keeps its ledger in.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::reference::SecretReference;
+
+/// A payment platform: the engine, its PostgreSQL, and the certificates between them. Deleting it keeps the volume
+/// with the ledger.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "payplane.io",
+    version = "v1alpha1",
+    kind = "Platform",
+    plural = "platforms",
+    shortname = "plat",
+    category = "payplane",
+    namespaced,
+    status = "PlatformStatus",
+    derive = "PartialEq",
+    doc = "A payment platform: the engine, its PostgreSQL, and the certificates between them.",
+    validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name can have at most 40 characters"),
+    printcolumn(name = "Engines", type_ = "integer", json_path = ".status.readyReplicas", description = "Engine pods that answer"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PlatformSpec {
+    /// Where the ledger is kept.
+    pub postgres: PostgresSpec,
+    /// The engine that moves the money.
+    #[serde(default)]
+    pub engine: EngineSpec,
+}
+
+/// PostgreSQL: exactly one of `managed` and `external`.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.managed) != has(self.external)").message("give exactly one of managed and external"),
+    validation = Rule::new("has(self.managed) == has(oldSelf.managed)")
+        .message("the mode cannot change: the ledger would stay behind in the old database")
+)]
+pub struct PostgresSpec {
+    /// One PostgreSQL server run by this operator, for small and demonstration use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed: Option<ManagedPostgres>,
+    /// A database that somebody else runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalPostgres>,
+}
+
+/// One PostgreSQL server run by this operator.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedPostgres {
+    /// Image with PostgreSQL's binaries on the PATH, such as the official one. Default: the operator's setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
+    /// The volume of the ledger.
+    #[serde(default)]
+    pub storage: Storage,
+    /// Requests and limits of the server.
+    #[serde(default)]
+    pub resources: Resources,
+}
+
+/// A persistent volume.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self == oldSelf").message("storage cannot change yet"))]
+pub struct Storage {
+    /// How large.
+    pub size: Quantity,
+    /// Which StorageClass. Default: the cluster's default class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { size: Quantity("8Gi".into()), storage_class_name: None }
+    }
+}
+
+/// Requests and limits of a container.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resources {
+    /// What the pod is guaranteed, such as `{cpu: 100m, memory: 128Mi}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub requests: BTreeMap<String, Quantity>,
+    /// What the pod may use at most.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub limits: BTreeMap<String, Quantity>,
+}
+
+/// A database that somebody else runs.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalPostgres {
+    /// Secret with the keys `host`, `port`, `dbname`, `username` and `password` of the database's owner, and `ca.crt`
+    /// where the server's certificate has a private authority.
+    pub secret_ref: SecretReference,
+}
+
+/// The engine that moves the money.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineSpec {
+    /// How many engines run at once.
+    #[serde(default = "two")]
+    #[schemars(range(min = 0, max = 64))]
+    pub replicas: i32,
+    /// Image of the engine. Default: the operator's setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
+    /// Requests and limits of each engine.
+    #[serde(default)]
+    pub resources: Resources,
+}
+
+impl Default for EngineSpec {
+    fn default() -> Self {
+        Self { replicas: two(), image: None, resources: Resources::default() }
+    }
+}
+
+fn two() -> i32 {
+    2
+}
+
+/// What is known about a Platform.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlatformStatus {
+    /// Host and port of the engine's gRPC API inside the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub endpoint: Option<String>,
+    /// Engine pods that answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_replicas: Option<i32>,
+    /// Generation of the spec that this status describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Reconciling, Stalled, PostgresReady, EngineReady.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+}

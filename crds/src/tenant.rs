@@ -1,0 +1,154 @@
+//! Tenant: one customer of the platform, with its namespaces, its access and its place in the ledger.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::money::{Amount, Currency};
+
+/// A customer of a Platform. Everything in its namespaces acts for it in the ledger. Deleting the object keeps
+/// namespaces and ledger; applying it again finds them.
+#[derive(Clone, CustomResource, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "payplane.io",
+    version = "v1alpha1",
+    kind = "Tenant",
+    plural = "tenants",
+    shortname = "ten",
+    category = "payplane",
+    status = "TenantStatus",
+    derive = "PartialEq",
+    doc = "A customer of a Platform: its namespaces, its access and its place in the ledger.",
+    validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name can have at most 63 characters"),
+    printcolumn(name = "Platform", type_ = "string", json_path = ".spec.platformRef.name"),
+    printcolumn(name = "Namespaces", type_ = "string", json_path = ".spec.namespaces[*].name"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Tenant", type_ = "string", json_path = ".status.tenantId", priority = 1, description = "Id in the ledger"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.platformRef == oldSelf.platformRef")
+        .message("platformRef cannot change: a tenant's money lives on one platform")
+)]
+pub struct TenantSpec {
+    /// The Platform that keeps this tenant's money.
+    pub platform_ref: PlatformReference,
+    /// Namespaces that belong to this tenant. One that does not exist is created. One that exists must consent with
+    /// the annotation `payplane.io/adopt-by: <name of this Tenant>`.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub namespaces: Vec<TenantNamespace>,
+    /// How far money may be brought into the tenant, by currency. A currency that is not listed cannot be brought in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["currency".into()]))]
+    pub settlement: Vec<SettlementCap>,
+    /// Who may call the engine over gRPC with a ServiceAccount token.
+    #[serde(default)]
+    pub access: TenantAccess,
+}
+
+/// Names a Platform.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlatformReference {
+    /// Namespace of the Platform.
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// Name of the Platform.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+}
+
+/// A namespace of a tenant.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantNamespace {
+    /// Name of the namespace.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// How far a settlement account may be debited.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettlementCap {
+    /// ISO 4217 code.
+    pub currency: Currency,
+    /// The most that may be in the tenant at one time: money brought in less money taken out.
+    pub cap: Amount,
+}
+
+/// Who may call the engine.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantAccess {
+    /// Role of ServiceAccounts in the tenant's namespaces that are not listed below.
+    #[serde(default)]
+    pub default_role: DefaultRole,
+    /// ServiceAccounts with a role of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub service_accounts: Vec<ServiceAccountAccess>,
+}
+
+/// Role of callers that are not listed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DefaultRole {
+    /// Refused.
+    None,
+    /// May read.
+    #[default]
+    Viewer,
+    /// May read, create wallets and pay from them.
+    Operator,
+}
+
+/// A ServiceAccount with a role of its own.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceAccountAccess {
+    /// Namespace of the ServiceAccount; one of the tenant's.
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// Name of the ServiceAccount.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// What a caller may do.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Role {
+    /// May read.
+    Viewer,
+    /// May also create wallets and pay from them.
+    Operator,
+    /// May also approve what others ask for.
+    Approver,
+    /// May also bring money in from the settlement account.
+    Treasury,
+    /// All of these.
+    Admin,
+}
+
+/// What is known about a Tenant.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantStatus {
+    /// Id of the tenant in the ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 36))]
+    pub tenant_id: Option<String>,
+    /// Generation of the spec that this status describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Reconciling, Stalled.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,20 @@
+//! Compiles `payplane/v1/*.proto` with a pure-Rust front end, so that no `protoc` has to be installed.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message;
+
+const SERVICES: [&str; 4] = [
+    "payplane/v1/wallet_service.proto",
+    "payplane/v1/payment_service.proto",
+    "payplane/v1/tenant_service.proto",
+    "payplane/v1/ledger_service.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=payplane");
+    let descriptors = protox::compile(SERVICES, ["."])?;
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("payplane.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}

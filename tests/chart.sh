@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The chart: lints, refuses wrong values, renders, and what it renders is accepted by a real API server. Needs the
+# cluster. Ends with the counts.
+set -uo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$ROOT" || exit 1
+# shellcheck source=/dev/null
+. "$CLUSTER/env.sh"
+"$CLUSTER/build-tools.sh" helm || exit 1
+
+passed=0 failed=0
+check() { # NAME COMMAND...
+  local name=$1
+  shift
+  if "$@"; then
+    passed=$((passed + 1))
+    say "ok     $name"
+  else
+    failed=$((failed + 1))
+    say "FAILED $name"
+  fi
+}
+
+render() { helm template payplane charts/payplane --namespace payplane-system "$@"; }
+
+refuses() { # FIELD --set...
+  local field=$1 message
+  shift
+  message=$(render "$@" 2>&1 >/dev/null) && return 1
+  [[ $message == *"$field"* ]] || { say "$message"; return 1; }
+}
+
+# Hooks are left out: helm makes them itself, one at a time. The namespace must exist for a server-side dry run.
+accepted_by_the_server() {
+  kubectl create namespace payplane-system --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+  render --no-hooks "$@" | kubectl apply --dry-run=server -n payplane-system -f - >/dev/null
+}
+
+renders_the_same_twice() { [ "$(render)" = "$(render)" ]; }
+crds_are_kept() { [ "$(render | grep -c 'helm.sh/resource-policy: keep')" = "$(find crds -name '*.yaml' | wc -l)" ]; }
+crds_can_be_left_out() { ! render --set crds.install=false | grep -q 'kind: CustomResourceDefinition'; }
+no_pod_may_write_its_root() { ! render | grep -q 'readOnlyRootFilesystem: false' && render | grep -q 'readOnlyRootFilesystem: true'; }
+roles_only_in_platform_namespaces() {
+  [ "$(render --set 'platformNamespaces={pay-a,pay-b}' | grep -cE 'namespace: "?pay-[ab]"?$')" = 4 ]
+}
+
+check "lint" helm lint --strict charts/payplane
+check "refuses a text for replicas" refuses replicas --set replicas=many
+check "refuses an unknown value" refuses nonsense --set nonsense=1
+check "refuses an unknown log format" refuses format --set log.format=xml
+check "refuses a bad namespace" refuses platformNamespaces --set 'platformNamespaces={Not_A_Name}'
+check "renders the same twice" renders_the_same_twice
+check "keeps CRDs on uninstall" crds_are_kept
+check "can leave CRDs out" crds_can_be_left_out
+check "read-only root file systems" no_pod_may_write_its_root
+check "Secrets only in platform namespaces" roles_only_in_platform_namespaces
+check "accepted by the API server" accepted_by_the_server
+check "accepted with one replica and no policy" accepted_by_the_server --set replicas=1 --set settlementPolicy.enabled=false
+say ""
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Brings up the cluster, builds the images and installs the chart. Where everything is up already, changes nothing.
+#
+# With KUBECONFIG or PAYPLANE_CONTEXT set by the user, that cluster is used and none is made; the images must then be
+# where its nodes find them (see tests/e2e/cluster/README.md).
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+cd "$ROOT"
+
+"$CLUSTER/up.sh"
+"$CLUSTER/build-tools.sh" helm
+"$CLUSTER/images.sh" --quiet engine operator postgres toolbox
+# shellcheck source=/dev/null
+. "$CLUSTER/env.sh"
+# shellcheck source=/dev/null
+. "$CACHE/images/images.env"
+
+kubectl apply -f - >/dev/null <<'YAML'
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: payplane-system
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+YAML
+say "installing the chart"
+helm upgrade --install payplane charts/payplane --namespace payplane-system --wait --timeout 5m \
+  --set "image.repository=${OPERATOR_IMAGE%:*}" --set "image.tag=${OPERATOR_IMAGE##*:}" \
+  --set "engine.image=$ENGINE_IMAGE" --set "postgres.image=$POSTGRES_IMAGE" >/dev/null

@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# Shared by the scripts in this folder: saying what happens, and installing what is missing.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CLUSTER=$ROOT/tests/e2e/cluster
+CACHE=${PAYPLANE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/payplane}
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  say "error: $*"
+  exit 1
+}
+
+# need_package COMMAND PACKAGE REASON: installs the Debian package unless the command is there.
+need_package() {
+  command -v "$1" >/dev/null 2>&1 && return
+  say "installing $2: $3"
+  [ "$(id -u)" = 0 ] || die "$2 is missing and only root can install it: apt-get install $2"
+  [ -n "${APT_UPDATED:-}" ] || apt-get update -qq
+  APT_UPDATED=1
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null
+}
+
+# The Rust toolchain comes by rustup, which the distribution does not have in a recent enough version.
+need_rust() {
+  command -v cargo >/dev/null 2>&1 || die "cargo is missing: install rustup, then run this again (rust-toolchain.toml pins the version)"
+  need_package cc gcc "links Rust programs"
+}
+
+# Server programs of PostgreSQL are not on the PATH on Debian.
+need_postgres() {
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return
+  need_package /usr/lib/postgresql/15/bin/postgres postgresql-15 "tests and benchmarks run their own servers of it"
+}

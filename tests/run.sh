@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# `make test`: every test of the project, in stages from cheap to dear. A stage that fails does not stop the others.
+#
+# Output of each stage goes to target/test-logs/<stage>.log; its end is shown when the stage fails. The last lines say
+# where the time went and how many tests passed.
+set -uo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$ROOT" || exit 1
+LOGS=${CARGO_TARGET_DIR:-target}/test-logs
+mkdir -p "$LOGS"
+
+passed=0 failed=0 times=()
+
+# Adds up what the runners in a log say: cargo's "test result:" lines and our scripts' "N passed, N failed".
+count() { # LOG
+  awk '/^test result:/ { p += $4; f += $6 }
+       /^[0-9]+ passed, [0-9]+ failed$/ { p += $1; f += $3 }
+       END { print p + 0, f + 0 }' "$1"
+}
+
+stage() { # NAME COMMAND...
+  local name=$1 log=$LOGS/$1.log begin=$SECONDS status=0 p f
+  shift
+  say "==> $name"
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  read -r p f < <(count "$log")
+  # A stage that broke before a test could fail still counts as one failure.
+  if [ "$status" != 0 ] && [ "$f" = 0 ]; then f=1; fi
+  passed=$((passed + p)) failed=$((failed + f))
+  times+=("$(printf '%6ds  %-12s %4d passed, %d failed' $((SECONDS - begin)) "$name" "$p" "$f")")
+  [ "$status" = 0 ] && return
+  say "--- $name failed (exit $status), the end of $log:"
+  grep -nE '^(test .*FAILED|FAILED|error|---- .* stdout|thread .* panicked)' "$log" | tail -n 40 >&2
+  tail -n 60 "$log" >&2
+}
+
+chart() {
+  "$ROOT/tests/chart.sh"
+}
+
+operator() {
+  # shellcheck source=/dev/null
+  . "$CLUSTER/env.sh"
+  cargo test --locked --package payplane-operator
+}
+
+e2e() {
+  "$ROOT/tests/e2e/install.sh" && {
+    # shellcheck source=/dev/null
+    . "$CLUSTER/env.sh"
+    set -a
+    # shellcheck source=/dev/null
+    . "$CACHE/images/images.env"
+    set +a
+    # One at a time: the tests kill pods of one platform.
+    cargo test --locked --package payplane-e2e -- --test-threads=1 --nocapture
+  }
+}
+
+need_rust
+need_postgres
+stage lint "$ROOT/tests/lint.sh"
+stage unit cargo test --locked --package payplane-ledger --package payplane-proto --package payplane-crds
+stage engine cargo test --locked --package payplane-engine
+stage cluster "$CLUSTER/up.sh"
+stage operator operator
+stage chart chart
+stage e2e e2e
+
+say ""
+say "Where the time went:"
+printf '%s\n' "${times[@]}" >&2
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
