@@ -1,6 +1,6 @@
 # The project's verbs. Each installs what it needs, says what it does, and can be run twice.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt generate images bench cluster-up cluster-down cluster-status
+.PHONY: help demo test lint fmt generate images bench bench-operator cluster-up cluster-down cluster-status
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 18
@@ -25,6 +25,9 @@ images: ## Build the container images and load them into the local cluster
 
 bench: ## Payments per second over gRPC beside pgbench, in one run
 	@tests/bench.sh
+
+bench-operator: ## Time from applying a Payment to its final status, on the local cluster
+	@tests/e2e/bench.sh
 
 cluster-up: ## Start the local Kubernetes cluster
 	@tests/e2e/cluster/up.sh

@@ -4,8 +4,7 @@
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT" || exit 1
-# shellcheck source=/dev/null
-. "$CLUSTER/env.sh"
+use_cluster
 "$CLUSTER/build-tools.sh" helm || exit 1
 
 passed=0 failed=0
@@ -36,10 +35,20 @@ accepted_by_the_server() {
   render --no-hooks "$@" | kubectl apply --dry-run=server -n payplane-system -f - >/dev/null
 }
 
-renders_the_same_twice() { [ "$(render)" = "$(render)" ]; }
+renders_the_same_twice() {
+  local first
+  first=$(render) && [ -n "$first" ] && [ "$first" = "$(render)" ]
+}
 crds_are_kept() { [ "$(render | grep -c 'helm.sh/resource-policy: keep')" = "$(find crds -name '*.yaml' | wc -l)" ]; }
-crds_can_be_left_out() { ! render --set crds.install=false | grep -q 'kind: CustomResourceDefinition'; }
-no_pod_may_write_its_root() { ! render | grep -q 'readOnlyRootFilesystem: false' && render | grep -q 'readOnlyRootFilesystem: true'; }
+crds_can_be_left_out() {
+  local rendered
+  rendered=$(render --set crds.install=false) && [[ $rendered != *"kind: CustomResourceDefinition"* ]]
+}
+no_pod_may_write_its_root() {
+  local rendered
+  rendered=$(render)
+  [[ $rendered == *"readOnlyRootFilesystem: true"* && $rendered != *"readOnlyRootFilesystem: false"* ]]
+}
 roles_only_in_platform_namespaces() {
   [ "$(render --set 'platformNamespaces={pay-a,pay-b}' | grep -cE 'namespace: "?pay-[ab]"?$')" = 4 ]
 }

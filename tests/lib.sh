@@ -33,3 +33,26 @@ need_postgres() {
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return
   need_package /usr/lib/postgresql/15/bin/postgres postgresql-15 "tests and benchmarks run their own servers of it"
 }
+
+# Points kubectl, helm and the tests at one cluster: the one that the user named with PAYPLANE_CONTEXT or KUBECONFIG, or
+# else the local one.
+use_cluster() {
+  PATH=$CACHE/bin:$PATH
+  if [ -n "${PAYPLANE_CONTEXT:-}" ]; then
+    local config=$CACHE/context.conf
+    (umask 077 && kubectl config view --minify --flatten --context "$PAYPLANE_CONTEXT" >"$config")
+    KUBECONFIG=$config
+  elif [ -z "${KUBECONFIG:-}" ]; then
+    # shellcheck source=e2e/cluster/env.sh
+    . "$CLUSTER/env.sh"
+  fi
+  export PATH KUBECONFIG
+}
+
+# The names of the images that images.sh built last, as variables for scripts and tests.
+use_images() {
+  set -a
+  # shellcheck source=/dev/null
+  . "$CACHE/images/images.env"
+  set +a
+}

@@ -34,37 +34,38 @@ stage() { # NAME COMMAND...
   tail -n 60 "$log" >&2
 }
 
-chart() {
-  "$ROOT/tests/chart.sh"
+unit() {
+  cargo test --locked --no-fail-fast --package payplane-ledger --package payplane-proto --package payplane-crds &&
+    cargo test --locked --package payplane-e2e --test tidy
+}
+
+cluster() {
+  "$CLUSTER/up.sh" && "$CLUSTER/selftest.sh"
 }
 
 operator() {
-  # shellcheck source=/dev/null
-  . "$CLUSTER/env.sh"
-  cargo test --locked --package payplane-operator
+  use_cluster
+  cargo test --locked --no-fail-fast --package payplane-operator
 }
 
 e2e() {
   "$ROOT/tests/e2e/install.sh" && {
-    # shellcheck source=/dev/null
-    . "$CLUSTER/env.sh"
-    set -a
-    # shellcheck source=/dev/null
-    . "$CACHE/images/images.env"
-    set +a
+    use_cluster
+    use_images
     # One at a time: the tests kill pods of one platform.
-    cargo test --locked --package payplane-e2e -- --test-threads=1 --nocapture
+    cargo test --locked --package payplane-e2e --test e2e -- --test-threads=1 --nocapture
   }
 }
 
 need_rust
 need_postgres
+need_package mvn maven "fetches the jars of the Kafka image"
 stage lint "$ROOT/tests/lint.sh"
-stage unit cargo test --locked --package payplane-ledger --package payplane-proto --package payplane-crds
-stage engine cargo test --locked --package payplane-engine
-stage cluster "$CLUSTER/up.sh"
+stage unit unit
+stage engine cargo test --locked --no-fail-fast --package payplane-engine
+stage cluster cluster
 stage operator operator
-stage chart chart
+stage chart "$ROOT/tests/chart.sh"
 stage e2e e2e
 
 say ""

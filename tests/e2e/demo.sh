@@ -14,10 +14,8 @@ run() {
 
 heading "1. A cluster, the images, the chart"
 tests/e2e/install.sh
-# shellcheck source=/dev/null
-. "$CLUSTER/env.sh"
-# shellcheck source=/dev/null
-. "$CACHE/images/images.env"
+use_cluster
+use_images
 
 heading "2. A platform: the engine and its PostgreSQL"
 run kubectl apply -f $QUICKSTART/platform.yaml

@@ -2,18 +2,16 @@
 # Brings up the cluster, builds the images and installs the chart. Where everything is up already, changes nothing.
 #
 # With KUBECONFIG or PAYPLANE_CONTEXT set by the user, that cluster is used and none is made; the images must then be
-# where its nodes find them (see tests/e2e/cluster/README.md).
+# where its nodes find them: PAYPLANE_LOAD=kind:NAME or k3d:NAME says how (see tests/e2e/cluster/README.md).
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 cd "$ROOT"
 
 "$CLUSTER/up.sh"
 "$CLUSTER/build-tools.sh" helm
-"$CLUSTER/images.sh" --quiet engine operator postgres toolbox
-# shellcheck source=/dev/null
-. "$CLUSTER/env.sh"
-# shellcheck source=/dev/null
-. "$CACHE/images/images.env"
+"$CLUSTER/images.sh" ${PAYPLANE_LOAD:+--load "$PAYPLANE_LOAD"} --quiet engine operator postgres toolbox
+use_cluster
+use_images
 
 kubectl apply -f - >/dev/null <<'YAML'
 apiVersion: v1

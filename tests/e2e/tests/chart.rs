@@ -8,7 +8,12 @@ use payplane_e2e::{TestTenant, client};
 use tokio::process::Command;
 
 async fn helm(arguments: &[&str]) -> Output {
-    Command::new("helm").args(arguments).args(["--namespace", SYSTEM]).output().await.expect("helm did not run")
+    Command::new("helm")
+        .args(arguments)
+        .args(["--namespace", SYSTEM])
+        .output()
+        .await
+        .expect("helm did not run")
 }
 
 #[tokio::test]

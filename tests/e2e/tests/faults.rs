@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use kube::api::DeleteParams;
-use payplane_crds::{Platform, PaymentState};
+use payplane_crds::{PaymentState, Platform};
 use payplane_e2e::cluster::{PLATFORM, SYSTEM, apply, condition, is_true, wait_for, wait_gone};
 use payplane_e2e::tenant::payment_id;
 use payplane_e2e::{TestTenant, client, faults};

@@ -1,0 +1,201 @@
+//! The invariants of ARCHITECTURE.md that the source itself can show. Needs no cluster.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// No source file may be longer: the one that everything is added to is always the worst. Lower it when you can.
+const LINES_MAX: usize = 500;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Every Rust file below these folders, with its path from the root and its text without inline tests.
+fn sources(folders: &[&str]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut open: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
+            found.push((path.strip_prefix(root()).unwrap().display().to_string(), code));
+        }
+    }
+    assert!(!found.is_empty(), "no source in {folders:?}");
+    found
+}
+
+/// Lines of code that contain one of the words; comments do not count.
+fn hits(folders: &[&str], words: &[&str], allowed: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut hits = Vec::new();
+    for (path, text) in sources(folders) {
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap();
+            if !allowed(&path) && words.iter().any(|word| code.contains(word)) {
+                hits.push(format!("{path}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    hits
+}
+
+#[track_caller]
+fn assert_none(hits: &[String], rule: &str) {
+    assert!(hits.is_empty(), "{rule}:\n{}", hits.join("\n"));
+}
+
+/// Names under [dependencies] of a member.
+fn dependencies(member: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
+    let section = text.split("\n[dependencies]\n").nth(1).unwrap_or_default();
+    let section = section.split("\n[").next().unwrap();
+    section
+        .lines()
+        .filter_map(|line| Some(line.split(['.', ' ', '=']).next()?.to_owned()))
+        .filter(|n| !n.is_empty())
+        .collect()
+}
+
+#[test]
+fn the_ledger_is_pure() {
+    let allowed = ["rust_decimal", "sha2", "thiserror", "uuid"];
+    let others: Vec<_> =
+        dependencies("engine/ledger").into_iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+    assert_none(&others, "the ledger depends on more than arithmetic and identities");
+    let impure = [
+        "async ",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "SystemTime",
+        "Instant::now",
+        "new_v4",
+        "println!",
+        "tracing",
+    ];
+    assert_none(
+        &hits(&["engine/ledger/src"], &impure, |_| false),
+        "the ledger has no I/O, clock, randomness or logs",
+    );
+}
+
+#[test]
+fn arrows_between_members_point_one_way() {
+    let ours = |member: &str| -> Vec<String> {
+        dependencies(member).into_iter().filter(|name| name.starts_with("payplane-")).collect()
+    };
+    assert_eq!(ours("crds"), Vec::<String>::new());
+    assert_eq!(ours("proto"), Vec::<String>::new());
+    assert_eq!(ours("engine/ledger"), Vec::<String>::new());
+    assert_eq!(ours("engine"), ["payplane-ledger", "payplane-proto"]);
+    assert_eq!(ours("operator"), ["payplane-crds", "payplane-proto"]);
+}
+
+#[test]
+fn sql_stands_only_in_the_store() {
+    let sql = ["select ", "insert into", "delete from", "SELECT ", "INSERT INTO", "DELETE FROM"];
+    let hits = hits(&["engine/src", "operator/src"], &sql, |path| path.starts_with("engine/src/store"));
+    // Prose in strings may use the words; only what sqlx runs counts.
+    let hits: Vec<_> = hits.into_iter().filter(|hit| hit.contains('"') && hit.contains("sqlx")).collect();
+    assert_none(&hits, "SQL outside engine/src/store");
+    let calls = ["sqlx::query", "query_as(", "query_scalar("];
+    let outside = self::hits(&["engine/src"], &calls, |path| path.starts_with("engine/src/store"));
+    assert_none(&outside, "sqlx is called outside engine/src/store");
+}
+
+#[test]
+fn the_wire_stays_at_the_edges() {
+    let wire = ["payplane_proto", "tonic::"];
+    let edge = |path: &str| {
+        ["engine/src/grpc", "engine/src/server", "engine/src/lib.rs", "engine/src/main.rs"]
+            .iter()
+            .any(|edge| path.starts_with(edge))
+            || ["operator/src/engine", "operator/src/lib.rs", "operator/src/main.rs"]
+                .iter()
+                .any(|edge| path.starts_with(edge))
+    };
+    assert_none(&hits(&["engine/src", "operator/src"], &wire, edge), "types of the wire inside the programs");
+}
+
+#[test]
+fn plans_and_builds_are_synchronous_functions() {
+    let pure = |path: &str| {
+        path.contains("/build/")
+            || ["plan.rs", "validate.rs", "report.rs"].iter().any(|name| path.ends_with(name))
+    };
+    let hits = hits(&["operator/src"], &["async ", ".await", "Timestamp::now", "Client"], |path| !pure(path));
+    assert_none(&hits, "a pure step reads a clock or waits");
+}
+
+#[test]
+fn only_one_file_writes_children_and_one_writes_status() {
+    let writers =
+        |path: &str| path.ends_with("operator/src/apply.rs") || path.ends_with("operator/src/status.rs");
+    let lease = |path: &str| path.contains("operator/src/lease");
+    let hits = hits(
+        &["operator/src"],
+        &[".patch(", ".patch_status(", ".create(", ".replace(", ".delete("],
+        |path| writers(path) || lease(path),
+    );
+    assert_none(&hits, "writes outside apply.rs and status.rs");
+}
+
+#[test]
+fn money_is_never_a_float() {
+    let hits = hits(
+        &[
+            "engine/ledger/src",
+            "engine/src/grpc",
+            "engine/src/store",
+            "engine/src/commit",
+            "operator/src/engine",
+        ],
+        &["f64", "f32"],
+        |_| false,
+    );
+    assert_none(&hits, "floating point near money");
+}
+
+#[test]
+fn files_stay_small() {
+    let long: Vec<_> =
+        sources(&["crds/src", "engine/src", "engine/ledger/src", "operator/src", "tests/e2e/src"])
+            .into_iter()
+            .filter(|(_, text)| text.lines().count() > LINES_MAX)
+            .map(|(path, text)| format!("{path}: {} lines", text.lines().count()))
+            .collect();
+    assert_none(&long, "files that are too long");
+}
+
+#[test]
+fn every_module_says_what_it_is() {
+    let silent: Vec<_> = sources(&[
+        "crds/src",
+        "engine/src",
+        "engine/ledger/src",
+        "operator/src",
+        "proto/src",
+        "tests/e2e/src",
+    ])
+    .into_iter()
+    .filter(|(_, text)| !text.trim_start().starts_with("//!"))
+    .map(|(path, _)| path)
+    .collect();
+    assert_none(&silent, "files without a header");
+}
+
+#[test]
+fn no_test_is_skipped_or_sleeps() {
+    let words = ["#[ignore", "thread::sleep", "time::sleep"];
+    let in_tests = |path: &str| {
+        !Path::new(path).components().any(|part| part.as_os_str() == "tests") || path.ends_with("tidy.rs")
+    };
+    let folders =
+        ["crds/tests", "proto/tests", "engine/tests", "engine/ledger/tests", "operator/tests", "tests/e2e"];
+    let folders: Vec<_> = folders.into_iter().filter(|folder| root().join(folder).exists()).collect();
+    assert_none(&hits(&folders, &words, in_tests), "tests that sleep or are skipped");
+}
