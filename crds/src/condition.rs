@@ -41,6 +41,8 @@ pub mod reason {
     pub const NAMESPACE_CLAIMED: &str = "NamespaceClaimed";
     /// The namespace exists and did not consent to adoption.
     pub const NAMESPACE_EXISTS: &str = "NamespaceExists";
+    /// The operator does not serve Platforms in this namespace.
+    pub const NAMESPACE_NOT_SERVED: &str = "NamespaceNotServed";
     /// The namespace belongs to no ready Tenant.
     pub const NO_TENANT: &str = "NoTenant";
     /// Not looked at yet.

@@ -1,0 +1,172 @@
+//! The only writer of children: server-side apply under one field manager.
+//!
+//! Reads first and writes only on a difference, so that a resync of unchanged objects writes nothing. A difference is
+//! either in what we last applied (a hash in an annotation, so that fields which are no longer wanted get removed) or in
+//! a field of ours that somebody else changed. Defaults that the API server fills in are no difference.
+
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    core::DynamicObject,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    api,
+    error::Error,
+    meta::{APPLIED, MANAGER, short_hash},
+};
+
+/// Brings one object to the wanted state, and gives it as it is then.
+///
+/// # Errors
+/// When the API server does not accept it.
+pub async fn apply<K>(client: &Client, wanted: &K) -> Result<K, Error>
+where
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
+{
+    let name = wanted.name_any();
+    let body = marked(wanted)?;
+    let objects = api::dynamic::<K>(client, wanted.namespace().as_deref());
+    let live = api::call("read an object of ours", objects.get_opt(&name)).await?;
+    let exists = live.is_some();
+    if let Some(live) = live.filter(|live| is_applied(&body, live)) {
+        return typed(live);
+    }
+    let live = send(&objects, &name, &body, exists).await?;
+    tracing::info!(child_kind = %K::kind(&()), child = name, "applied");
+    typed(live)
+}
+
+/// Applies. Where somebody renamed or renumbered an element of a list, applying would add ours beside theirs, and the API
+/// server refuses two of a kind: then ours replaces the list.
+async fn send(
+    objects: &Api<DynamicObject>,
+    name: &str,
+    body: &Value,
+    exists: bool,
+) -> Result<DynamicObject, Error> {
+    const OPERATION: &str = "apply an object of ours";
+    let params = PatchParams::apply(MANAGER).force();
+    match api::call(OPERATION, objects.patch(name, &params, &Patch::Apply(body))).await {
+        Err(error) if exists && api::is_status(&error, 422) => {
+            let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+            api::call(OPERATION, objects.patch(name, &params, &Patch::Merge(body))).await
+        }
+        outcome => outcome,
+    }
+}
+
+fn typed<K: DeserializeOwned>(live: DynamicObject) -> Result<K, Error> {
+    Ok(serde_json::from_value(serde_json::to_value(live)?)?)
+}
+
+/// Makes an object that must be made only once, such as a password. False if another made it first.
+///
+/// # Errors
+/// When the API server does not accept it.
+pub async fn create<K>(client: &Client, wanted: &K) -> Result<bool, Error>
+where
+    K: Resource<DynamicType = ()> + Serialize,
+{
+    let objects = api::dynamic::<K>(client, wanted.namespace().as_deref());
+    let body: DynamicObject = serde_json::from_value(marked(wanted)?)?;
+    let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
+    match api::call("create an object of ours", objects.create(&params, &body)).await {
+        Ok(_) => {
+            tracing::info!(child_kind = %K::kind(&()), child = wanted.name_any(), "created");
+            Ok(true)
+        }
+        Err(error) if api::is_status(&error, 409) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes an object of ours, if this very object is still there.
+///
+/// # Errors
+/// When the API server does not accept it.
+pub async fn delete<K>(client: &Client, object: &K) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    let objects: Api<DynamicObject> = api::dynamic::<K>(client, object.namespace().as_deref());
+    let params = DeleteParams {
+        preconditions: Some(Preconditions { uid: object.uid(), resource_version: None }),
+        ..DeleteParams::default()
+    };
+    let name = object.name_any();
+    tracing::info!(child_kind = %K::kind(&()), child = name, "deleted: it is no longer wanted");
+    match api::call("delete an object of ours", objects.delete(&name, &params)).await {
+        Ok(_) => Ok(()),
+        Err(error) if api::is_status(&error, 404) || api::is_status(&error, 409) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The object with the hash of itself.
+fn marked<K: Serialize>(wanted: &K) -> Result<Value, Error> {
+    let mut body = serde_json::to_value(wanted)?;
+    let hash = short_hash([body.to_string().as_bytes()]);
+    body["metadata"]["annotations"][APPLIED] = hash.into();
+    Ok(body)
+}
+
+fn is_applied(wanted: &Value, live: &DynamicObject) -> bool {
+    let mark = wanted["metadata"]["annotations"][APPLIED].as_str();
+    let same_mark = live.annotations().get(APPLIED).map(String::as_str) == mark;
+    same_mark && serde_json::to_value(live).is_ok_and(|live| contains(&live, wanted))
+}
+
+/// Whether every field of `wanted` has the same value in `live`, which may have more.
+fn contains(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| live.get(key).is_some_and(|live| contains(live, wanted)))
+        }
+        (Value::Array(live), Value::Array(wanted)) => {
+            live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| contains(live, wanted))
+        }
+        (live, wanted) => live == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn live(body: Value) -> DynamicObject {
+        serde_json::from_value(body).unwrap()
+    }
+
+    #[test]
+    fn only_fields_of_ours_count() {
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"},
+            "spec": {"ports": [{"port": 1}]},
+        });
+        let wanted = marked(&service).unwrap();
+        let mut defaulted = wanted.clone();
+        defaulted["spec"]["clusterIP"] = json!("10.0.0.1");
+        defaulted["spec"]["ports"][0]["protocol"] = json!("TCP");
+        assert!(is_applied(&wanted, &live(defaulted.clone())), "defaults are no difference");
+
+        let mut drifted = defaulted.clone();
+        drifted["spec"]["ports"][0]["port"] = json!(2);
+        assert!(!is_applied(&wanted, &live(drifted)), "a changed field is");
+
+        let mut longer = defaulted.clone();
+        longer["spec"]["ports"].as_array_mut().unwrap().push(json!({"port": 3}));
+        assert!(!is_applied(&wanted, &live(longer)), "an added element is");
+
+        let mut less = service.clone();
+        less["spec"] = json!({});
+        assert!(
+            !is_applied(&marked(&less).unwrap(), &live(defaulted)),
+            "a field that is no longer wanted is"
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! Flags and environment of the operator; nothing else reads either.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, ValueEnum};
+
+/// Runs Payplane's platforms and turns its custom resources into ledger facts and back into status.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "payplane-operator", version)]
+pub struct Args {
+    /// The operator's own namespace: its Lease is here, and by default its Platforms.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "payplane-system")]
+    pub namespace: String,
+    /// This process's name in the Lease; the pod's name in a cluster.
+    #[arg(long, env = "POD_NAME", default_value = "")]
+    pub identity: String,
+    /// The operator's ServiceAccount, which engines accept as the platform's caller.
+    #[arg(long, env = "PAYPLANE_SERVICE_ACCOUNT", default_value = "payplane-operator")]
+    pub service_account: String,
+    /// Namespaces in which Platforms live, and the only ones in which the operator handles Secrets. Comma separated;
+    /// by default the operator's own namespace.
+    #[arg(long, env = "PAYPLANE_PLATFORM_NAMESPACES", value_delimiter = ',')]
+    pub platform_namespaces: Vec<String>,
+    /// Image of the engine where a Platform names none.
+    #[arg(long, env = "PAYPLANE_ENGINE_IMAGE", default_value = "payplane-engine:latest")]
+    pub engine_image: String,
+    /// Image of PostgreSQL where a Platform names none: Debian-based, with the binaries on the PATH.
+    #[arg(long, env = "PAYPLANE_POSTGRES_IMAGE", default_value = "postgres:17")]
+    pub postgres_image: String,
+    /// File with a ServiceAccount token of audience `payplane`; read again when it changes.
+    #[arg(long, env = "PAYPLANE_TOKEN_FILE", default_value = "/var/run/secrets/payplane/token")]
+    pub token_file: PathBuf,
+    /// Where metrics and probes are served.
+    #[arg(long, env = "PAYPLANE_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub http_address: std::net::SocketAddr,
+    /// Issuer of the cluster's ServiceAccount tokens, for clusters that do not publish it.
+    #[arg(long, env = "PAYPLANE_ISSUER")]
+    pub issuer: Option<String>,
+    /// Whether to act only while holding the Lease. Switch off for a single local run.
+    #[arg(long, env = "PAYPLANE_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
+    pub leader_elect: bool,
+    /// How log lines are written.
+    #[arg(long, env = "PAYPLANE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+    /// Connect to every engine at this host and port, for an operator outside the cluster. Certificates are still
+    /// checked for the Service's name.
+    #[arg(long, env = "PAYPLANE_ENGINE_ENDPOINT_OVERRIDE")]
+    pub engine_endpoint_override: Option<String>,
+}
+
+impl Args {
+    /// The namespaces in which Platforms are served, without repetitions.
+    pub fn served_namespaces(&self) -> Vec<String> {
+        let named = self.platform_namespaces.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+        let mut served: Vec<String> = named.map(String::from).collect();
+        if served.is_empty() {
+            served.push(self.namespace.clone());
+        }
+        served.sort();
+        served.dedup();
+        served
+    }
+
+    /// The subject of the operator's ServiceAccount tokens.
+    pub fn subject(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.service_account)
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For people at a terminal.
+    Text,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_are_served_in_the_own_namespace_unless_others_are_named() {
+        let parse = |flags: &[&str]| Args::parse_from([&["operator", "--namespace=own"], flags].concat());
+        assert_eq!(parse(&[]).served_namespaces(), ["own"]);
+        assert_eq!(parse(&["--platform-namespaces=b, a,b"]).served_namespaces(), ["a", "b"]);
+        assert_eq!(parse(&["--platform-namespaces="]).served_namespaces(), ["own"]);
+    }
+
+    #[test]
+    fn the_subject_names_namespace_and_service_account() {
+        let args = Args::parse_from(["operator", "--namespace=pay", "--service-account=op"]);
+        assert_eq!(args.subject(), "system:serviceaccount:pay:op");
+    }
+}

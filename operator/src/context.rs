@@ -1,0 +1,188 @@
+//! What every reconciler shares: clients, caches, connections, and the ways to wake one another.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use kube::{
+    Client, Resource, ResourceExt,
+    core::DeserializeGuard,
+    runtime::reflector::{ObjectRef, Store},
+};
+use payplane_crds::{Payment, Platform, Tenant, Wallet, condition::READY};
+use tokio::sync::watch;
+
+use crate::{
+    backoff::Backoff,
+    condition::is_true,
+    engine::{Engines, PlatformKey},
+    events::Events,
+    telemetry::Metrics,
+    wake::Wake,
+};
+
+/// Platform, Tenant, Wallet, Payment.
+const ROOT_KINDS: usize = 4;
+
+/// An object as it comes from a watch: one that cannot be read hurts only itself.
+pub type Guarded<K> = DeserializeGuard<K>;
+
+/// Shared by every reconciler.
+pub struct Context {
+    /// Of the API server.
+    pub client: Client,
+    /// What flags and the cluster told at the start.
+    pub settings: Settings,
+    /// Connections to engines.
+    pub engines: Engines,
+    /// What is watched.
+    pub stores: Stores,
+    /// Which stores have been filled.
+    pub filled: Filled,
+    /// Wakes objects of any kind.
+    pub wake: Wake,
+    /// How often each object failed in a row.
+    pub backoff: Backoff,
+    /// Tells people about transitions.
+    pub events: Events,
+    /// Counts.
+    pub metrics: Metrics,
+}
+
+/// What flags and the cluster told at the start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Namespaces in which Platforms are served.
+    pub platform_namespaces: Vec<String>,
+    /// Image of the engine where a Platform names none.
+    pub engine_image: String,
+    /// Image of PostgreSQL where a Platform names none.
+    pub postgres_image: String,
+    /// Issuer of the cluster's ServiceAccount tokens.
+    pub issuer: String,
+    /// Subject of the operator's own token.
+    pub subject: String,
+}
+
+/// Which stores have been filled once. Not the stores' own `wait_until_ready`: of several waiters it wakes only the
+/// last, and the controllers themselves wait there.
+#[derive(Clone, Debug, Default)]
+pub struct Filled {
+    kinds: watch::Sender<BTreeSet<&'static str>>,
+}
+
+impl Filled {
+    /// Notes that the store of this kind has been filled.
+    pub fn note(&self, kind: &'static str) {
+        self.kinds.send_if_modified(|kinds| kinds.insert(kind));
+    }
+
+    /// Waits until every store has been filled. Before, a first look would find no Tenant for a Wallet, and say so.
+    pub async fn all(&self) {
+        // The sender lives as long as `self`, so this ends only with the condition.
+        let _ = self.kinds.subscribe().wait_for(|kinds| kinds.len() >= ROOT_KINDS).await;
+    }
+}
+
+/// The root objects, as of the watches. Open payments only: settled ones leave.
+#[derive(Clone)]
+pub struct Stores {
+    /// Every Platform.
+    pub platforms: Store<Guarded<Platform>>,
+    /// Every Tenant.
+    pub tenants: Store<Guarded<Tenant>>,
+    /// Every Wallet.
+    pub wallets: Store<Guarded<Wallet>>,
+    /// Payments that the ledger has not decided.
+    pub payments: Store<Guarded<Payment>>,
+}
+
+impl Stores {
+    /// The ready Tenant that lists this namespace. None if there is no such, or more than one: then it is not known
+    /// whose money would move.
+    pub fn tenant_of(&self, namespace: &str) -> Option<Tenant> {
+        let mut found = self.tenants.state_filter(|guarded| {
+            guarded.0.as_ref().is_ok_and(|tenant| lists(tenant, namespace) && is_ready(tenant))
+        });
+        match (found.pop(), found.pop()) {
+            (Some(only), None) => readable(&only).cloned(),
+            _ => None,
+        }
+    }
+
+    /// The Wallet object of this name.
+    pub fn wallet(&self, namespace: &str, name: &str) -> Option<Wallet> {
+        let found = self.wallets.get(&ObjectRef::new(name).within(namespace))?;
+        readable(&found).cloned()
+    }
+
+    /// The Platform of this name.
+    pub fn platform(&self, key: &PlatformKey) -> Option<Platform> {
+        let found = self.platforms.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
+        readable(&found).cloned()
+    }
+
+    /// Names of the Platforms whose external database is described in this Secret.
+    pub fn users_of_secret(&self, namespace: &str, secret: &str) -> Vec<String> {
+        let uses = |platform: &Platform| {
+            platform.namespace().as_deref() == Some(namespace)
+                && platform.spec.postgres.external.as_ref().is_some_and(|db| db.secret_ref.name == secret)
+        };
+        let found = self.platforms.state_filter(|guarded| guarded.0.as_ref().is_ok_and(uses));
+        found.iter().map(|guarded| guarded.name_any()).collect()
+    }
+
+    /// Every Tenant that lists this namespace.
+    pub fn claimants(&self, namespace: &str) -> Vec<Tenant> {
+        let lists_it =
+            |guarded: &Guarded<Tenant>| guarded.0.as_ref().is_ok_and(|tenant| lists(tenant, namespace));
+        let found = self.tenants.state_filter(lists_it);
+        found.iter().filter_map(|guarded| readable(guarded).cloned()).collect()
+    }
+}
+
+/// The object, if it could be read as its kind.
+pub fn readable<K>(guarded: &Arc<Guarded<K>>) -> Option<&K> {
+    guarded.0.as_ref().ok()
+}
+
+/// Whether the Tenant lists the namespace.
+pub fn lists(tenant: &Tenant, namespace: &str) -> bool {
+    tenant.spec.namespaces.iter().any(|listed| listed.name == namespace)
+}
+
+fn is_ready(tenant: &Tenant) -> bool {
+    tenant.status.as_ref().is_some_and(|status| is_true(&status.conditions, READY))
+}
+
+/// The Platform that a Tenant names.
+pub fn platform_of(tenant: &Tenant) -> PlatformKey {
+    let reference = &tenant.spec.platform_ref;
+    PlatformKey { namespace: reference.namespace.clone(), name: reference.name.clone() }
+}
+
+/// Namespace and name, for logs and for the backoff's memory.
+pub fn identity<K: Resource<DynamicType = ()>>(object: &K) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn everybody_who_waits_for_the_stores_is_woken() {
+        let filled = Filled::default();
+        let waiting = (0..8).map(|_| {
+            let filled = filled.clone();
+            tokio::spawn(async move { filled.all().await })
+        });
+        let waiting: Vec<_> = waiting.collect();
+        for kind in ["Platform", "Tenant", "Wallet", "Payment"] {
+            tokio::task::yield_now().await;
+            filled.note(kind);
+        }
+        for waiter in waiting {
+            waiter.await.unwrap();
+        }
+        filled.all().await;
+    }
+}

@@ -1,0 +1,235 @@
+//! What each controller watches, what wakes it, and whom it wakes.
+//!
+//! There is one watch per kind and one controller per root kind. Streams run in this order: watch, prune, keep in the
+//! store, wake dependants, reconcile; so whoever is woken sees the change. Changes that do not matter to anybody, such
+//! as a balance in a status, are dropped before the last two.
+
+mod children;
+mod drive;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{Stream, StreamExt, TryStreamExt};
+use kube::{
+    Api, ResourceExt,
+    runtime::{
+        WatchStreamExt,
+        reflector::store::Writer,
+        watcher::{self, Event},
+    },
+};
+use payplane_crds::{
+    Payment, Platform, Tenant, Wallet,
+    condition::{ENGINE_READY, READY},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    condition::find,
+    context::{Context, Guarded},
+    engine::PlatformKey,
+    status::Reported,
+    wake::{self, Ref, Wakeups},
+    watch::{self, Health, fingerprint},
+};
+
+pub use drive::Reconciled;
+use drive::control;
+
+/// A rolling update changes many children at once; one look at the end is enough.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// What feeds the controllers.
+pub struct Sources {
+    /// The writing ends of the stores.
+    pub writers: Writers,
+    /// The receiving ends of the wake-up channels.
+    pub wakeups: Wakeups,
+    /// Where watches tell how they do.
+    pub health: Arc<Health>,
+}
+
+/// The writing ends of the stores.
+pub struct Writers {
+    /// Of Platforms.
+    pub platforms: Writer<Guarded<Platform>>,
+    /// Of Tenants.
+    pub tenants: Writer<Guarded<Tenant>>,
+    /// Of Wallets.
+    pub wallets: Writer<Guarded<Wallet>>,
+    /// Of Payments.
+    pub payments: Writer<Guarded<Payment>>,
+}
+
+/// Runs every controller until `stop`, and returns when the last reconcile has ended.
+pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToken) {
+    let Sources { writers, wakeups, health } = sources;
+    tokio::spawn(announce(context.clone()));
+    tokio::spawn(children::wake_by_children(context.clone(), health.clone()));
+    tokio::spawn(children::wake_by_namespaces(context.clone(), health.clone()));
+    tokio::join!(
+        platforms(&context, writers.platforms, wake::listen(wakeups.platforms), &health, &stop),
+        tenants(&context, writers.tenants, wake::listen(wakeups.tenants), &health, &stop),
+        wallets(&context, writers.wallets, wake::gather(wakeups.wallets, wake::GATHER), &health, &stop),
+        payments(&context, writers.payments, wake::listen(wakeups.payments), &health, &stop),
+    );
+}
+
+/// Platforms: woken by themselves and by their children; wake their tenants when engines come and go.
+async fn platforms(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<Platform>>,
+    woken: impl Stream<Item = Ref<Platform>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let here = context.clone();
+    let changes = kept(context, writer, watch::config(), health, |platform| {
+        let conditions = platform.current();
+        let state = |type_| find(conditions, type_).map(|condition| condition.status.clone());
+        fingerprint((platform.uid(), platform.metadata.generation, state(READY), state(ENGINE_READY)))
+    })
+    .inspect_ok(move |guarded| {
+        let key =
+            PlatformKey { namespace: guarded.namespace().unwrap_or_default(), name: guarded.name_any() };
+        here.wake.dependants_of_platform(&here.stores, &key);
+    });
+    control(context, changes.boxed(), context.stores.platforms.clone(), woken, SETTLE, stop).await;
+}
+
+/// Tenants: woken by themselves, their Platform and their namespaces; wake their wallets and payments.
+async fn tenants(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<Tenant>>,
+    woken: impl Stream<Item = Ref<Tenant>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let here = context.clone();
+    let changes = kept(context, writer, watch::config(), health, |tenant| {
+        let ready = find(tenant.current(), READY).map(|condition| condition.status.clone());
+        let id = tenant.status.as_ref().and_then(|status| status.tenant_id.clone());
+        fingerprint((tenant.uid(), tenant.metadata.generation, ready, id))
+    })
+    .inspect_ok(move |guarded| {
+        if let Ok(tenant) = &guarded.0 {
+            here.wake.dependants_of_tenant(&here.stores, tenant);
+        }
+    });
+    control(context, changes.boxed(), context.stores.tenants.clone(), woken, Duration::ZERO, stop).await;
+}
+
+/// Wallets: woken by themselves, their Tenant, decided payments and the refresher; wake payments that name them.
+async fn wallets(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<Wallet>>,
+    woken: impl Stream<Item = Ref<Wallet>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let here = context.clone();
+    let changes = kept(context, writer, watch::config(), health, |wallet| {
+        let ready = find(wallet.current(), READY).map(|condition| condition.status.clone());
+        let id = wallet.status.as_ref().and_then(|status| status.wallet_id.clone());
+        fingerprint((wallet.uid(), wallet.metadata.generation, ready, id))
+    })
+    .inspect_ok(move |guarded| {
+        if let Ok(wallet) = &guarded.0 {
+            here.wake.dependants_of_wallet(&here.stores, wallet);
+        }
+    });
+    control(context, changes.boxed(), context.stores.wallets.clone(), woken, Duration::ZERO, stop).await;
+}
+
+/// Payments: those that the ledger has not decided, so that memory follows open work. Every change passes: a payment
+/// whose status was wiped comes back into view with nothing else changed, and must be asked about again.
+async fn payments(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<Payment>>,
+    woken: impl Stream<Item = Ref<Payment>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let open = watch::config().fields("status.state!=Completed,status.state!=Failed");
+    let changes = kept(context, writer, open, health, |_| None);
+    control(context, changes.boxed(), context.stores.payments.clone(), woken, Duration::ZERO, stop).await;
+}
+
+/// Watches a root kind, keeps it in its store, and lets pass what changes the fingerprint.
+fn kept<K: Reconciled, P: Fn(&K) -> Option<u64> + Send + 'static>(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<K>>,
+    config: watcher::Config,
+    health: &Arc<Health>,
+    print: P,
+) -> impl Stream<Item = watcher::Result<Guarded<K>>> + Send + use<K, P> {
+    let (metrics, here) = (context.metrics.clone(), context.clone());
+    let api = Api::<Guarded<K>>::all(context.client.clone());
+    watch::events(api, config, K::KIND, metrics, health.clone())
+        .reflect(writer)
+        .inspect_ok(move |event| match event {
+            Event::Delete(gone) => forget::<K>(&here, gone),
+            Event::InitDone => here.filled.note(K::KIND),
+            Event::Apply(_) | Event::Init | Event::InitApply(_) => {}
+        })
+        .applied_objects()
+        .predicate_filter(move |guarded: &Guarded<K>| mark(guarded, &print), Default::default())
+}
+
+/// None lets every change pass. An unreadable object passes once per generation: saying so changes it again.
+fn mark<K>(guarded: &Guarded<K>, print: impl Fn(&K) -> Option<u64>) -> Option<u64> {
+    match &guarded.0 {
+        Ok(object) => print(object),
+        Err(invalid) => fingerprint((&invalid.metadata.uid, invalid.metadata.generation)),
+    }
+}
+
+/// Whatever this process remembers of an object goes with it.
+fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
+    let (namespace, name) = (gone.namespace().unwrap_or_default(), gone.name_any());
+    context.backoff.forget(&(K::KIND, namespace.clone(), name.clone()));
+    if K::KIND == Platform::KIND {
+        context.engines.remove(&PlatformKey { namespace, name });
+    }
+    if let Some(tenant) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<Tenant>>()
+        && let Ok(tenant) = &tenant.0
+    {
+        // Another Tenant may have waited for these namespaces.
+        context.wake.dependants_of_tenant(&context.stores, tenant);
+    }
+}
+
+async fn announce(context: Arc<Context>) {
+    context.filled.all().await;
+    context.metrics.set_synced();
+    tracing::info!("every cache is filled");
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn guarded(generation: i64, version: &str, spec: Value) -> Guarded<Wallet> {
+        serde_json::from_value(json!({
+            "apiVersion": "payplane.io/v1alpha1",
+            "kind": "Wallet",
+            "metadata": {"name": "a", "uid": "u", "generation": generation, "resourceVersion": version},
+            "spec": spec,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_is_looked_at_once_per_generation_or_saying_so_would_never_end() {
+        let broken = json!({"currency": 7});
+        let mark = |guarded: &Guarded<Wallet>| super::mark(guarded, |_| None);
+        let first = guarded(1, "10", broken.clone());
+        assert!(first.0.is_err(), "a malformed object does not end the watch");
+        assert!(mark(&first).is_some());
+        assert_eq!(mark(&first), mark(&guarded(1, "11", broken.clone())));
+        assert_ne!(mark(&first), mark(&guarded(2, "12", broken)));
+        assert_eq!(mark(&guarded(1, "10", json!({"currency": "USD"}))), None, "every change passes");
+    }
+}

@@ -1,0 +1,121 @@
+//! Watches of objects that are not ours to reconcile, but that tell when to look again: children of Platforms, Secrets
+//! that Platforms refer to, namespaces of Tenants. Only metadata is watched, and nothing is kept.
+
+use std::{fmt::Debug, sync::Arc};
+
+use futures::{Stream, StreamExt, future::join_all, stream::BoxStream};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        apps::v1::{Deployment, StatefulSet},
+        core::v1::{ConfigMap, Namespace, Secret, Service, ServiceAccount},
+        policy::v1::PodDisruptionBudget,
+    },
+};
+use kube::{
+    Api, Resource, ResourceExt,
+    core::PartialObjectMeta,
+    runtime::{WatchStreamExt, watcher},
+};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    context::Context,
+    meta::PLATFORM,
+    watch::{self, Health},
+};
+
+/// Children wake their Platform, in the served namespaces.
+pub async fn wake_by_children(context: Arc<Context>, health: Arc<Health>) {
+    let namespaces = &context.settings.platform_namespaces;
+    let watches = namespaces.iter().flat_map(|namespace| {
+        [
+            children::<Deployment>(&context, &health, namespace, "Deployment").boxed(),
+            children::<StatefulSet>(&context, &health, namespace, "StatefulSet").boxed(),
+            children::<Service>(&context, &health, namespace, "Service").boxed(),
+            children::<ConfigMap>(&context, &health, namespace, "ConfigMap").boxed(),
+            children::<ServiceAccount>(&context, &health, namespace, "ServiceAccount").boxed(),
+            children::<PodDisruptionBudget>(&context, &health, namespace, "PodDisruptionBudget").boxed(),
+            secrets(&context, &health, namespace).boxed(),
+        ]
+    });
+    let wake = |stream: BoxStream<'static, (String, String)>| {
+        stream.for_each(|(namespace, name)| {
+            context.wake.platform(&namespace, &name);
+            std::future::ready(())
+        })
+    };
+    join_all(watches.map(wake)).await;
+}
+
+/// Platforms of changed children, by the children's label.
+fn children<K>(
+    context: &Arc<Context>,
+    health: &Arc<Health>,
+    namespace: &str,
+    kind: &'static str,
+) -> impl Stream<Item = (String, String)> + Send + use<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + 'static,
+{
+    touched::<K>(context, health, namespace, kind, watch::config().labels(PLATFORM)).filter_map(|child| {
+        let platform = child.labels().get(PLATFORM).cloned();
+        std::future::ready(platform.map(|name| (child.namespace().unwrap_or_default(), name)))
+    })
+}
+
+/// Platforms of changed Secrets: their own, and the one that an external database is described in.
+fn secrets(
+    context: &Arc<Context>,
+    health: &Arc<Health>,
+    namespace: &str,
+) -> impl Stream<Item = (String, String)> + Send + use<> {
+    let here = context.clone();
+    touched::<Secret>(context, health, namespace, "Secret", watch::config()).flat_map(move |secret| {
+        let namespace = secret.namespace().unwrap_or_default();
+        let label = secret.labels().get(PLATFORM).cloned();
+        let users = here.stores.users_of_secret(&namespace, &secret.name_any());
+        let named = label.into_iter().chain(users).map(move |name| (namespace.clone(), name));
+        futures::stream::iter(named.collect::<Vec<_>>())
+    })
+}
+
+fn touched<K>(
+    context: &Arc<Context>,
+    health: &Arc<Health>,
+    namespace: &str,
+    kind: &'static str,
+    config: watcher::Config,
+) -> impl Stream<Item = PartialObjectMeta<K>> + Send + use<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + 'static,
+{
+    let api = Api::<PartialObjectMeta<K>>::namespaced(context.client.clone(), namespace);
+    watch::events(api, config, kind, context.metrics.clone(), health.clone())
+        .touched_objects()
+        .filter_map(|child| std::future::ready(child.ok()))
+}
+
+/// Namespaces wake the Tenants that list them: consent may have come, or somebody deleted one.
+pub async fn wake_by_namespaces(context: Arc<Context>, health: Arc<Health>) {
+    let api = Api::<PartialObjectMeta<Namespace>>::all(context.client.clone());
+    watch::events(api, watch::config(), "Namespace", context.metrics.clone(), health)
+        .touched_objects()
+        .for_each(|namespace| {
+            if let Ok(namespace) = namespace {
+                context.wake.claimants_of_namespace(&context.stores, &namespace.name_any());
+            }
+            std::future::ready(())
+        })
+        .await;
+}

@@ -1,0 +1,183 @@
+//! The engine in the operator's words. Only this module and what is below it know tonic and the wire.
+//!
+//! Every call carries the operator's token and, where a tenant is meant, one of the tenant's namespaces. Every call has
+//! a deadline; whoever gets no answer asks again with the same key, which the ledger answers the same way.
+
+mod channel;
+mod convert;
+mod fault;
+mod registry;
+mod token;
+
+use payplane_proto::v1 as proto;
+use proto::{
+    payment_service_client::PaymentServiceClient, tenant_service_client::TenantServiceClient,
+    wallet_service_client::WalletServiceClient,
+};
+use tonic::{service::interceptor::InterceptedService, transport::Channel};
+
+pub use fault::EngineError;
+pub use registry::{Engines, PlatformKey};
+pub use token::Token;
+
+const PAGE: i32 = 500;
+
+/// A connection to the engines of one Platform.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    channel: InterceptedService<Channel, Token>,
+    address: Address,
+}
+
+/// How callers inside the cluster reach the engines of one Platform.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Address {
+    /// Host and port of the Service.
+    pub endpoint: String,
+    /// PEM of the authority that signs the engines' certificates.
+    pub ca_pem: String,
+}
+
+/// What the operator asks to be paid.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PaymentRequest {
+    /// Namespace that the request speaks for.
+    pub namespace: String,
+    /// What makes it the same payment wherever it is applied.
+    pub key: String,
+    /// Who pays.
+    pub from: WalletRef,
+    /// Who is paid.
+    pub to: WalletRef,
+    /// Decimal string.
+    pub amount: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Free text.
+    pub reference: String,
+    /// UID of the object that asks.
+    pub origin_ref: String,
+}
+
+/// A wallet as the ledger knows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum WalletRef {
+    /// By its name, "<namespace>/<name>".
+    Name(String),
+    /// By its id.
+    Id(String),
+    /// The tenant's settlement account.
+    Settlement,
+}
+
+/// What became of a requested payment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Id in the ledger; also set when refused.
+    pub payment_id: String,
+    /// UID of the object that asked first.
+    pub origin_ref: String,
+    /// Paid, or why not.
+    pub result: Result<Paid, Refusal>,
+}
+
+/// A payment that went through.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Paid {
+    /// What the payer has available after it.
+    pub from_available: String,
+    /// What the payee has available after it.
+    pub to_available: String,
+    /// When the ledger decided.
+    pub decided_at: Option<jiff::Timestamp>,
+}
+
+/// The ledger's "no".
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// Why, as a condition's reason.
+    pub reason: &'static str,
+    /// Field of the spec that is to blame.
+    pub field: String,
+    /// One sentence for people.
+    pub message: String,
+    /// Whether the ledger stored the answer.
+    pub definitive: bool,
+}
+
+/// A wallet and what it holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wallet {
+    /// Id in the ledger.
+    pub id: String,
+    /// Its name, "<namespace>/<name>".
+    pub name: String,
+    /// Posted credits minus posted debits.
+    pub posted: String,
+    /// Held by pending payments.
+    pub pending: String,
+    /// What can be spent.
+    pub available: String,
+    /// Number of postings.
+    pub version: i64,
+}
+
+impl Engine {
+    /// How callers inside the cluster reach these engines.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Makes the payment, or finds what became of it.
+    ///
+    /// # Errors
+    /// When no answer came, or the request can never be valid.
+    pub async fn create_payment(&self, request: &PaymentRequest) -> Result<Outcome, EngineError> {
+        let message = channel::request(convert::payment_request(request), Some(&request.namespace))?;
+        let answer = PaymentServiceClient::new(self.channel.clone()).create_payment(message).await;
+        convert::outcome(answer.map_err(fault::from_status)?.into_inner())
+    }
+
+    /// Makes the wallet of a custom resource, or finds it.
+    ///
+    /// # Errors
+    /// When no answer came, or the request can never be valid.
+    pub async fn create_wallet(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: &payplane_crds::WalletSpec,
+    ) -> Result<Result<Wallet, Refusal>, EngineError> {
+        let message = channel::request(convert::wallet_request(namespace, name, spec), Some(namespace))?;
+        let answer = WalletServiceClient::new(self.channel.clone()).create_wallet(message).await;
+        convert::created_wallet(answer.map_err(fault::from_status)?.into_inner())
+    }
+
+    /// One page of the tenant's wallets that custom resources made, and the token of the next page.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn list_wallets(
+        &self,
+        namespace: &str,
+        page_token: String,
+    ) -> Result<(Vec<Wallet>, Option<String>), EngineError> {
+        let origin = proto::Origin::Resource.into();
+        let body = proto::ListWalletsRequest { page_size: PAGE, page_token, origin };
+        let message = channel::request(body, Some(namespace))?;
+        let answer = WalletServiceClient::new(self.channel.clone()).list_wallets(message).await;
+        let page = answer.map_err(fault::from_status)?.into_inner();
+        let wallets = page.wallets.into_iter().map(convert::wallet).collect::<Result<_, _>>()?;
+        Ok((wallets, Some(page.next_page_token).filter(|token| !token.is_empty())))
+    }
+
+    /// Brings the tenant to the state that the Tenant object asks for, and gives its id in the ledger.
+    ///
+    /// # Errors
+    /// When no answer came, the request can never be valid, or another tenant has one of the namespaces.
+    pub async fn put_tenant(&self, tenant: &payplane_crds::Tenant) -> Result<String, EngineError> {
+        let message = channel::request(convert::tenant_request(tenant), None)?;
+        let answer = TenantServiceClient::new(self.channel.clone()).put_tenant(message).await;
+        convert::tenant_id(answer.map_err(fault::from_status)?.into_inner())
+    }
+}

@@ -1,0 +1,194 @@
+//! Between custom resources and the wire. Free functions, pure; nothing is calculated but posted = credits - debits.
+
+use payplane_crds::{
+    Tenant, WalletSpec,
+    condition::reason,
+    tenant::{DefaultRole, Role},
+};
+use payplane_proto::v1 as proto;
+use rust_decimal::Decimal;
+
+use super::{EngineError, Outcome, Paid, PaymentRequest, Refusal, Wallet, WalletRef};
+
+pub(super) fn payment_request(request: &PaymentRequest) -> proto::CreatePaymentRequest {
+    let PaymentRequest { namespace: _, key, from, to, amount, currency, reference, origin_ref } = request;
+    proto::CreatePaymentRequest {
+        idempotency_key: key.clone(),
+        from: Some(wallet_ref(from)),
+        to: Some(wallet_ref(to)),
+        amount: Some(proto::Money { amount: amount.clone(), currency: currency.clone() }),
+        reference: reference.clone(),
+        origin_ref: origin_ref.clone(),
+    }
+}
+
+fn wallet_ref(reference: &WalletRef) -> proto::WalletRef {
+    use proto::wallet_ref::Ref;
+    let named = match reference {
+        WalletRef::Name(name) => Ref::Name(name.clone()),
+        WalletRef::Id(id) => Ref::Id(id.clone()),
+        WalletRef::Settlement => Ref::Settlement(proto::Settlement {}),
+    };
+    proto::WalletRef { r#ref: Some(named) }
+}
+
+pub(super) fn outcome(answer: proto::CreatePaymentResponse) -> Result<Outcome, EngineError> {
+    use proto::payment_outcome::Result as Answer;
+    let outcome = answer.outcome.ok_or(EngineError::Answer("no outcome"))?;
+    let proto::PaymentOutcome { payment_id, result, replayed: _, origin_ref } = outcome;
+    let result = match result.ok_or(EngineError::Answer("neither payment nor refusal"))? {
+        Answer::Payment(payment) => Ok(paid(payment)?),
+        Answer::Refusal(refused) => Err(refusal(refused)),
+    };
+    Ok(Outcome { payment_id, origin_ref, result })
+}
+
+fn paid(payment: proto::Payment) -> Result<Paid, EngineError> {
+    if payment.state() != proto::PaymentState::Completed {
+        return Err(EngineError::Answer("an immediate payment that is not completed"));
+    }
+    let available = |balance: Option<proto::Balance>| {
+        balance.map(|balance| balance.available).ok_or(EngineError::Answer("a payment without balances"))
+    };
+    // Whole seconds, as every time in a status: a comparison must not see what cannot be written.
+    let decided_at = payment.create_time.and_then(|time| jiff::Timestamp::from_second(time.seconds).ok());
+    Ok(Paid {
+        from_available: available(payment.from_balance)?,
+        to_available: available(payment.to_balance)?,
+        decided_at,
+    })
+}
+
+fn refusal(refused: proto::Refusal) -> Refusal {
+    use proto::RefusalReason as Reason;
+    let reason = match refused.reason() {
+        Reason::IdempotencyConflict => reason::IDEMPOTENCY_CONFLICT,
+        Reason::WalletNotFound => reason::WALLET_NOT_FOUND,
+        Reason::SameWallet => reason::SAME_WALLET,
+        Reason::CurrencyMismatch => reason::CURRENCY_MISMATCH,
+        Reason::WalletClosed => reason::WALLET_CLOSED,
+        Reason::WalletFrozen => reason::WALLET_FROZEN,
+        Reason::SettlementCapExceeded => reason::SETTLEMENT_CAP_EXCEEDED,
+        Reason::InsufficientFunds => reason::INSUFFICIENT_FUNDS,
+        Reason::BalanceOverflow => reason::BALANCE_OVERFLOW,
+        Reason::Unspecified => reason::INVALID,
+    };
+    Refusal {
+        reason,
+        field: spec_field(&refused.field),
+        message: refused.message,
+        definitive: refused.definitive,
+    }
+}
+
+/// A field of a request under the name that it has in the spec.
+pub(super) fn spec_field(field: &str) -> String {
+    let mut parts = field.trim_start_matches("tenant.").split('.');
+    match (parts.next().unwrap_or_default(), parts.next()) {
+        ("amount", Some("currency")) => "currency".into(),
+        ("amount", _) => "amount".into(),
+        ("minimum", Some("currency")) => "currency".into(),
+        ("idempotency_key", _) => "idempotencyKey".into(),
+        ("from", _) => "from".into(),
+        ("to", _) => "to".into(),
+        _ => field
+            .trim_start_matches("tenant.")
+            .replace("settlement_caps", "settlement")
+            .replace("service_accounts", "access.serviceAccounts")
+            .replace("default_role", "access.defaultRole"),
+    }
+}
+
+pub(super) fn wallet_request(namespace: &str, name: &str, spec: &WalletSpec) -> proto::CreateWalletRequest {
+    let WalletSpec { currency, owner, minimum } = spec;
+    proto::CreateWalletRequest {
+        name: wallet_name(namespace, name),
+        currency: currency.0.clone(),
+        owner: owner.clone().unwrap_or_default(),
+        minimum: Some(proto::Money { amount: minimum.0.clone(), currency: currency.0.clone() }),
+    }
+}
+
+/// Name in the ledger of a Wallet object.
+fn wallet_name(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
+pub(super) fn created_wallet(
+    answer: proto::CreateWalletResponse,
+) -> Result<Result<Wallet, Refusal>, EngineError> {
+    use proto::create_wallet_response::Result as Answer;
+    match answer.result.ok_or(EngineError::Answer("neither wallet nor refusal"))? {
+        Answer::Wallet(made) => wallet(made).map(Ok),
+        Answer::Refusal(refused) => Ok(Err(refusal(refused))),
+    }
+}
+
+pub(super) fn wallet(made: proto::Wallet) -> Result<Wallet, EngineError> {
+    let balance = made.balance.ok_or(EngineError::Answer("a wallet without balance"))?;
+    let posted = decimal(&balance.posted_credits)?
+        .checked_sub(decimal(&balance.posted_debits)?)
+        .ok_or(EngineError::Answer("a balance out of range"))?;
+    let version =
+        i64::try_from(balance.version).map_err(|_| EngineError::Answer("a version out of range"))?;
+    Ok(Wallet {
+        id: made.id,
+        name: made.name,
+        posted: posted.to_string(),
+        pending: balance.pending_debits,
+        available: balance.available,
+        version,
+    })
+}
+
+fn decimal(text: &str) -> Result<Decimal, EngineError> {
+    Decimal::from_str_exact(text).map_err(|_| EngineError::Answer("an amount that is no decimal"))
+}
+
+pub(super) fn tenant_request(tenant: &Tenant) -> proto::PutTenantRequest {
+    let spec = &tenant.spec;
+    let caps = spec
+        .settlement
+        .iter()
+        .map(|line| proto::Money { amount: line.cap.0.clone(), currency: line.currency.0.clone() });
+    let grants = spec.access.service_accounts.iter().map(|account| proto::ServiceAccountGrant {
+        namespace: account.namespace.clone(),
+        name: account.name.clone(),
+        role: role(account.role).into(),
+    });
+    proto::PutTenantRequest {
+        tenant: Some(proto::Tenant {
+            id: String::new(),
+            name: tenant.metadata.name.clone().unwrap_or_default(),
+            namespaces: spec.namespaces.iter().map(|namespace| namespace.name.clone()).collect(),
+            settlement_caps: caps.collect(),
+            service_accounts: grants.collect(),
+            default_role: default_role(spec.access.default_role).into(),
+        }),
+    }
+}
+
+fn role(role: Role) -> proto::Role {
+    match role {
+        Role::Viewer => proto::Role::Viewer,
+        Role::Operator => proto::Role::Operator,
+        Role::Approver => proto::Role::Approver,
+        Role::Treasury => proto::Role::Treasury,
+        Role::Admin => proto::Role::Admin,
+    }
+}
+
+fn default_role(role: DefaultRole) -> proto::Role {
+    match role {
+        DefaultRole::None => proto::Role::Unspecified,
+        DefaultRole::Viewer => proto::Role::Viewer,
+        DefaultRole::Operator => proto::Role::Operator,
+    }
+}
+
+pub(super) fn tenant_id(answer: proto::PutTenantResponse) -> Result<String, EngineError> {
+    answer.tenant.map(|tenant| tenant.id).ok_or(EngineError::Answer("no tenant"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Why a call gave no outcome, and what that means for whoever asked.
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use super::convert;
+
+/// How the engine says that a namespace is registered for another tenant.
+const NAMESPACE_TAKEN: &str = "NAMESPACE_TAKEN";
+
+/// A call without an outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The request can never be valid as it stands.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Field of the spec that is to blame; empty if the engine names none.
+        field: String,
+        /// One sentence for people.
+        message: String,
+    },
+    /// Something of this name belongs to somebody else.
+    #[error("{message}")]
+    Taken {
+        /// One sentence for people.
+        message: String,
+    },
+    /// The engine does not accept the operator's token.
+    #[error("the engine refuses the operator's token ({code:?})")]
+    Denied {
+        /// What kind of refusal.
+        code: Code,
+    },
+    /// No answer, or an answer that another try may improve.
+    #[error("the engine gave no answer ({code:?}: {message})")]
+    Unavailable {
+        /// What kind of failure.
+        code: Code,
+        /// What the transport or the engine says.
+        message: String,
+    },
+    /// An answer that cannot be read.
+    #[error("the engine's answer cannot be read: {0}")]
+    Answer(&'static str),
+    /// The engine's address or certificate cannot be used.
+    #[error("no connection can be made")]
+    Address(#[from] tonic::transport::Error),
+}
+
+impl EngineError {
+    /// A word for metrics, from a small fixed set.
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "engine_invalid",
+            Self::Taken { .. } => "engine_taken",
+            Self::Denied { .. } => "engine_denied",
+            Self::Unavailable { .. } => "engine_unavailable",
+            Self::Answer(_) => "engine_answer",
+            Self::Address(_) => "engine_address",
+        }
+    }
+
+    /// One sentence for a condition. It does not vary from try to try, so that retries write nothing.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Invalid { field, message } if field.is_empty() => message.clone(),
+            Self::Invalid { field, message } => format!("{field}: {message}"),
+            Self::Taken { message } => message.clone(),
+            Self::Denied { .. } => "The engine refuses the operator's token; trying again.".into(),
+            Self::Unavailable { .. } => "The engine does not answer; trying again with the same key.".into(),
+            Self::Answer(_) => {
+                "The engine's answer cannot be read; are operator and engine of one release?".into()
+            }
+            Self::Address(_) => "The engine's address or certificate cannot be used; trying again.".into(),
+        }
+    }
+}
+
+/// Sorts a call's status. Only what the engine states in its details ends the asking: a request counts as invalid when
+/// a field is named, for a payment that fails for good must not do so over a misunderstanding.
+pub(super) fn from_status(status: Status) -> EngineError {
+    match status.code() {
+        Code::InvalidArgument => invalid(&status).unwrap_or_else(|| unavailable(&status)),
+        Code::AlreadyExists | Code::FailedPrecondition if reason(&status) == NAMESPACE_TAKEN => {
+            EngineError::Taken { message: status.message().into() }
+        }
+        code @ (Code::Unauthenticated | Code::PermissionDenied) => EngineError::Denied { code },
+        _ => unavailable(&status),
+    }
+}
+
+fn invalid(status: &Status) -> Option<EngineError> {
+    let violation = status.get_details_bad_request()?.field_violations.into_iter().next()?;
+    let field = convert::spec_field(&violation.field);
+    Some(EngineError::Invalid { field, message: violation.description })
+}
+
+fn unavailable(status: &Status) -> EngineError {
+    EngineError::Unavailable { code: status.code(), message: status.message().into() }
+}
+
+fn reason(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn a_bad_request_names_the_field_of_the_spec() {
+        let details = ErrorDetails::with_bad_request_violation("amount.amount", "has too many digits");
+        let status = Status::with_error_details(Code::InvalidArgument, "invalid", details);
+        let EngineError::Invalid { field, message } = from_status(status) else { panic!("not invalid") };
+        assert_eq!((field.as_str(), message.as_str()), ("amount", "has too many digits"));
+    }
+
+    #[test]
+    fn a_taken_namespace_is_known_by_its_reason() {
+        let with = |reason: &str| {
+            let details = ErrorDetails::with_error_info(reason, "payplane.io", HashMap::new());
+            from_status(Status::with_error_details(Code::FailedPrecondition, "", details)).category()
+        };
+        assert_eq!(with("NAMESPACE_TAKEN"), "engine_taken");
+        assert_eq!(with("UNKNOWN_NAMESPACE"), "engine_unavailable", "a registration that is on its way");
+    }
+
+    #[test]
+    fn no_bare_code_ends_the_asking() {
+        for code in (0..=16).map(Code::from_i32) {
+            let category = from_status(Status::new(code, "")).category();
+            let expected = match code {
+                Code::Unauthenticated | Code::PermissionDenied => "engine_denied",
+                _ => "engine_unavailable",
+            };
+            assert_eq!(category, expected, "{code:?}");
+        }
+    }
+}

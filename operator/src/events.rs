@@ -1,0 +1,127 @@
+//! Events for people: on transitions only, never awaited by a reconciler, dropped and counted when there are too many.
+
+use std::time::Duration;
+
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
+use kube::{
+    Client,
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
+use payplane_crds::condition::{READY, REPLAYED, STALLED};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::{
+    api,
+    condition::{find, is_true},
+    meta::MANAGER,
+    telemetry::Metrics,
+};
+
+const WAITING: usize = 256;
+/// Five in a second at most: more than a person reads, less than an API server notices.
+const PACE: Duration = Duration::from_millis(200);
+/// Limit of the API server for an event's note.
+const NOTE: usize = 1000;
+
+/// Takes events; one task sends them.
+#[derive(Clone)]
+pub struct Events {
+    queue: Sender<(Event, ObjectReference)>,
+    metrics: Metrics,
+}
+
+impl Events {
+    /// Starts the sender.
+    pub fn start(client: Client, identity: String, metrics: Metrics) -> Self {
+        let (queue, waiting) = channel(WAITING);
+        // One recorder for all: it merges repeated events, which a new one each time could not.
+        let recorder =
+            Recorder::new(client, Reporter { controller: MANAGER.into(), instance: Some(identity) });
+        tokio::spawn(send(recorder, waiting));
+        Self { queue, metrics }
+    }
+
+    /// Tells what changed between two sets of conditions, if people should know.
+    pub fn transition(&self, object: &ObjectReference, before: &[Condition], after: &[Condition]) {
+        for event in worth_telling(before, after) {
+            if self.queue.try_send((event, object.clone())).is_err() {
+                self.metrics.events_dropped.inc();
+            }
+        }
+    }
+}
+
+async fn send(recorder: Recorder, mut waiting: Receiver<(Event, ObjectReference)>) {
+    while let Some((event, object)) = waiting.recv().await {
+        if let Err(error) = api::call("publish an event", recorder.publish(&event, &object)).await {
+            tracing::debug!(error = %error, reason = event.reason, "an event was not accepted");
+        }
+        tokio::time::sleep(PACE).await;
+    }
+}
+
+/// A changed answer to "is it ready, and why not", or a payment that met an earlier one under its key.
+fn worth_telling(before: &[Condition], after: &[Condition]) -> Vec<Event> {
+    let told =
+        |type_| find(after, type_).filter(|now| find(before, type_).is_none_or(|was| differs(was, now)));
+    let replayed = told(REPLAYED)
+        .filter(|now| now.status == "True")
+        .map(|now| event(EventType::Warning, "Replayed", now));
+    let ready = told(READY).map(|now| {
+        // Waiting is normal; being stuck or refused is not.
+        let settled = find(after, payplane_crds::condition::SETTLED).is_some();
+        let bad = now.status == "False" && (settled || is_true(after, STALLED));
+        event(if bad { EventType::Warning } else { EventType::Normal }, &now.reason, now)
+    });
+    replayed.into_iter().chain(ready).collect()
+}
+
+fn differs(was: &Condition, now: &Condition) -> bool {
+    was.status != now.status || was.reason != now.reason
+}
+
+fn event(type_: EventType, reason: &str, condition: &Condition) -> Event {
+    Event {
+        type_,
+        reason: reason.into(),
+        note: Some(condition.message.chars().take(NOTE).collect()),
+        action: "Reconcile".into(),
+        secondary: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+    use crate::condition::Conditions;
+
+    fn conditions() -> Conditions<'static> {
+        Conditions::new(&[], None, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn the_same_answer_in_other_words_is_no_event() {
+        let before = conditions().waiting("EngineUnavailable", "first").into_vec();
+        let after = conditions().waiting("EngineUnavailable", "second").into_vec();
+        assert!(worth_telling(&before, &after).is_empty());
+    }
+
+    #[test]
+    fn waiting_is_normal_and_being_stuck_is_a_warning() {
+        let kinds = |after: Vec<Condition>| -> Vec<EventType> {
+            worth_telling(&[], &after).iter().map(|event| event.type_).collect()
+        };
+        assert_eq!(kinds(conditions().waiting("NoTenant", "").into_vec()), [EventType::Normal]);
+        assert_eq!(kinds(conditions().stalled("Invalid", "").into_vec()), [EventType::Warning]);
+        assert_eq!(kinds(conditions().ready("Completed", "").into_vec()), [EventType::Normal]);
+    }
+
+    #[test]
+    fn a_replayed_payment_warns() {
+        let after = conditions().set(REPLAYED, "True", "Replayed", "payment 1").into_vec();
+        assert_eq!(worth_telling(&[], &after)[0].reason, "Replayed");
+        assert!(worth_telling(&after, &after).is_empty());
+    }
+}

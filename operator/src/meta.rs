@@ -1,0 +1,104 @@
+//! Names, labels and owner references that every kind shares.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::{Resource, ResourceExt};
+use payplane_crds::Platform;
+use sha2::{Digest, Sha256};
+
+/// Field manager of every write, `app.kubernetes.io/managed-by` of every child, and reporter of every event.
+pub const MANAGER: &str = "payplane-operator";
+/// Label of a Platform's children: the Platform's name.
+pub const PLATFORM: &str = "payplane.io/platform";
+/// Label of a Tenant's namespaces: the Tenant's name.
+pub const TENANT: &str = "payplane.io/tenant";
+/// Annotation by which a namespace consents to belong to the Tenant of this name.
+pub const ADOPT_BY: &str = "payplane.io/adopt-by";
+/// Annotation of a child: hash of what was last applied, so that fields which are no longer wanted get removed.
+pub const APPLIED: &str = "payplane.io/applied";
+/// Annotation of a pod template: hash of everything that must restart the pods when it changes.
+pub const RESTART: &str = "payplane.io/restart";
+/// Annotation of a certificate's Secret: when to issue the next one.
+pub const RENEW_AT: &str = "payplane.io/renew-at";
+/// ConfigMap in every namespace of a tenant: the engine's address and the certificate to check it with.
+pub const CA_CONFIG_MAP: &str = "payplane-ca";
+
+/// Labels of a child of a Platform.
+pub fn labels(platform: &str, component: &str) -> BTreeMap<String, String> {
+    let mut labels = selector(platform, component);
+    labels.insert("app.kubernetes.io/managed-by".into(), MANAGER.into());
+    labels.insert("app.kubernetes.io/part-of".into(), "payplane".into());
+    labels.insert(PLATFORM.into(), platform.into());
+    labels
+}
+
+/// The part of the labels by which Services and Deployments find pods. It can never change.
+pub fn selector(platform: &str, component: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("app.kubernetes.io/component".into(), component.into()),
+        ("app.kubernetes.io/instance".into(), platform.into()),
+        ("app.kubernetes.io/name".into(), format!("payplane-{component}")),
+    ])
+}
+
+/// Metadata of a child that goes when its Platform goes.
+pub fn owned(platform: &Platform, name: String, component: &str) -> ObjectMeta {
+    ObjectMeta { owner_references: Some(vec![owner(platform)]), ..kept(platform, name, component) }
+}
+
+/// Metadata of a child that outlives its Platform: what is needed to open the ledger again.
+pub fn kept(platform: &Platform, name: String, component: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: platform.namespace(),
+        labels: Some(labels(&platform.name_any(), component)),
+        ..ObjectMeta::default()
+    }
+}
+
+fn owner(platform: &Platform) -> OwnerReference {
+    OwnerReference {
+        api_version: Platform::api_version(&()).into(),
+        block_owner_deletion: Some(true),
+        controller: Some(true),
+        kind: Platform::kind(&()).into(),
+        name: platform.name_any(),
+        uid: platform.uid().unwrap_or_default(),
+    }
+}
+
+/// A short hash in lower-case hex, for names and annotations.
+pub fn short_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // With lengths, so that moving a byte from one part to the next changes the hash.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_tells_parts_apart() {
+        assert_ne!(short_hash([&b"ab"[..], b"c"]), short_hash([&b"a"[..], b"bc"]));
+        assert_eq!(short_hash([&b"ab"[..]]).len(), 16);
+    }
+
+    #[test]
+    fn only_the_selector_finds_pods_so_it_holds_nothing_that_changes() {
+        let selector = selector("main", "engine");
+        assert_eq!(
+            selector.into_iter().collect::<Vec<_>>(),
+            [
+                ("app.kubernetes.io/component".to_owned(), "engine".to_owned()),
+                ("app.kubernetes.io/instance".to_owned(), "main".to_owned()),
+                ("app.kubernetes.io/name".to_owned(), "payplane-engine".to_owned()),
+            ]
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! What a Payment depends on, as the caches have it. No calls: whoever changes wakes the payment.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use payplane_crds::{Payment, condition::READY, reference::WalletReference};
+
+use crate::{
+    condition::is_true,
+    context::{Context, Stores, platform_of},
+    engine::Engine,
+    status::Reported,
+};
+
+/// What a Payment depends on.
+pub struct Observed {
+    /// Whether the namespace belongs to a ready Tenant.
+    pub has_tenant: bool,
+    /// Connection to the Tenant's Platform.
+    pub engine: Option<Arc<Engine>>,
+    /// The payer.
+    pub from: Side,
+    /// The payee.
+    pub to: Side,
+}
+
+/// One side of a payment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Side {
+    /// Not a Wallet object: the ledger knows whether it exists.
+    Ledger,
+    /// A Wallet object that is not there.
+    Absent,
+    /// A Wallet object that the ledger has not confirmed.
+    NotReady,
+    /// A Wallet object that the ledger has confirmed.
+    Ready,
+}
+
+/// Reads the caches.
+pub fn observe(payment: &Payment, context: &Context) -> Observed {
+    let namespace = payment.namespace().unwrap_or_default();
+    let tenant = context.stores.tenant_of(&namespace);
+    Observed {
+        has_tenant: tenant.is_some(),
+        engine: tenant.and_then(|tenant| context.engines.get(&platform_of(&tenant))),
+        from: side(&context.stores, &namespace, &payment.spec.from),
+        to: side(&context.stores, &namespace, &payment.spec.to),
+    }
+}
+
+fn side(stores: &Stores, namespace: &str, reference: &WalletReference) -> Side {
+    let Some(name) = &reference.name else { return Side::Ledger };
+    match stores.wallet(namespace, name) {
+        None => Side::Absent,
+        Some(wallet) if is_true(wallet.current(), READY) => Side::Ready,
+        Some(_) => Side::NotReady,
+    }
+}

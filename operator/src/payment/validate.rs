@@ -1,0 +1,72 @@
+//! From an object and what it depends on to a request that can be sent, or to what is still missing.
+
+use kube::ResourceExt;
+use payplane_crds::{
+    Payment, PaymentSpec,
+    condition::reason::{NO_TENANT, WALLET_NOT_FOUND, WALLET_NOT_READY},
+    reference::WalletReference,
+};
+
+use super::{
+    observe::{Observed, Side},
+    plan::Waiting,
+};
+use crate::engine::{PaymentRequest, WalletRef};
+
+/// The request, if everything is there.
+///
+/// # Errors
+/// The first thing that is missing.
+pub fn validate(payment: &Payment, observed: &Observed) -> Result<PaymentRequest, Waiting> {
+    if !observed.has_tenant {
+        return Err(Waiting::new(NO_TENANT, "The namespace belongs to no Tenant that is Ready."));
+    }
+    if observed.engine.is_none() {
+        return Err(Waiting::engine());
+    }
+    check("from", &payment.spec.from, observed.from)?;
+    check("to", &payment.spec.to, observed.to)?;
+    request(payment)
+}
+
+fn check(field: &str, reference: &WalletReference, side: Side) -> Result<(), Waiting> {
+    let name = reference.name.as_deref().unwrap_or_default();
+    match side {
+        Side::Ledger | Side::Ready => Ok(()),
+        Side::Absent => {
+            let message = format!("{field}: there is no Wallet {name:?} in this namespace.");
+            Err(Waiting::new(WALLET_NOT_FOUND, &message))
+        }
+        Side::NotReady => {
+            Err(Waiting::new(WALLET_NOT_READY, &format!("{field}: Wallet {name:?} is not Ready yet.")))
+        }
+    }
+}
+
+fn request(payment: &Payment) -> Result<PaymentRequest, Waiting> {
+    let namespace = payment.namespace().unwrap_or_default();
+    let PaymentSpec { from, to, amount, currency, reference, idempotency_key } = &payment.spec;
+    let key = idempotency_key.clone().unwrap_or_else(|| format!("{namespace}/{}", payment.name_any()));
+    Ok(PaymentRequest {
+        key,
+        from: wallet(&namespace, from),
+        to: wallet(&namespace, to),
+        amount: amount.0.clone(),
+        currency: currency.0.clone(),
+        reference: reference.clone().unwrap_or_default(),
+        origin_ref: payment.uid().unwrap_or_default(),
+        namespace,
+    })
+}
+
+/// Admission guarantees that exactly one of the three is given.
+fn wallet(namespace: &str, reference: &WalletReference) -> WalletRef {
+    match (&reference.name, &reference.id) {
+        (Some(name), _) => WalletRef::Name(format!("{namespace}/{name}")),
+        (None, Some(id)) => WalletRef::Id(id.clone()),
+        (None, None) => WalletRef::Settlement,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::engine::{Address, Engine, Engines, PlatformKey, Token};
+
+fn engine() -> Arc<Engine> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let engines = Engines::new(Token::new("/nowhere".into()), None);
+    let key = PlatformKey { namespace: "ns".into(), name: "main".into() };
+    let address = Address { endpoint: "localhost:1".into(), ca_pem: String::new() };
+    engines.set(key.clone(), address).unwrap();
+    engines.get(&key).unwrap()
+}
+
+fn payment(spec: serde_json::Value) -> Payment {
+    serde_json::from_value(json!({
+        "apiVersion": "payplane.io/v1alpha1",
+        "kind": "Payment",
+        "metadata": {"name": "rent", "namespace": "shop", "uid": "u-1"},
+        "spec": spec,
+    }))
+    .unwrap()
+}
+
+fn rent() -> Payment {
+    payment(json!({"from": {"name": "a"}, "to": {"name": "b"}, "amount": "1.00", "currency": "USD"}))
+}
+
+fn observed(has_tenant: bool, with_engine: bool, from: Side, to: Side) -> Observed {
+    Observed { has_tenant, engine: with_engine.then(engine), from, to }
+}
+
+#[tokio::test]
+async fn the_first_thing_that_is_missing_is_named() {
+    let cases = [
+        (observed(false, false, Side::Absent, Side::Absent), "NoTenant", "Tenant"),
+        (observed(true, false, Side::Absent, Side::Absent), "EngineUnavailable", "engine"),
+        (
+            observed(true, true, Side::Absent, Side::NotReady),
+            "WalletNotFound",
+            "from: there is no Wallet \"a\"",
+        ),
+        (observed(true, true, Side::NotReady, Side::Ready), "WalletNotReady", "from: Wallet \"a\""),
+        (observed(true, true, Side::Ready, Side::Absent), "WalletNotFound", "to: there is no Wallet \"b\""),
+        (observed(true, true, Side::Ledger, Side::NotReady), "WalletNotReady", "to: Wallet \"b\""),
+    ];
+    for (observed, reason, message) in cases {
+        let waiting = validate(&rent(), &observed).unwrap_err();
+        assert_eq!(waiting.reason, reason);
+        assert!(waiting.message.contains(message), "{}", waiting.message);
+    }
+}
+
+#[tokio::test]
+async fn the_default_key_is_namespace_and_name_and_the_origin_is_the_uid() {
+    let request = validate(&rent(), &observed(true, true, Side::Ready, Side::Ready)).unwrap();
+    assert_eq!(
+        request,
+        PaymentRequest {
+            namespace: "shop".into(),
+            key: "shop/rent".into(),
+            from: WalletRef::Name("shop/a".into()),
+            to: WalletRef::Name("shop/b".into()),
+            amount: "1.00".into(),
+            currency: "USD".into(),
+            reference: String::new(),
+            origin_ref: "u-1".into(),
+        },
+        "another default key would pay every payment of every cluster a second time"
+    );
+}
+
+#[tokio::test]
+async fn an_own_key_an_id_and_the_settlement_account_go_through_as_they_are() {
+    let id = "0b0e8a52-1111-5222-8333-444455556666";
+    let spec = json!({
+        "from": {"settlement": true}, "to": {"id": id}, "amount": "5", "currency": "JPY",
+        "reference": "invoice 7", "idempotencyKey": "k-7",
+    });
+    let request = validate(&payment(spec), &observed(true, true, Side::Ledger, Side::Ledger)).unwrap();
+    assert_eq!(request.key, "k-7");
+    assert_eq!(request.from, WalletRef::Settlement);
+    assert_eq!(request.to, WalletRef::Id(id.into()));
+    assert_eq!(request.reference, "invoice 7");
+}

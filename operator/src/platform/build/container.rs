@@ -1,0 +1,115 @@
+//! What every container and pod of a Platform has in common: the restricted pod security standard, mounts, resources.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::core::v1::{
+        Capabilities, ConfigMapVolumeSource, EmptyDirVolumeSource, PodSecurityContext, ResourceRequirements,
+        SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    },
+    apimachinery::pkg::api::resource::Quantity,
+};
+use payplane_crds::platform::Resources;
+
+/// Readable for the group that the pod's `fsGroup` names, and for nobody else: PostgreSQL insists.
+const SECRET_MODE: i32 = 0o440;
+
+/// No root, no capabilities, no writable image.
+pub fn security() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), ..Capabilities::default() }),
+        read_only_root_filesystem: Some(true),
+        ..SecurityContext::default()
+    }
+}
+
+/// All of a pod's processes and files belong to this number.
+pub fn pod_security(id: i64) -> PodSecurityContext {
+    PodSecurityContext {
+        fs_group: Some(id),
+        // Changing the owner of every file of a large ledger at every start would take minutes.
+        fs_group_change_policy: Some("OnRootMismatch".into()),
+        run_as_group: Some(id),
+        run_as_non_root: Some(true),
+        run_as_user: Some(id),
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), ..SeccompProfile::default() }),
+        ..PodSecurityContext::default()
+    }
+}
+
+/// What the spec says, with these requests where it says none.
+pub fn resources(spec: &Resources, cpu: &str, memory: &str) -> ResourceRequirements {
+    let defaults = [("cpu", cpu), ("memory", memory)];
+    // A limit without a request is also the request: then a default would exceed it.
+    let missing = defaults
+        .into_iter()
+        .filter(|(name, _)| !spec.requests.contains_key(*name) && !spec.limits.contains_key(*name))
+        .map(|(name, value)| (name.to_owned(), Quantity(value.into())));
+    let requests: BTreeMap<String, Quantity> = spec.requests.clone().into_iter().chain(missing).collect();
+    ResourceRequirements {
+        limits: Some(spec.limits.clone()).filter(|limits| !limits.is_empty()),
+        requests: Some(requests).filter(|requests| !requests.is_empty()),
+        ..ResourceRequirements::default()
+    }
+}
+
+/// A volume at a path.
+pub fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
+    VolumeMount {
+        name: volume.into(),
+        mount_path: path.into(),
+        read_only: read_only.then_some(true),
+        ..VolumeMount::default()
+    }
+}
+
+/// A Secret as files.
+pub fn secret_volume(volume: &str, secret: String) -> Volume {
+    Volume {
+        name: volume.into(),
+        secret: Some(SecretVolumeSource {
+            default_mode: Some(SECRET_MODE),
+            secret_name: Some(secret),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+/// A ConfigMap as files.
+pub fn config_volume(volume: &str, name: String) -> Volume {
+    Volume {
+        name: volume.into(),
+        config_map: Some(ConfigMapVolumeSource { name, ..ConfigMapVolumeSource::default() }),
+        ..Volume::default()
+    }
+}
+
+/// A directory that goes with the pod.
+pub fn scratch(volume: &str) -> Volume {
+    Volume { name: volume.into(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn asked(requests: serde_json::Value, limits: serde_json::Value) -> serde_json::Value {
+        let spec: Resources =
+            serde_json::from_value(json!({"requests": requests, "limits": limits})).unwrap();
+        serde_json::to_value(resources(&spec, "100m", "128Mi")).unwrap()
+    }
+
+    #[test]
+    fn defaults_fill_only_what_nobody_said() {
+        assert_eq!(asked(json!({}), json!({})), json!({"requests": {"cpu": "100m", "memory": "128Mi"}}));
+        assert_eq!(
+            asked(json!({"cpu": "2"}), json!({"memory": "64Mi"})),
+            json!({"requests": {"cpu": "2"}, "limits": {"memory": "64Mi"}}),
+            "a default request above the limit would be refused"
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! The engine's pods.
+//!
+//! An init container brings the database's schema up to date as its owner; the engine itself never sees the owner's
+//! password. New pods are ready before old ones go.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
+        core::v1::{
+            Container, ContainerPort, HTTPGetAction, PodSpec, PodTemplateSpec, Probe,
+            TopologySpreadConstraint,
+        },
+    },
+    apimachinery::pkg::{
+        apis::meta::v1::{LabelSelector, ObjectMeta},
+        util::intstr::IntOrString,
+    },
+};
+use payplane_crds::Platform;
+
+use super::{
+    ENGINE,
+    container::{mount, pod_security, resources, secret_volume, security},
+};
+use crate::{
+    context::Settings,
+    meta::{RESTART, labels, owned, selector},
+    platform::{
+        credentials::Made,
+        names::{GRPC_PORT, HTTP_PORT, Names},
+    },
+};
+
+const USER: i64 = 65532;
+const PROGRAM: &str = "payplane-engine";
+const APP_DIR: &str = "/etc/payplane/database-app";
+const OWNER_DIR: &str = "/etc/payplane/database-owner";
+const TLS_DIR: &str = "/etc/payplane/tls";
+const JWKS_URL: &str = "https://kubernetes.default.svc/openid/v1/jwks";
+const ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// More than the engine takes to finish running requests.
+const GRACE_SECONDS: i64 = 40;
+
+/// The engine's Deployment.
+pub fn engine(platform: &Platform, settings: &Settings, names: &Names, made: &Made) -> Deployment {
+    Deployment {
+        metadata: owned(platform, names.engine(), ENGINE),
+        spec: Some(DeploymentSpec {
+            replicas: Some(platform.spec.engine.replicas),
+            revision_history_limit: Some(3),
+            selector: found_by(names),
+            strategy: Some(DeploymentStrategy {
+                type_: Some("RollingUpdate".into()),
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_surge: Some(IntOrString::Int(1)),
+                    max_unavailable: Some(IntOrString::Int(0)),
+                }),
+            }),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    annotations: Some(BTreeMap::from([(RESTART.into(), made.engine_hash.clone())])),
+                    labels: Some(labels(&names.platform, ENGINE)),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod(platform, settings, names, made)),
+            },
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    }
+}
+
+fn pod(platform: &Platform, settings: &Settings, names: &Names, made: &Made) -> PodSpec {
+    PodSpec {
+        // For the keys that the cluster signs ServiceAccount tokens with.
+        automount_service_account_token: Some(true),
+        containers: vec![serve(platform, settings)],
+        // Variables named after Services could pass for settings.
+        enable_service_links: Some(false),
+        init_containers: Some(vec![migrate(platform, settings)]),
+        security_context: Some(pod_security(USER)),
+        service_account_name: Some(names.engine()),
+        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        topology_spread_constraints: Some(vec![TopologySpreadConstraint {
+            label_selector: Some(found_by(names)),
+            max_skew: 1,
+            topology_key: "kubernetes.io/hostname".into(),
+            when_unsatisfiable: "ScheduleAnyway".into(),
+            ..TopologySpreadConstraint::default()
+        }]),
+        volumes: Some(vec![
+            secret_volume("database-app", names.database_app()),
+            secret_volume("database-owner", made.owner_secret.clone()),
+            secret_volume("tls", names.engine_tls()),
+        ]),
+        ..PodSpec::default()
+    }
+}
+
+fn migrate(platform: &Platform, settings: &Settings) -> Container {
+    let args = ["migrate", "--owner-database-dir", OWNER_DIR, "--app-database-dir", APP_DIR];
+    Container {
+        name: "migrate".into(),
+        args: Some(args.map(String::from).to_vec()),
+        volume_mounts: Some(vec![
+            mount("database-app", APP_DIR, true),
+            mount("database-owner", OWNER_DIR, true),
+        ]),
+        ..container(platform, settings)
+    }
+}
+
+fn serve(platform: &Platform, settings: &Settings) -> Container {
+    Container {
+        name: ENGINE.into(),
+        args: Some(serve_args(settings)),
+        ports: Some(vec![port("grpc", GRPC_PORT), port("http", HTTP_PORT)]),
+        // Two minutes to start, half a minute to be seen dead, five seconds to be seen not ready.
+        startup_probe: Some(probe("/livez", 2, 60)),
+        liveness_probe: Some(probe("/livez", 10, 3)),
+        readiness_probe: Some(probe("/readyz", 5, 1)),
+        volume_mounts: Some(vec![mount("database-app", APP_DIR, true), mount("tls", TLS_DIR, true)]),
+        ..container(platform, settings)
+    }
+}
+
+fn serve_args(settings: &Settings) -> Vec<String> {
+    let (ca, token) = (format!("{ACCOUNT_DIR}/ca.crt"), format!("{ACCOUNT_DIR}/token"));
+    let flags = [
+        ("--database-dir", APP_DIR),
+        ("--tls-dir", TLS_DIR),
+        ("--issuer", &settings.issuer),
+        ("--jwks-url", JWKS_URL),
+        ("--jwks-ca-file", &ca),
+        ("--jwks-token-file", &token),
+        ("--platform-subject", &settings.subject),
+    ];
+    let flags = flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()]);
+    std::iter::once("serve".to_owned()).chain(flags).collect()
+}
+
+fn container(platform: &Platform, settings: &Settings) -> Container {
+    let spec = &platform.spec.engine;
+    Container {
+        command: Some(vec![PROGRAM.into()]),
+        image: Some(spec.image.clone().unwrap_or_else(|| settings.engine_image.clone())),
+        image_pull_policy: Some("IfNotPresent".into()),
+        resources: Some(resources(&spec.resources, "100m", "64Mi")),
+        security_context: Some(security()),
+        ..Container::default()
+    }
+}
+
+fn port(name: &str, port: i32) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.into()),
+        container_port: port,
+        protocol: Some("TCP".into()),
+        ..ContainerPort::default()
+    }
+}
+
+fn probe(path: &str, period: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.into()),
+            port: IntOrString::String("http".into()),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(period),
+        failure_threshold: Some(failures),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    }
+}
+
+fn found_by(names: &Names) -> LabelSelector {
+    LabelSelector { match_labels: Some(selector(&names.platform, ENGINE)), ..LabelSelector::default() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! One PostgreSQL server, for small and demonstration use.
+//!
+//! Works with any image that has PostgreSQL's programs on its PATH and a user of number 999: programs are started by
+//! name, never through an image's own entry point. The volume stays when the object goes.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{StatefulSet, StatefulSetSpec},
+        core::v1::{
+            Container, ContainerPort, EnvVar, ExecAction, Lifecycle, LifecycleHandler, PersistentVolumeClaim,
+            PersistentVolumeClaimSpec, PodSpec, PodTemplateSpec, Probe, VolumeResourceRequirements,
+        },
+    },
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
+};
+use payplane_crds::{Platform, platform::ManagedPostgres};
+
+use super::{
+    POSTGRES,
+    config_map::{HBA, INITIALISE},
+    container::{config_volume, mount, pod_security, resources, scratch, secret_volume, security},
+};
+use crate::{
+    context::Settings,
+    meta::{RESTART, labels, owned, selector, short_hash},
+    platform::{
+        credentials::Made,
+        names::{Names, POSTGRES_PORT},
+        quantity,
+    },
+};
+
+/// The user `postgres` of Debian-based images.
+const USER: i64 = 999;
+const VOLUME_DIR: &str = "/var/lib/postgresql/data";
+/// Below the volume's root, which may hold things like `lost+found`.
+const PGDATA: &str = "/var/lib/postgresql/data/ledger";
+const CONFIG_DIR: &str = "/etc/payplane/postgres";
+const OWNER_DIR: &str = "/etc/payplane/database-owner";
+const TLS_DIR: &str = "/etc/payplane/tls";
+const SOCKET_DIR: &str = "/var/run/postgresql";
+const GRACE_SECONDS: i64 = 60;
+const MIB: u64 = 1 << 20;
+/// What the server is sized for when nobody says how much memory it has.
+const MEMORY: u64 = 256 * MIB;
+
+/// PostgreSQL's StatefulSet.
+pub fn postgres(
+    platform: &Platform,
+    spec: &ManagedPostgres,
+    settings: &Settings,
+    names: &Names,
+    made: &Made,
+) -> StatefulSet {
+    // Settings are read at the start only, and so is the certificate.
+    let restart = short_hash([HBA.as_bytes(), INITIALISE.as_bytes(), made.postgres_hash.as_bytes()]);
+    StatefulSet {
+        metadata: owned(platform, names.postgres(), POSTGRES),
+        spec: Some(StatefulSetSpec {
+            replicas: Some(1),
+            revision_history_limit: Some(3),
+            selector: LabelSelector {
+                match_labels: Some(selector(&names.platform, POSTGRES)),
+                ..LabelSelector::default()
+            },
+            service_name: Some(names.postgres()),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    annotations: Some(BTreeMap::from([(RESTART.into(), restart)])),
+                    labels: Some(labels(&names.platform, POSTGRES)),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod(spec, settings, names)),
+            },
+            volume_claim_templates: Some(vec![volume(spec, names)]),
+            ..StatefulSetSpec::default()
+        }),
+        ..StatefulSet::default()
+    }
+}
+
+/// Its fields can never change, so it carries only the labels that never do.
+fn volume(spec: &ManagedPostgres, names: &Names) -> PersistentVolumeClaim {
+    let requests = BTreeMap::from([("storage".to_owned(), spec.storage.size.clone())]);
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some("data".into()),
+            labels: Some(selector(&names.platform, POSTGRES)),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".into()]),
+            resources: Some(VolumeResourceRequirements { requests: Some(requests), limits: None }),
+            storage_class_name: spec.storage.storage_class_name.clone(),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        ..PersistentVolumeClaim::default()
+    }
+}
+
+fn pod(spec: &ManagedPostgres, settings: &Settings, names: &Names) -> PodSpec {
+    PodSpec {
+        automount_service_account_token: Some(false),
+        containers: vec![server(spec, settings)],
+        // Variables named after Services could pass for settings.
+        enable_service_links: Some(false),
+        init_containers: Some(vec![initialise(spec, settings)]),
+        security_context: Some(pod_security(USER)),
+        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        volumes: Some(vec![
+            config_volume("config", names.postgres()),
+            secret_volume("database-owner", names.database_owner()),
+            scratch("run"),
+            secret_volume("tls", names.postgres_tls()),
+            scratch("tmp"),
+        ]),
+        ..PodSpec::default()
+    }
+}
+
+fn initialise(spec: &ManagedPostgres, settings: &Settings) -> Container {
+    let mut container = container(spec, settings);
+    container.name = "initialise".into();
+    container.command = words(&["sh", &format!("{CONFIG_DIR}/initialise.sh")]);
+    let mounts = container.volume_mounts.get_or_insert_default();
+    mounts.push(mount("database-owner", OWNER_DIR, true));
+    container
+}
+
+fn server(spec: &ManagedPostgres, settings: &Settings) -> Container {
+    let mut container = container(spec, settings);
+    container.name = POSTGRES.into();
+    container.command = words(&["postgres", "-D", PGDATA]);
+    container.args =
+        Some(server_settings(spec).into_iter().flat_map(|line| ["-c".to_owned(), line]).collect());
+    container.lifecycle = Some(Lifecycle {
+        // The signal that the kubelet sends makes the server wait for its clients to go, who do not.
+        pre_stop: Some(LifecycleHandler {
+            exec: Some(ExecAction { command: words(&["pg_ctl", "stop", "-D", PGDATA, "-m", "fast"]) }),
+            ..LifecycleHandler::default()
+        }),
+        ..Lifecycle::default()
+    });
+    container.ports = Some(vec![ContainerPort {
+        name: Some("postgres".into()),
+        container_port: POSTGRES_PORT,
+        protocol: Some("TCP".into()),
+        ..ContainerPort::default()
+    }]);
+    // Recovery after a crash may take minutes, and must not be killed.
+    container.startup_probe = Some(probe(2, 300));
+    container.readiness_probe = Some(probe(5, 3));
+    container.volume_mounts.get_or_insert_default().push(mount("tls", TLS_DIR, true));
+    container
+}
+
+fn server_settings(spec: &ManagedPostgres) -> Vec<String> {
+    let memory = memory(spec);
+    let mib = |bytes: u64| format!("{}MB", bytes / MIB);
+    vec![
+        "listen_addresses=*".into(),
+        format!("port={POSTGRES_PORT}"),
+        format!("unix_socket_directories={SOCKET_DIR}"),
+        format!("hba_file={CONFIG_DIR}/pg_hba.conf"),
+        "password_encryption=scram-sha-256".into(),
+        "ssl=on".into(),
+        format!("ssl_cert_file={TLS_DIR}/tls.crt"),
+        format!("ssl_key_file={TLS_DIR}/tls.key"),
+        // Said aloud, though they are the defaults: a payment that was answered survives a power cut.
+        "fsync=on".into(),
+        "synchronous_commit=on".into(),
+        "full_page_writes=on".into(),
+        format!("shared_buffers={}", mib((memory / 4).max(16 * MIB))),
+        format!("effective_cache_size={}", mib((memory / 2).max(16 * MIB))),
+        format!("maintenance_work_mem={}", mib((memory / 16).clamp(16 * MIB, 1024 * MIB))),
+        format!("max_wal_size={}", mib(wal(spec))),
+        "max_connections=100".into(),
+        "timezone=UTC".into(),
+        "log_timezone=UTC".into(),
+    ]
+}
+
+fn memory(spec: &ManagedPostgres) -> u64 {
+    let Some(quantity) =
+        spec.resources.limits.get("memory").or_else(|| spec.resources.requests.get("memory"))
+    else {
+        return MEMORY;
+    };
+    quantity::bytes(quantity).unwrap_or(MEMORY)
+}
+
+/// An eighth of the volume, so that the log never fills a small one.
+fn wal(spec: &ManagedPostgres) -> u64 {
+    let size = quantity::bytes(&spec.storage.size).unwrap_or(8 * 1024 * MIB);
+    (size / 8).clamp(64 * MIB, 1024 * MIB)
+}
+
+fn container(spec: &ManagedPostgres, settings: &Settings) -> Container {
+    Container {
+        env: Some(vec![EnvVar { name: "PGDATA".into(), value: Some(PGDATA.into()), value_from: None }]),
+        image: Some(spec.image.clone().unwrap_or_else(|| settings.postgres_image.clone())),
+        image_pull_policy: Some("IfNotPresent".into()),
+        resources: Some(resources(&spec.resources, "100m", "256Mi")),
+        security_context: Some(security()),
+        volume_mounts: Some(vec![
+            mount("config", CONFIG_DIR, true),
+            mount("data", VOLUME_DIR, false),
+            mount("run", SOCKET_DIR, false),
+            mount("tmp", "/tmp", false),
+        ]),
+        ..Container::default()
+    }
+}
+
+fn probe(period: i32, failures: i32) -> Probe {
+    Probe {
+        exec: Some(ExecAction { command: words(&["pg_isready", "-h", SOCKET_DIR, "-q"]) }),
+        period_seconds: Some(period),
+        failure_threshold: Some(failures),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    }
+}
+
+fn words(words: &[&str]) -> Option<Vec<String>> {
+    Some(words.iter().map(|word| (*word).to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests;

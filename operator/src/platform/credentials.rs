@@ -1,0 +1,256 @@
+//! Makes what must be made only once (authority, passwords) and what must be made again in time (certificates).
+//!
+//! Passwords and the authority are created, never applied: of two operators that believe they lead, one wins and the
+//! other looks again. A password that exists is kept for ever, because the database knows it. No value of a Secret is
+//! ever logged, shown in a status, or put on a command line.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use payplane_crds::Platform;
+
+use super::{
+    build::secret::{self, Login},
+    certificate::{self, Pair},
+    names::{Names, POSTGRES_PORT},
+    observe::Observed,
+    validate::{Database, Valid, optional},
+};
+use crate::{
+    apply,
+    context::Context,
+    error::Error,
+    meta::{RENEW_AT, short_hash},
+};
+
+const OWNER: &str = "payplane_owner";
+const APP: &str = "payplane_app";
+const DATABASE: &str = "payplane";
+const PASSWORD_BYTES: usize = 32;
+
+/// What the builders need to know of the credentials: names and hashes, no secrets.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Made {
+    /// PEM of the authority.
+    pub ca_pem: String,
+    /// Name of the Secret by which the database's owner connects.
+    pub owner_secret: String,
+    /// Whether PostgreSQL is run here.
+    pub managed: bool,
+    /// Changes when engines must restart: with their login, not with their certificate, which they read again.
+    pub engine_hash: String,
+    /// Changes when PostgreSQL must restart.
+    pub postgres_hash: String,
+}
+
+/// Makes what is missing or about to end.
+///
+/// # Errors
+/// When the API server does not accept it, or another operator was faster.
+pub async fn ensure(
+    platform: &Platform,
+    context: &Context,
+    names: &Names,
+    observed: &Observed,
+    valid: Valid,
+) -> Result<Made, Error> {
+    let now = Timestamp::now();
+    let authority = authority(platform, context, names, observed, now).await?;
+    leaf(
+        platform,
+        context,
+        &authority,
+        names.engine_tls(),
+        names.dns_names(&names.engine()),
+        &observed.engine_tls,
+        now,
+    )
+    .await?;
+    let (database, managed, postgres) = match valid {
+        Valid::External(database) => (database, false, String::new()),
+        Valid::Managed { owner_password } => {
+            let database = own_database(names, &authority);
+            owner(platform, context, names, &database, owner_password).await?;
+            let dns = names.dns_names(&names.postgres());
+            let certificate =
+                leaf(platform, context, &authority, names.postgres_tls(), dns, &observed.postgres_tls, now)
+                    .await?;
+            (database, true, certificate)
+        }
+    };
+    let app = app(platform, context, names, &database, managed, observed).await?;
+    Ok(Made {
+        ca_pem: authority.certificate,
+        owner_secret: super::observe::owner_secret(platform)
+            .map_or_else(|| names.database_owner(), String::from),
+        managed,
+        engine_hash: app,
+        postgres_hash: short_hash([postgres.as_bytes()]),
+    })
+}
+
+async fn authority(
+    platform: &Platform,
+    context: &Context,
+    names: &Names,
+    observed: &Observed,
+    now: Timestamp,
+) -> Result<Pair, Error> {
+    if let Some(existing) = &observed.ca {
+        return pair(existing).ok_or(Error::BrokenSecret { name: names.ca() });
+    }
+    let made = certificate::authority(&names.platform, now)?;
+    create(context, &secret::authority(platform, names.ca(), &made)).await?;
+    Ok(made)
+}
+
+/// The certificate in the Secret, issued now if there is none, it is about to end, or another authority signed it.
+async fn leaf(
+    platform: &Platform,
+    context: &Context,
+    authority: &Pair,
+    name: String,
+    dns_names: Vec<String>,
+    existing: &Option<Secret>,
+    now: Timestamp,
+) -> Result<String, Error> {
+    if let Some(current) = existing.as_ref().and_then(|secret| current_leaf(secret, authority, now)) {
+        return Ok(current);
+    }
+    let issued = certificate::leaf(authority, dns_names, now)?;
+    let renew_at = certificate::renew_at(now);
+    let wanted = secret::leaf(platform, name, &issued, &authority.certificate, renew_at);
+    apply::apply(&context.client, &wanted).await?;
+    Ok(issued.certificate)
+}
+
+fn current_leaf(secret: &Secret, authority: &Pair, now: Timestamp) -> Option<String> {
+    let renew_at: Timestamp = secret.metadata.annotations.as_ref()?.get(RENEW_AT)?.parse().ok()?;
+    let same_authority = optional(secret, "ca.crt").as_ref() == Some(&authority.certificate);
+    let current = pair(secret)?;
+    (renew_at > now && same_authority).then_some(current.certificate)
+}
+
+fn pair(secret: &Secret) -> Option<Pair> {
+    Some(Pair { certificate: optional(secret, "tls.crt")?, key: optional(secret, "tls.key")? })
+}
+
+fn own_database(names: &Names, authority: &Pair) -> Database {
+    Database {
+        host: names.host(&names.postgres()),
+        port: POSTGRES_PORT.to_string(),
+        dbname: DATABASE.into(),
+        ca_pem: Some(authority.certificate.clone()),
+    }
+}
+
+async fn owner(
+    platform: &Platform,
+    context: &Context,
+    names: &Names,
+    database: &Database,
+    password: Option<String>,
+) -> Result<(), Error> {
+    let login = Login { username: OWNER.into(), password: password.clone().map_or_else(random, Ok)? };
+    let wanted = secret::database(platform, names.database_owner(), database, &login);
+    match password {
+        None => create(context, &wanted).await,
+        Some(_) => apply::apply(&context.client, &wanted).await.map(|_| ()),
+    }
+}
+
+/// The engine's login. Gives a hash of all of it, which reveals nothing because the password is long and random.
+async fn app(
+    platform: &Platform,
+    context: &Context,
+    names: &Names,
+    database: &Database,
+    managed: bool,
+    observed: &Observed,
+) -> Result<String, Error> {
+    let name = names.database_app();
+    let known = match &observed.database_app {
+        Some(existing) => {
+            Some(optional(existing, "password").ok_or(Error::BrokenSecret { name: name.clone() })?)
+        }
+        None => None,
+    };
+    let username = if managed { APP.into() } else { names.external_role() };
+    let login = Login { username, password: known.clone().map_or_else(random, Ok)? };
+    let wanted = secret::database(platform, name, database, &login);
+    match known {
+        None => create(context, &wanted).await?,
+        Some(_) => drop(apply::apply(&context.client, &wanted).await?),
+    }
+    let values = wanted.data.unwrap_or_default();
+    Ok(short_hash(values.iter().flat_map(|(key, value)| [key.as_bytes(), &value.0])))
+}
+
+async fn create(context: &Context, wanted: &Secret) -> Result<(), Error> {
+    match apply::create(&context.client, wanted).await? {
+        true => Ok(()),
+        false => Err(Error::Raced { operation: "create a Secret" }),
+    }
+}
+
+/// 256 random bits as hex, so that no quoting is ever needed.
+fn random() -> Result<String, Error> {
+    let mut bytes = [0; PASSWORD_BYTES];
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.secure_random.fill(&mut bytes).map_err(|_| Error::Random)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(time: &str) -> Timestamp {
+        time.parse().unwrap()
+    }
+
+    fn secret(ca: &str, renew_at: &str) -> Secret {
+        use base64_of_tests as base64;
+        serde_json::from_value(json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "x", "annotations": {"payplane.io/renew-at": renew_at}},
+            "data": {"tls.crt": base64("leaf"), "tls.key": base64("key"), "ca.crt": base64(ca)},
+        }))
+        .unwrap()
+    }
+
+    /// What the API server would send for a text.
+    fn base64_of_tests(text: &str) -> serde_json::Value {
+        serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).unwrap()
+    }
+
+    #[test]
+    fn a_leaf_is_kept_until_two_thirds_of_its_life_or_another_authority() {
+        let authority = Pair { certificate: "ca".into(), key: "key".into() };
+        let now = at("2026-06-01T00:00:00Z");
+        let cases = [
+            (secret("ca", "2026-06-01T00:00:01Z"), true),
+            (secret("ca", "2026-06-01T00:00:00Z"), false),
+            (secret("other", "2027-01-01T00:00:00Z"), false),
+            (secret("ca", "soon"), false),
+            (Secret::default(), false),
+        ];
+        for (secret, kept) in cases {
+            assert_eq!(
+                current_leaf(&secret, &authority, now).is_some(),
+                kept,
+                "{:?}",
+                secret.metadata.annotations
+            );
+        }
+    }
+
+    #[test]
+    fn passwords_are_long_and_never_repeat() {
+        let (one, other) = (random().unwrap(), random().unwrap());
+        assert_eq!(one.len(), 64);
+        assert_ne!(one, other);
+    }
+}

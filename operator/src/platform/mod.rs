@@ -1,0 +1,137 @@
+//! Platform: PostgreSQL, the engine, and the certificates and passwords between them.
+//!
+//! The order is: credentials, then PostgreSQL, then the engine once the database answers. What opens the ledger again
+//! (the volume, the database's Secrets, the authority) has no owner and so outlives the Platform object; applying the
+//! Platform again finds the same ledger. Everything else goes with the object.
+
+mod build;
+mod certificate;
+mod credentials;
+mod names;
+mod observe;
+mod quantity;
+mod report;
+mod validate;
+
+use k8s_openapi::api::{apps::v1::Deployment, apps::v1::StatefulSet};
+use kube::ResourceExt;
+use payplane_crds::Platform;
+
+use crate::{
+    apply,
+    context::Context,
+    controllers::Reconciled,
+    engine::{Address, PlatformKey},
+    error::Error,
+    status,
+};
+
+use build::Parts;
+use names::Names;
+use observe::Observed;
+use validate::Refused;
+
+/// What came of one look.
+#[derive(Debug)]
+pub enum Answer {
+    /// A person has to change something first.
+    Refused(Refused),
+    /// The objects are as wanted; this is how far they got.
+    Applied(Box<Applied>),
+}
+
+/// What the API server says of the workloads.
+#[derive(Debug)]
+pub struct Applied {
+    /// Absent when somebody else runs the database.
+    pub postgres: Option<StatefulSet>,
+    /// Absent until the database answers for the first time.
+    pub engine: Option<Deployment>,
+    /// Where the engine is reached.
+    pub endpoint: String,
+}
+
+impl Reconciled for Platform {
+    const CONCURRENCY: u16 = 4;
+
+    async fn reconcile(&self, context: &Context) -> Result<(), Error> {
+        let answer = match validate::serves(self, &context.settings) {
+            Err(refused) => Answer::Refused(refused), // nothing may be read there
+            Ok(names) => match look(self, context, &names).await {
+                Err(error) => Answer::Refused(validate::rejected(&error).ok_or(error)?),
+                Ok(answer) => answer,
+            },
+        };
+        let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
+        status::write(context, self, &status).await?;
+        finish(&answer)
+    }
+}
+
+async fn look(platform: &Platform, context: &Context, names: &Names) -> Result<Answer, Error> {
+    let observed = observe::observe(platform, context, names).await?; // reads
+    let valid = match validate::validate(platform, &observed) {
+        Err(refused) => return Ok(Answer::Refused(refused)),
+        Ok(valid) => valid,
+    };
+    let made = credentials::ensure(platform, context, names, &observed, valid).await?; // writes Secrets
+    let parts = build::parts(platform, &context.settings, names, &made); // pure
+    let applied = act(context, &observed, parts).await?; // writes the rest
+    introduce(context, names, &made.ca_pem)?;
+    Ok(Answer::Applied(Box::new(Applied { endpoint: names.endpoint(), ..applied })))
+}
+
+async fn act(context: &Context, observed: &Observed, parts: Parts) -> Result<Applied, Error> {
+    let client = &context.client;
+    let Parts { ca, postgres, engine } = parts;
+    apply::apply(client, &ca).await?;
+    let postgres = match postgres {
+        None => None,
+        Some(parts) => {
+            apply::apply(client, &parts.config).await?;
+            apply::apply(client, &parts.service).await?;
+            Some(apply::apply(client, &parts.stateful_set).await?)
+        }
+    };
+    apply::apply(client, &engine.account).await?;
+    apply::apply(client, &engine.service).await?;
+    match (&engine.budget, &observed.budget) {
+        (Some(budget), _) => drop(apply::apply(client, budget).await?),
+        (None, Some(budget)) => apply::delete(client, budget).await?,
+        (None, None) => {}
+    }
+    // Engines that start before the database only fail and wait ever longer; engines that run already must follow.
+    let database_answers = postgres.as_ref().is_none_or(report::answers);
+    let engine = match database_answers || observed.has_engine {
+        true => Some(apply::apply(client, &engine.deployment).await?),
+        false => None,
+    };
+    Ok(Applied { postgres, engine, endpoint: String::new() })
+}
+
+/// Makes the engine known to the reconcilers of money.
+fn introduce(context: &Context, names: &Names, ca_pem: &str) -> Result<(), Error> {
+    let key = PlatformKey { namespace: names.namespace.clone(), name: names.platform.clone() };
+    let address = Address { endpoint: names.endpoint(), ca_pem: ca_pem.into() };
+    let new = context
+        .engines
+        .set(key.clone(), address)
+        .map_err(|source| Error::Engine { operation: "prepare a connection to the engine", source })?;
+    if new {
+        context.wake.dependants_of_platform(&context.stores, &key);
+    }
+    Ok(())
+}
+
+fn finish(answer: &Answer) -> Result<(), Error> {
+    match answer {
+        // StorageClasses, quotas and policies are not watched.
+        Answer::Refused(refused) if refused.look_again => Err(Error::Missing),
+        Answer::Refused(_) | Answer::Applied(_) => Ok(()),
+    }
+}
+
+/// The names of a Platform's objects.
+fn names(platform: &Platform) -> Names {
+    Names { namespace: platform.namespace().unwrap_or_default(), platform: platform.name_any() }
+}

@@ -1,0 +1,77 @@
+//! What a Platform depends on and what it has already. The only reads; Secrets only in served namespaces.
+
+use k8s_openapi::api::{
+    apps::v1::Deployment, core::v1::Secret, policy::v1::PodDisruptionBudget, storage::v1::StorageClass,
+};
+use kube::{Api, Client, ResourceExt};
+use payplane_crds::Platform;
+
+use super::names::Names;
+use crate::{api, context::Context, error::Error, meta::PLATFORM};
+
+/// What is there now.
+#[derive(Default)]
+pub struct Observed {
+    /// Secret of the authority.
+    pub ca: Option<Secret>,
+    /// Secret of the engine's certificate.
+    pub engine_tls: Option<Secret>,
+    /// Secret of PostgreSQL's certificate.
+    pub postgres_tls: Option<Secret>,
+    /// Secret of the database's owner: ours, or the one that an external database is described in.
+    pub database_owner: Option<Secret>,
+    /// Secret of the engine's role in the database.
+    pub database_app: Option<Secret>,
+    /// Whether the StorageClass is there that the Platform names; true if it names none.
+    pub has_storage_class: bool,
+    /// Whether the engine was deployed before.
+    pub has_engine: bool,
+    /// The engine's budget of disruptions.
+    pub budget: Option<PodDisruptionBudget>,
+}
+
+/// Reads what there is.
+///
+/// # Errors
+/// When the API server gives no answer.
+pub async fn observe(platform: &Platform, context: &Context, names: &Names) -> Result<Observed, Error> {
+    let client = &context.client;
+    let secrets = Api::<Secret>::namespaced(client.clone(), &names.namespace);
+    let secret = async |name: String| api::call("read a Secret", secrets.get_opt(&name)).await;
+    let owner = owner_secret(platform).map_or_else(|| names.database_owner(), String::from);
+    let deployments = Api::<Deployment>::namespaced(client.clone(), &names.namespace);
+    let budgets = Api::<PodDisruptionBudget>::namespaced(client.clone(), &names.namespace);
+    Ok(Observed {
+        ca: secret(names.ca()).await?,
+        engine_tls: secret(names.engine_tls()).await?,
+        postgres_tls: secret(names.postgres_tls()).await?,
+        database_owner: secret(owner).await?,
+        database_app: secret(names.database_app()).await?,
+        has_storage_class: has_storage_class(client, platform).await?,
+        has_engine: api::call("read the engine", deployments.get_metadata_opt(&names.engine()))
+            .await?
+            .is_some(),
+        budget: api::call("read a budget", budgets.get_opt(&names.engine())).await?.filter(is_ours),
+    })
+}
+
+/// What somebody else made under the same name is not ours to delete.
+fn is_ours(budget: &PodDisruptionBudget) -> bool {
+    budget.labels().contains_key(PLATFORM)
+}
+
+/// The Secret that describes an external database.
+pub fn owner_secret(platform: &Platform) -> Option<&str> {
+    platform.spec.postgres.external.as_ref().map(|external| external.secret_ref.name.as_str())
+}
+
+async fn has_storage_class(client: &Client, platform: &Platform) -> Result<bool, Error> {
+    let Some(name) = storage_class(platform) else { return Ok(true) };
+    let classes = Api::<StorageClass>::all(client.clone());
+    Ok(api::call("read a StorageClass", classes.get_opt(name)).await?.is_some())
+}
+
+/// The StorageClass that a Platform names.
+pub fn storage_class(platform: &Platform) -> Option<&str> {
+    platform.spec.postgres.managed.as_ref()?.storage.storage_class_name.as_deref()
+}

@@ -1,0 +1,84 @@
+use payplane_crds::condition::{READY, RECONCILING, STALLED};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    condition::find,
+    platform::{build::fixture, validate::Refused},
+};
+
+fn platform() -> Platform {
+    let mut platform = fixture::platform(json!({"postgres": {"managed": {}}, "engine": {"replicas": 2}}));
+    platform.metadata.generation = Some(3);
+    platform
+}
+
+fn postgres(ready: i32) -> Option<StatefulSet> {
+    let object = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {},
+        "status": {"replicas": 1, "readyReplicas": ready}});
+    serde_json::from_value(object).unwrap()
+}
+
+fn engine(observed: i64, status: [i32; 3]) -> Option<Deployment> {
+    let [replicas, updated, ready] = status;
+    engine_with(json!({
+        "observedGeneration": observed, "replicas": replicas, "updatedReplicas": updated, "readyReplicas": ready,
+    }))
+}
+
+fn engine_with(status: Value) -> Option<Deployment> {
+    let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"generation": 7}, "status": status});
+    serde_json::from_value(object).unwrap()
+}
+
+fn answer(postgres: Option<StatefulSet>, engine: Option<Deployment>) -> Answer {
+    Answer::Applied(Box::new(Applied { postgres, engine, endpoint: "main-engine.pay.svc:8443".into() }))
+}
+
+/// Ready, Reconciling, Stalled, PostgresReady and EngineReady by first letter, and Ready's reason.
+fn told(answer: &Answer) -> (String, String) {
+    let status = report(&platform(), answer, Timestamp::UNIX_EPOCH);
+    let letters = [READY, RECONCILING, STALLED, POSTGRES_READY, ENGINE_READY]
+        .map(|type_| find(&status.conditions, type_).map_or("-", |condition| &condition.status[..1]));
+    (letters.concat(), find(&status.conditions, READY).unwrap().reason.clone())
+}
+
+#[test]
+fn every_stage_has_its_conditions() {
+    let refused = Refused { reason: "SecretNotFound", message: "no".into(), look_again: false };
+    let cases = [
+        (answer(postgres(0), None), "FTFFF", "DatabaseNotReady"),
+        (answer(postgres(1), None), "FTFTF", "Progressing"),
+        (answer(postgres(1), engine(7, [2, 2, 1])), "FTFTT", "Progressing"),
+        (answer(postgres(1), engine(7, [2, 2, 2])), "TFFTT", "AsSpecified"),
+        (answer(postgres(1), engine(6, [2, 2, 2])), "FTFTT", "Progressing"),
+        (answer(postgres(1), engine(7, [3, 2, 2])), "FTFTT", "Progressing"),
+        (answer(postgres(0), engine(7, [2, 2, 2])), "FTFFT", "DatabaseNotReady"),
+        (answer(None, engine(7, [2, 2, 0])), "FTFUF", "Progressing"),
+        (answer(None, engine(7, [2, 2, 2])), "TFFTT", "AsSpecified"),
+        (Answer::Refused(refused), "FFT--", "SecretNotFound"),
+    ];
+    for (answer, letters, reason) in cases {
+        assert_eq!(told(&answer), (letters.into(), reason.into()), "{answer:?}");
+    }
+}
+
+#[test]
+fn what_stops_the_rollout_is_in_the_message() {
+    let failing = engine_with(json!({"conditions": [
+        {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"},
+    ]}));
+    let status = report(&platform(), &answer(postgres(1), failing), Timestamp::UNIX_EPOCH);
+    assert_eq!(find(&status.conditions, READY).unwrap().message, "0 of 2 engines are ready. timed out");
+}
+
+#[test]
+fn a_refusal_keeps_what_is_known_about_what_runs() {
+    let mut object = platform();
+    object.status = Some(report(&object, &answer(postgres(1), engine(7, [2, 2, 2])), Timestamp::UNIX_EPOCH));
+    let refused = Refused { reason: "SecretNotFound", message: "no".into(), look_again: false };
+    let status = report(&object, &Answer::Refused(refused), Timestamp::UNIX_EPOCH);
+    assert_eq!(status.endpoint.as_deref(), Some("main-engine.pay.svc:8443"));
+    assert_eq!(find(&status.conditions, ENGINE_READY).unwrap().status, "True");
+    assert_eq!(status.observed_generation, Some(3));
+}

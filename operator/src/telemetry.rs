@@ -1,0 +1,188 @@
+//! Logs and metrics. Neither ever holds an amount, a password or a token.
+
+use std::{
+    error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::args::LogFormat;
+
+const PREFIX: &str = "payplane_operator";
+const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
+
+/// Starts logging. The level follows `RUST_LOG`, by default `info`.
+pub fn init_logs(format: LogFormat) {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn"));
+    let registry = tracing_subscriber::registry().with(filter);
+    match format {
+        LogFormat::Json => {
+            registry.with(fmt::layer().json().flatten_event(true).with_span_list(false)).init();
+        }
+        LogFormat::Text => registry.with(fmt::layer()).init(),
+    }
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let message = inner.to_string();
+        // Some libraries repeat their cause in their own message.
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// Every metric, registered once. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Reconciles, by kind and result.
+    pub reconciles: IntCounterVec,
+    /// Seconds of a reconcile, by kind.
+    pub reconcile_duration: HistogramVec,
+    /// Failed reconciles, by kind and category.
+    pub errors: IntCounterVec,
+    /// Status writes, by kind and result.
+    pub status_patches: IntCounterVec,
+    /// Unix time of the last event of a watch, by kind.
+    pub watch_last_event: IntGaugeVec,
+    /// Failures of a watch, by kind.
+    pub watch_failures: IntCounterVec,
+    /// Events that were dropped because too many waited.
+    pub events_dropped: IntCounter,
+    /// 1 while this process acts.
+    pub leader: IntGauge,
+    synced: Arc<AtomicBool>,
+    last_reconcile: Arc<AtomicU64>,
+}
+
+impl Metrics {
+    /// Registers every metric.
+    ///
+    /// # Errors
+    /// When two metrics have one name, which a test rules out.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new_custom(Some(PREFIX.into()), None)?;
+        let counter = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let reconciles = counter("reconcile_total", "Reconciles by kind and result.", &["kind", "result"])?;
+        let errors = counter("errors_total", "Failed reconciles by category.", &["kind", "category"])?;
+        let status_patches =
+            counter("status_patches_total", "Status writes by result.", &["kind", "result"])?;
+        let watch_failures = counter("watch_failures_total", "Failures of watches.", &["kind"])?;
+        let durations = HistogramOpts::new("reconcile_duration_seconds", "Time of one reconcile.");
+        let reconcile_duration = HistogramVec::new(durations.buckets(BUCKETS.to_vec()), &["kind"])?;
+        let watch_last_event = IntGaugeVec::new(
+            Opts::new("watch_last_event_timestamp_seconds", "When a watch last gave an event."),
+            &["kind"],
+        )?;
+        let events_dropped =
+            IntCounter::new("events_dropped_total", "Events that too many others crowded out.")?;
+        let leader = IntGauge::new("leader", "1 while this process holds the Lease and acts.")?;
+        let build =
+            IntGaugeVec::new(Opts::new("build_info", "Always 1; labels tell the build."), &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(reconcile_duration.clone()))?;
+        registry.register(Box::new(watch_last_event.clone()))?;
+        registry.register(Box::new(events_dropped.clone()))?;
+        registry.register(Box::new(leader.clone()))?;
+        registry.register(Box::new(build))?;
+        Ok(Self {
+            registry,
+            reconciles,
+            reconcile_duration,
+            errors,
+            status_patches,
+            watch_last_event,
+            watch_failures,
+            events_dropped,
+            leader,
+            synced: Arc::default(),
+            last_reconcile: Arc::default(),
+        })
+    }
+
+    /// The text that Prometheus reads.
+    ///
+    /// # Errors
+    /// When a metric cannot be written.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// A number that tells this reconcile's log lines from others'.
+    pub fn next_reconcile(&self) -> u64 {
+        self.last_reconcile.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts one reconcile.
+    pub fn reconciled(&self, kind: &str, took: Duration, error: Option<&crate::error::Error>) {
+        self.reconcile_duration.with_label_values(&[kind]).observe(took.as_secs_f64());
+        let result = if error.is_some() { "error" } else { "ok" };
+        self.reconciles.with_label_values(&[kind, result]).inc();
+        if let Some(error) = error {
+            self.errors.with_label_values(&[kind, error.category()]).inc();
+        }
+    }
+
+    /// Says that every cache is filled.
+    pub fn set_synced(&self) {
+        self.synced.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether every cache is filled.
+    pub fn is_synced(&self) -> bool {
+        self.synced.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_names_are_these() {
+        let metrics = Metrics::new().unwrap();
+        metrics.reconciles.with_label_values(&["Payment", "ok"]).inc();
+        metrics.reconcile_duration.with_label_values(&["Payment"]).observe(0.1);
+        metrics.errors.with_label_values(&["Payment", "api"]).inc();
+        metrics.status_patches.with_label_values(&["Payment", "patched"]).inc();
+        metrics.watch_last_event.with_label_values(&["Payment"]).set(1);
+        metrics.watch_failures.with_label_values(&["Payment"]).inc();
+        let text = metrics.text().unwrap();
+        for name in [
+            "payplane_operator_build_info{version=",
+            "payplane_operator_errors_total{category=\"api\",kind=\"Payment\"} 1",
+            "payplane_operator_events_dropped_total 0",
+            "payplane_operator_leader 0",
+            "payplane_operator_reconcile_duration_seconds_bucket{kind=\"Payment\"",
+            "payplane_operator_reconcile_total{kind=\"Payment\",result=\"ok\"} 1",
+            "payplane_operator_status_patches_total{kind=\"Payment\",result=\"patched\"} 1",
+            "payplane_operator_watch_failures_total{kind=\"Payment\"} 1",
+            "payplane_operator_watch_last_event_timestamp_seconds{kind=\"Payment\"} 1",
+        ] {
+            assert!(text.contains(name), "{name} is missing in:\n{text}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The objects of a Tenant, one builder each. Pure.
+
+pub mod config_map;
+pub mod namespace;

@@ -1,0 +1,178 @@
+//! How one object's change wakes others, without a second watch of the same kind.
+//!
+//! Each controller listens to a channel of references. Waking an object twice costs one reconcile: the scheduler merges
+//! what is waiting. Wallets are also gathered for a moment first, because every payment wakes two.
+
+use std::{collections::HashSet, hash::Hash, time::Duration};
+
+use futures::{Stream, StreamExt, stream};
+use kube::{
+    Resource, ResourceExt,
+    runtime::reflector::{Lookup, ObjectRef},
+};
+use payplane_crds::{Payment, Platform, Tenant, Wallet, reference::WalletReference};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::{
+    context::{Guarded, Stores, lists, platform_of, readable},
+    engine::PlatformKey,
+};
+
+/// How long wallets are gathered before they are refreshed: bounds writes per wallet to two in a second.
+pub const GATHER: Duration = Duration::from_millis(500);
+
+/// Reference to an object that may be unreadable.
+pub type Ref<K> = ObjectRef<Guarded<K>>;
+
+/// The sending ends.
+#[derive(Clone)]
+pub struct Wake {
+    platforms: UnboundedSender<Ref<Platform>>,
+    tenants: UnboundedSender<Ref<Tenant>>,
+    wallets: UnboundedSender<Ref<Wallet>>,
+    payments: UnboundedSender<Ref<Payment>>,
+}
+
+/// The receiving ends, one per controller.
+pub struct Wakeups {
+    /// Of the Platform controller.
+    pub platforms: UnboundedReceiver<Ref<Platform>>,
+    /// Of the Tenant controller.
+    pub tenants: UnboundedReceiver<Ref<Tenant>>,
+    /// Of the Wallet controller.
+    pub wallets: UnboundedReceiver<Ref<Wallet>>,
+    /// Of the Payment controller.
+    pub payments: UnboundedReceiver<Ref<Payment>>,
+}
+
+/// Makes the channels.
+pub fn channels() -> (Wake, Wakeups) {
+    let (platforms, wake_platforms) = unbounded_channel();
+    let (tenants, wake_tenants) = unbounded_channel();
+    let (wallets, wake_wallets) = unbounded_channel();
+    let (payments, wake_payments) = unbounded_channel();
+    (
+        Wake { platforms, tenants, wallets, payments },
+        Wakeups {
+            platforms: wake_platforms,
+            tenants: wake_tenants,
+            wallets: wake_wallets,
+            payments: wake_payments,
+        },
+    )
+}
+
+impl Wake {
+    /// Wakes one Platform, such as the owner of a changed child.
+    pub fn platform(&self, namespace: &str, name: &str) {
+        // Nobody listens only while the process ends.
+        let _ = self.platforms.send(ObjectRef::new(name).within(namespace));
+    }
+
+    /// Wakes one Wallet.
+    pub fn wallet(&self, namespace: &str, name: &str) {
+        let _ = self.wallets.send(ObjectRef::new(name).within(namespace));
+    }
+
+    /// Wakes everything that depends on a Platform's engines.
+    pub fn dependants_of_platform(&self, stores: &Stores, platform: &PlatformKey) {
+        for guarded in stores.tenants.state() {
+            let Some(tenant) = readable(&guarded).filter(|tenant| platform_of(tenant) == *platform) else {
+                continue;
+            };
+            let _ = self.tenants.send(ObjectRef::new(&tenant.name_any()));
+            self.members_of_tenant(stores, tenant);
+        }
+    }
+
+    /// Wakes a Tenant's wallets and open payments, and the Tenants that want one of its namespaces.
+    pub fn dependants_of_tenant(&self, stores: &Stores, tenant: &Tenant) {
+        self.members_of_tenant(stores, tenant);
+        let name = tenant.name_any();
+        let listed = tenant.spec.namespaces.iter();
+        let rivals: HashSet<String> = listed
+            .flat_map(|namespace| stores.claimants(&namespace.name))
+            .map(|rival| rival.name_any())
+            .filter(|rival| *rival != name)
+            .collect();
+        for rival in rivals {
+            let _ = self.tenants.send(ObjectRef::new(&rival));
+        }
+    }
+
+    /// Wakes the open payments that name a Wallet.
+    pub fn dependants_of_wallet(&self, stores: &Stores, wallet: &Wallet) {
+        let (namespace, name) = (&wallet.metadata.namespace, wallet.name_any());
+        let names = |reference: &WalletReference| reference.name.as_deref() == Some(&name);
+        let waiting = stores.payments.state_filter(|guarded| {
+            guarded.0.as_ref().is_ok_and(|payment| {
+                payment.metadata.namespace == *namespace
+                    && (names(&payment.spec.from) || names(&payment.spec.to))
+            })
+        });
+        send_all(&self.payments, &waiting);
+    }
+
+    /// Wakes the Tenants that list a namespace.
+    pub fn claimants_of_namespace(&self, stores: &Stores, namespace: &str) {
+        for tenant in stores.claimants(namespace) {
+            let _ = self.tenants.send(ObjectRef::new(&tenant.name_any()));
+        }
+    }
+
+    fn members_of_tenant(&self, stores: &Stores, tenant: &Tenant) {
+        send_all(&self.wallets, &stores.wallets.state_filter(|guarded| belongs(guarded, tenant)));
+        send_all(&self.payments, &stores.payments.state_filter(|guarded| belongs(guarded, tenant)));
+    }
+}
+
+fn belongs<K: Resource>(object: &K, tenant: &Tenant) -> bool {
+    object.meta().namespace.as_deref().is_some_and(|namespace| lists(tenant, namespace))
+}
+
+fn send_all<K>(channel: &UnboundedSender<Ref<K>>, objects: &[std::sync::Arc<Guarded<K>>])
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    for object in objects {
+        let _ = channel.send(object.to_object_ref(()));
+    }
+}
+
+/// A channel as a stream, for a controller.
+pub fn listen<T: Send + 'static>(channel: UnboundedReceiver<T>) -> impl Stream<Item = T> + Send {
+    stream::unfold(channel, |mut channel| async { channel.recv().await.map(|item| (item, channel)) })
+}
+
+/// A channel as a stream that waits a moment after the first item and then gives each different one once.
+pub fn gather<T: Eq + Hash + Send + 'static>(
+    channel: UnboundedReceiver<T>,
+    period: Duration,
+) -> impl Stream<Item = T> + Send {
+    stream::unfold(channel, move |mut channel| async move {
+        let mut gathered = HashSet::from([channel.recv().await?]);
+        tokio::time::sleep(period).await;
+        while let Ok(item) = channel.try_recv() {
+            gathered.insert(item);
+        }
+        Some((stream::iter(gathered), channel))
+    })
+    .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_burst_wakes_each_object_once() {
+        let (send, receive) = unbounded_channel();
+        for n in 0..1000 {
+            send.send(n % 3).unwrap();
+        }
+        drop(send);
+        let mut woken: Vec<i32> = gather(receive, Duration::from_millis(1)).collect().await;
+        woken.sort_unstable();
+        assert_eq!(woken, [0, 1, 2]);
+    }
+}

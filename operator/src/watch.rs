@@ -1,0 +1,136 @@
+//! Streams of changes: one watch per kind, pruned before it is kept, with its own backoff and its own health.
+
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures::{Stream, StreamExt};
+use kube::{
+    Api, Resource, ResourceExt,
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+
+use crate::telemetry::Metrics;
+
+/// A watch call ends by itself after this, so that a dead connection is noticed a little later at most.
+const TIMEOUT_SECONDS: u32 = 200;
+const PAGE: u32 = 100;
+/// Longer than the longest pause between two tries, so that two failures in a row are seen as one trouble.
+const PAUSE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// How every watch is configured.
+pub fn config() -> watcher::Config {
+    watcher::Config::default().timeout(TIMEOUT_SECONDS).page_size(PAGE)
+}
+
+/// Changes of one kind, without what nobody here reads.
+pub fn events<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    kind: &'static str,
+    metrics: Metrics,
+    health: Arc<Health>,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    watcher(api, config).default_backoff().modify(prune).inspect(move |event| match event {
+        Ok(_) => {
+            metrics.watch_last_event.with_label_values(&[kind]).set(jiff::Timestamp::now().as_second());
+            health.works(kind);
+        }
+        Err(error) => {
+            metrics.watch_failures.with_label_values(&[kind]).inc();
+            health.fails(kind);
+            tracing::warn!(kind, error = %crate::telemetry::chain(error), "a watch failed and comes again");
+        }
+    })
+}
+
+fn prune<K: Resource>(object: &mut K) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
+}
+
+/// A number that changes when a listed property does, to let pass only changes that matter.
+pub fn fingerprint(properties: impl Hash) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    properties.hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+/// Which watches are in trouble, and since when.
+#[derive(Debug, Default)]
+pub struct Health {
+    troubles: Mutex<HashMap<&'static str, Trouble>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    first: Instant,
+    last: Instant,
+}
+
+impl Health {
+    fn works(&self, kind: &'static str) {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).remove(kind);
+    }
+
+    fn fails(&self, kind: &'static str) {
+        self.fails_at(kind, Instant::now());
+    }
+
+    /// A watch that came back may stay silent for hours, so silence after the last failure counts as recovery.
+    fn fails_at(&self, kind: &'static str, now: Instant) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = troubles.entry(kind).or_insert(Trouble { first: now, last: now });
+        if now.duration_since(trouble.last) > PAUSE {
+            trouble.first = now;
+        }
+        trouble.last = now;
+    }
+
+    /// A kind whose watch keeps failing for longer than anything transient takes.
+    pub fn failing(&self) -> Option<&'static str> {
+        self.failing_at(Instant::now())
+    }
+
+    fn failing_at(&self, now: Instant) -> Option<&'static str> {
+        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        let lasting = |trouble: &Trouble| {
+            now.duration_since(trouble.last) <= PAUSE
+                && trouble.last.duration_since(trouble.first) >= PATIENCE
+        };
+        troubles.iter().find(|(_, trouble)| lasting(trouble)).map(|(kind, _)| *kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_failures_without_end_count() {
+        let health = Health::default();
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        for second in (0..=230).step_by(30) {
+            health.fails_at("Payment", after(second));
+        }
+        assert_eq!(health.failing_at(after(230)), None, "not long enough");
+        health.fails_at("Payment", after(250));
+        assert_eq!(health.failing_at(after(260)), Some("Payment"));
+        assert_eq!(health.failing_at(after(400)), None, "silence is recovery");
+        health.works("Payment");
+        assert_eq!(health.failing_at(after(251)), None);
+    }
+}
