@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 /// Runs Payplane's platforms and turns its custom resources into ledger facts and back into status.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "payplane-operator", version)]
 pub struct Args {
+    /// What to do instead of running.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// The operator's own namespace: its Lease is here, and by default its Platforms.
     #[arg(long, env = "POD_NAMESPACE", default_value = "payplane-system")]
     pub namespace: String,
@@ -25,7 +28,7 @@ pub struct Args {
     #[arg(long, env = "PAYPLANE_ENGINE_IMAGE", default_value = "payplane-engine:latest")]
     pub engine_image: String,
     /// Image of PostgreSQL where a Platform names none: Debian-based, with the binaries on the PATH.
-    #[arg(long, env = "PAYPLANE_POSTGRES_IMAGE", default_value = "postgres:17")]
+    #[arg(long, env = "PAYPLANE_POSTGRES_IMAGE", default_value = "postgres:15")]
     pub postgres_image: String,
     /// File with a ServiceAccount token of audience `payplane`; read again when it changes.
     #[arg(long, env = "PAYPLANE_TOKEN_FILE", default_value = "/var/run/secrets/payplane/token")]
@@ -65,6 +68,13 @@ impl Args {
     pub fn subject(&self) -> String {
         format!("system:serviceaccount:{}:{}", self.namespace, self.service_account)
     }
+}
+
+/// What the program does besides running the operator.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
+pub enum Command {
+    /// See whether this installation works, say so, and end.
+    Check,
 }
 
 /// How log lines are written.

@@ -5,6 +5,7 @@
 //! intended). [`run`] is the composition root: it alone knows how the parts are put together.
 
 pub mod args;
+pub mod check;
 pub mod telemetry;
 
 pub mod context;
@@ -43,7 +44,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::Args,
+    args::{Args, Command},
     context::{Context, Settings, Stores},
     controllers::Sources,
     engine::{Engines, Token},
@@ -58,13 +59,16 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// Why the operator stops.
 type Fatal = Box<dyn Error>;
 
-/// Runs the operator until it is told to stop.
+/// Runs the operator until it is told to stop, or does what the subcommand says.
 ///
 /// # Errors
 /// When something that it cannot work without is missing, or a part of it ends.
 pub async fn run(args: Args) -> Result<(), Fatal> {
     // Before the first connection: kube, tonic and rcgen share this one provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    if args.command == Some(Command::Check) {
+        return check::run(&args).await;
+    }
     let stop = stop_on_signal()?;
     let metrics = Metrics::new()?;
     let health = Arc::new(Health::default());

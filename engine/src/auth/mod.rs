@@ -1,0 +1,122 @@
+//! Who calls, and what they may do. A token decides the tenant, never the request alone: a ServiceAccount belongs to
+//! the tenant of its namespace. Only the operator, which speaks for everybody, names the namespace that it speaks for.
+
+mod directory;
+mod keys;
+mod role;
+mod token;
+
+pub use directory::Directory;
+pub use role::Role;
+pub use token::{TOKEN_BYTES_MAX, TokenError, Verifier, VerifierError};
+
+use std::{collections::HashSet, sync::Arc};
+
+use payplane_ledger::{Origin, TenantId};
+
+use crate::{config::AuthConfig, store::StoreError};
+
+/// An authenticated caller.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The token's subject.
+    pub subject: Arc<str>,
+    /// What it may do.
+    pub role: Role,
+    /// Whose rows it works on. Nothing for a platform caller that names no namespace.
+    pub tenant: Option<TenantId>,
+    /// Which names and keys are its own.
+    pub origin: Origin,
+}
+
+/// Why a caller is turned away.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// The engine was started without an issuer.
+    #[error(
+        "no issuer is configured, so no token can be believed: set --issuer and --jwks-url or --jwks-file"
+    )]
+    NoIssuer,
+    /// There is no token.
+    #[error("a bearer token is required in metadata \"authorization\"")]
+    NoToken,
+    /// The token is not believed.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The subject is no service account, or its namespace belongs to no tenant, or it has no role there.
+    #[error("{0:?} belongs to no tenant or has no role")]
+    Unregistered(Arc<str>),
+    /// Only the platform role may choose a namespace.
+    #[error("metadata \"payplane-namespace\" is for the platform role only")]
+    NamespaceNotAllowed,
+    /// The named namespace belongs to no tenant.
+    #[error("namespace {0:?} belongs to no tenant")]
+    UnknownNamespace(String),
+    /// The database is needed and away.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Turns tokens into callers.
+#[derive(Debug)]
+pub struct Authenticator {
+    verifier: Option<Verifier>,
+    directory: Directory,
+    platform_subjects: HashSet<String>,
+}
+
+impl Authenticator {
+    /// Without an issuer in `config`, nobody is believed.
+    pub fn new(config: &AuthConfig, directory: Directory) -> Result<Self, VerifierError> {
+        let verifier = Verifier::from_config(config)?;
+        let platform_subjects = config.platform_subjects.iter().cloned().collect();
+        Ok(Self { verifier, directory, platform_subjects })
+    }
+
+    /// Identifies the bearer of `token`, who may name a namespace.
+    pub async fn authenticate(
+        &self,
+        token: Option<&str>,
+        namespace: Option<&str>,
+    ) -> Result<Caller, AuthError> {
+        let verifier = self.verifier.as_ref().ok_or(AuthError::NoIssuer)?;
+        let subject = verifier.verify(token.ok_or(AuthError::NoToken)?).await?;
+        if self.platform_subjects.contains(&*subject) {
+            return self.platform_caller(subject, namespace).await;
+        }
+        if namespace.is_some() {
+            return Err(AuthError::NamespaceNotAllowed);
+        }
+        self.tenant_caller(subject).await
+    }
+
+    async fn platform_caller(&self, subject: Arc<str>, namespace: Option<&str>) -> Result<Caller, AuthError> {
+        let tenant = match namespace {
+            None => None,
+            Some(namespace) => {
+                let found = self.directory.find(namespace, "").await?;
+                let unknown = || AuthError::UnknownNamespace(namespace.to_owned());
+                Some(found.ok_or_else(unknown)?.tenant)
+            }
+        };
+        Ok(Caller { subject, role: Role::Platform, tenant, origin: Origin::Resource })
+    }
+
+    async fn tenant_caller(&self, subject: Arc<str>) -> Result<Caller, AuthError> {
+        let found = match service_account(&subject) {
+            Some((namespace, name)) => self.directory.find(namespace, name).await?,
+            None => None,
+        };
+        let row = found.and_then(|row| Some((row.tenant, Role::from_number(row.role)?)));
+        match row {
+            Some((tenant, role)) => Ok(Caller { subject, role, tenant: Some(tenant), origin: Origin::Api }),
+            None => Err(AuthError::Unregistered(subject)),
+        }
+    }
+}
+
+/// Namespace and name in `system:serviceaccount:NAMESPACE:NAME`.
+fn service_account(subject: &str) -> Option<(&str, &str)> {
+    let (namespace, name) = subject.strip_prefix("system:serviceaccount:")?.split_once(':')?;
+    (!namespace.is_empty() && !name.is_empty() && !name.contains(':')).then_some((namespace, name))
+}

@@ -1,0 +1,45 @@
+//! Group commit. Requests of all callers queue per tenant; a committer takes what is there, decides it in memory
+//! against locked rows and commits it as one database transaction. While one batch commits, the next one gathers, and
+//! nothing ever waits for company: a lone request is a batch of one.
+//!
+//! The order is fixed: lock the accounts, sorted; read balances and known outcomes; decide every item with the pure
+//! ledger; write; commit; answer. Nobody is answered before the commit.
+//!
+//! Keys are not claimed before the accounts are locked. Two engines that decide the same key and the same body meet at
+//! the accounts' locks. If the bodies name different accounts, they meet at the primary key of the payment: the insert
+//! waits for the other commit, finds the key taken, and the whole batch is decided again with that outcome known. So a
+//! key costs one index entry, written once, instead of a claim and its later update.
+
+mod committer;
+mod queue;
+
+pub use committer::{Committer, Pulse};
+pub use queue::{Job, Queue};
+
+use payplane_ledger::Outcome;
+
+/// What a caller gets for one request.
+pub type Answer = Result<Outcome, CommitError>;
+
+/// Why there is no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Too many requests wait; nothing was done.
+    #[error("too many requests of this tenant are waiting")]
+    QueueFull,
+    /// The engine shuts down; nothing was done.
+    #[error("the engine is shutting down")]
+    Draining,
+    /// The database is away; nothing was done.
+    #[error("the database is not available")]
+    Unavailable,
+    /// An account is locked by something else; nothing was done.
+    #[error("an account is busy")]
+    Busy,
+    /// The commit was sent and its fate could not be found out. The same key gives the answer later.
+    #[error("the outcome is unknown")]
+    Unknown,
+    /// A defect; nothing was done.
+    #[error("the batch could not be committed")]
+    Internal,
+}

@@ -1,0 +1,84 @@
+use std::sync::Arc;
+
+use payplane_ledger::{AccountId, AccountRef, Currency, Origin, PaymentId, Provenance};
+use uuid::Uuid;
+
+use super::*;
+
+fn job(tenant: u128) -> (Job, oneshot::Receiver<Answer>) {
+    let text: Arc<str> = Arc::from("");
+    let provenance = Provenance {
+        origin: Origin::Api,
+        key: text.clone(),
+        origin_ref: text.clone(),
+        actor: text.clone(),
+        correlation_id: text.clone(),
+    };
+    let request = Request {
+        tenant: TenantId::from_uuid(Uuid::from_u128(tenant)),
+        payment: PaymentId::from_uuid(Uuid::from_u128(1)),
+        from: AccountRef::id(AccountId::from_uuid(Uuid::from_u128(1))),
+        to: AccountRef::id(AccountId::from_uuid(Uuid::from_u128(2))),
+        minor: 1,
+        currency: Currency::parse("USD").unwrap(),
+        reference: text,
+        provenance,
+    };
+    let (answer, receiver) = oneshot::channel();
+    (Job { request, answer }, receiver)
+}
+
+fn tenants(jobs: &[Job]) -> Vec<u128> {
+    jobs.iter().map(|job| job.request.tenant.uuid().as_u128()).collect()
+}
+
+#[tokio::test]
+async fn tenants_take_turns() {
+    let queue = Queue::default();
+    let mut callers = Vec::new();
+    for tenant in [1, 1, 1, 1, 2, 3] {
+        let (job, caller) = job(tenant);
+        queue.push(job).unwrap();
+        callers.push(caller);
+    }
+    assert_eq!(tenants(&queue.take(4).await), [1, 2, 3, 1]);
+    assert_eq!(tenants(&queue.take(4).await), [1, 1]);
+    assert_eq!(queue.depth(), 0);
+}
+
+#[tokio::test]
+async fn a_line_is_bounded_and_others_are_not_affected() {
+    let queue = Queue::default();
+    let mut callers = Vec::new();
+    for _ in 0..TENANT_WAITING_MAX {
+        let (job, caller) = job(1);
+        queue.push(job).unwrap();
+        callers.push(caller);
+    }
+    assert_eq!(queue.push(job(1).0), Err(CommitError::QueueFull));
+    let (other, _caller) = job(2);
+    assert_eq!(queue.push(other), Ok(()));
+    assert_eq!(tenants(&queue.take(2).await), [1, 2]);
+}
+
+#[tokio::test]
+async fn callers_that_have_gone_are_left_out() {
+    let queue = Queue::default();
+    let (gone, caller) = job(1);
+    drop(caller);
+    queue.push(gone).unwrap();
+    let (waiting, _caller) = job(2);
+    queue.push(waiting).unwrap();
+    assert_eq!(tenants(&queue.take(10).await), [2]);
+}
+
+#[tokio::test]
+async fn a_closed_queue_serves_what_waits_and_then_ends() {
+    let queue = Queue::default();
+    let (waiting, _caller) = job(1);
+    queue.push(waiting).unwrap();
+    queue.close();
+    assert_eq!(queue.push(job(1).0), Err(CommitError::Draining));
+    assert_eq!(queue.take(10).await.len(), 1);
+    assert!(queue.take(10).await.is_empty());
+}

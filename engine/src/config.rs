@@ -1,0 +1,123 @@
+//! Flags and environment, nowhere else. Every flag can be given as `PAYPLANE_<FLAG>`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Moves money: the gRPC engine around the ledger, on PostgreSQL.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How log lines look.
+    #[arg(long, global = true, env = "PAYPLANE_LOG_FORMAT", default_value = "json")]
+    pub log_format: LogFormat,
+}
+
+/// What the binary does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serves gRPC until it is told to stop.
+    Serve(Box<ServeConfig>),
+    /// Brings a database to the schema of this binary and sets the engine's login. Safe to repeat.
+    Migrate(MigrateConfig),
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Flags of `serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeConfig {
+    /// Where gRPC is served.
+    #[arg(long, env = "PAYPLANE_GRPC_ADDRESS", default_value = "0.0.0.0:8443")]
+    pub grpc_address: SocketAddr,
+    /// Where /metrics, /livez and /readyz are served.
+    #[arg(long, env = "PAYPLANE_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub http_address: SocketAddr,
+    /// Files host, port, dbname, username, password and perhaps ca.crt, as in a mounted Secret.
+    #[arg(long, env = "PAYPLANE_DATABASE_DIR")]
+    pub database_dir: PathBuf,
+    /// How many connections besides the committer's.
+    #[arg(long, env = "PAYPLANE_POOL_SIZE", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub pool_size: u32,
+    /// Who may call.
+    #[command(flatten)]
+    pub auth: AuthConfig,
+    /// How callers connect.
+    #[command(flatten)]
+    pub transport: TransportConfig,
+    /// Serve gRPC reflection, to anybody.
+    #[arg(long, env = "PAYPLANE_REFLECTION")]
+    pub reflection: bool,
+    /// How long calls that are under way may take after SIGTERM.
+    #[arg(long, env = "PAYPLANE_DRAIN_SECONDS", default_value_t = 25)]
+    pub drain_seconds: u64,
+}
+
+impl ServeConfig {
+    /// How long draining may take.
+    pub const fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+}
+
+/// How callers connect: exactly one of the two.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct TransportConfig {
+    /// Files tls.crt and tls.key. Read again when they change.
+    #[arg(long, env = "PAYPLANE_TLS_DIR")]
+    pub tls_dir: Option<PathBuf>,
+    /// Serve without encryption: tokens and payments are readable on the network.
+    #[arg(long, env = "PAYPLANE_INSECURE_PLAINTEXT")]
+    pub insecure_plaintext: bool,
+}
+
+/// Whose tokens are believed.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AuthConfig {
+    /// Issuer of the tokens, exactly as in `iss`. Without one, every call but health is refused.
+    #[arg(long, env = "PAYPLANE_ISSUER")]
+    pub issuer: Option<String>,
+    /// Where the issuer's keys are.
+    #[arg(long, env = "PAYPLANE_JWKS_URL", conflicts_with = "jwks_file")]
+    pub jwks_url: Option<String>,
+    /// CA certificates that the server of the keys is verified with.
+    #[arg(long, env = "PAYPLANE_JWKS_CA_FILE", requires = "jwks_url")]
+    pub jwks_ca_file: Option<PathBuf>,
+    /// Token to fetch the keys with. Read for each fetch.
+    #[arg(long, env = "PAYPLANE_JWKS_TOKEN_FILE", requires = "jwks_url")]
+    pub jwks_token_file: Option<PathBuf>,
+    /// The issuer's keys in a file.
+    #[arg(long, env = "PAYPLANE_JWKS_FILE")]
+    pub jwks_file: Option<PathBuf>,
+    /// Audience that tokens must be for.
+    #[arg(long, env = "PAYPLANE_AUDIENCE", default_value = "payplane")]
+    pub audience: String,
+    /// Subject with the platform role, such as system:serviceaccount:payplane-system:payplane-operator.
+    #[arg(long = "platform-subject", env = "PAYPLANE_PLATFORM_SUBJECT", value_delimiter = ',')]
+    pub platform_subjects: Vec<String>,
+}
+
+/// Flags of `migrate`.
+#[derive(Clone, Debug, Args)]
+pub struct MigrateConfig {
+    /// The login that owns the database: files as in a mounted Secret.
+    #[arg(long, env = "PAYPLANE_OWNER_DATABASE_DIR")]
+    pub owner_database_dir: PathBuf,
+    /// The engine's login, which is created or updated.
+    #[arg(long, env = "PAYPLANE_APP_DATABASE_DIR")]
+    pub app_database_dir: PathBuf,
+    /// How long to wait for the database.
+    #[arg(long, env = "PAYPLANE_WAIT_SECONDS", default_value_t = 60)]
+    pub wait_seconds: u64,
+}

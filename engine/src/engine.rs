@@ -1,0 +1,128 @@
+//! What the services share: the store, the queue of the committers, and whether the database is there.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use payplane_ledger::{Outcome, PlatformId, Request};
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    commit::{CommitError, Committer, Job, Pulse, Queue},
+    metrics::Metrics,
+    store::{Store, StoreError},
+    telemetry::Causes,
+};
+
+/// One committer overlaps with the gathering of the next batch; the machine's second core is busy with gRPC.
+const COMMITTERS: usize = 1;
+
+/// How often a database that answers is looked at, and one that does not. The second bounds how long calls are refused
+/// after it is back.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+const PROBE_AGAIN: Duration = Duration::from_millis(200);
+
+/// A probe that takes longer counts as failed.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Shared by all services.
+#[derive(Debug)]
+pub struct Engine {
+    /// For everything but payments.
+    pub store: Arc<Store>,
+    /// Where payments wait.
+    pub queue: Arc<Queue>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    pulse: Arc<Pulse>,
+    up: watch::Sender<bool>,
+}
+
+impl Engine {
+    /// Nothing runs yet; see [`Engine::start`].
+    pub fn new(store: Arc<Store>, metrics: Arc<Metrics>) -> Arc<Self> {
+        let (queue, pulse, up) = (Arc::default(), Arc::default(), watch::Sender::new(false));
+        Arc::new(Self { store, queue, metrics, pulse, up })
+    }
+
+    /// Starts the committers and the look-out for the database. The handles end after [`Queue::close`].
+    pub fn start(self: &Arc<Self>) -> Vec<tokio::task::JoinHandle<()>> {
+        tokio::spawn(self.clone().watch_database());
+        (0..COMMITTERS).map(|_| tokio::spawn(self.clone().keep_committing())).collect()
+    }
+
+    /// A committer ends when the queue is closed. If a defect ends it before, whoever waited for its batch is told that
+    /// the outcome is unknown, and another one takes over.
+    async fn keep_committing(self: Arc<Self>) {
+        loop {
+            let (store, queue) = (self.store.clone(), self.queue.clone());
+            let committer = Committer::new(store, queue, self.metrics.clone(), self.pulse.clone());
+            match tokio::spawn(committer.run()).await {
+                Ok(()) => return,
+                Err(error) => tracing::error!(%error, "a committer failed"),
+            }
+        }
+    }
+
+    /// Decides a payment: queued, committed with others, answered after the commit. Dropping the future takes nothing
+    /// back once the request is part of a batch.
+    pub async fn pay(&self, request: Request) -> Result<Outcome, CommitError> {
+        if !*self.up.borrow() {
+            return Err(CommitError::Unavailable);
+        }
+        let (answer, decided) = oneshot::channel();
+        self.queue.push(Job { request, answer })?;
+        // A committer that vanishes without an answer had a defect at a moment that nobody knows.
+        decided.await.unwrap_or(Err(CommitError::Unknown))
+    }
+
+    /// The identity of the ledger.
+    pub async fn platform(&self) -> Result<PlatformId, StoreError> {
+        self.store.platform().await
+    }
+
+    /// Follows whether the database answers with the right schema.
+    pub fn database(&self) -> watch::Receiver<bool> {
+        self.up.subscribe()
+    }
+
+    async fn watch_database(self: Arc<Self>) {
+        loop {
+            let up = self.probe().await;
+            self.metrics.set_database_up(up);
+            self.up.send_if_modified(|known| std::mem::replace(known, up) != up);
+            let pause = if up { PROBE_EVERY } else { PROBE_AGAIN };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                // Not more often than a database that is away.
+                () = async { self.pulse.0.notified().await; tokio::time::sleep(PROBE_AGAIN / 4).await } => {}
+            }
+        }
+    }
+
+    /// One slow answer on a busy machine is no outage: it takes two failures in a row.
+    async fn probe(&self) -> bool {
+        let was_up = *self.up.borrow();
+        let mut result = self.probe_once().await;
+        if result.is_err() && was_up {
+            result = self.probe_once().await;
+        }
+        match &result {
+            Ok(()) if !was_up => tracing::info!("the database is available"),
+            Err(error) if was_up => tracing::warn!(reason = %Causes(error), "the database is not available"),
+            Ok(()) | Err(_) => {}
+        }
+        result.is_ok()
+    }
+
+    async fn probe_once(&self) -> Result<(), StoreError> {
+        let store = self.store.clone();
+        let probe = tokio::time::timeout(PROBE_TIMEOUT, detached(async move { store.probe().await })).await;
+        probe.unwrap_or(Err(StoreError::Away))
+    }
+}
+
+/// Runs database work in a task of its own, so that a caller that goes away never drops it half-way.
+pub async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::spawn(work).await.unwrap_or(Err(StoreError::Ended))
+}

@@ -1,0 +1,83 @@
+//! What each method needs, by its full name. What is not in the table is refused; a test compares the table with the
+//! descriptors, so a new method without an entry fails there.
+
+use crate::auth::Role;
+
+/// Who may call a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, without a token.
+    Open,
+    /// Callers whose role includes this one.
+    Needs(Role),
+}
+
+const TABLE: [(&str, Access); 15] = [
+    ("/payplane.v1.PaymentService/CreatePayment", Access::Needs(Role::Operator)),
+    ("/payplane.v1.PaymentService/GetPayment", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.PaymentService/ListPayments", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.WalletService/CreateWallet", Access::Needs(Role::Operator)),
+    ("/payplane.v1.WalletService/GetWallet", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.WalletService/ListWallets", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.WalletService/GetBalances", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.TenantService/PutTenant", Access::Needs(Role::Platform)),
+    ("/payplane.v1.TenantService/GetTenant", Access::Needs(Role::Platform)),
+    ("/payplane.v1.LedgerService/GetTrialBalance", Access::Needs(Role::Viewer)),
+    ("/grpc.health.v1.Health/Check", Access::Open),
+    ("/grpc.health.v1.Health/List", Access::Open),
+    ("/grpc.health.v1.Health/Watch", Access::Open),
+    // Served only with --reflection.
+    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Access::Open),
+    ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Access::Open),
+];
+
+/// The table's own spelling of a method and what it needs. The path must match byte for byte.
+pub fn access(path: &str) -> Option<(&'static str, Access)> {
+    TABLE.iter().find(|(known, _)| *known == path).copied()
+}
+
+/// The services of the API, for health reports.
+pub fn service_names() -> impl Iterator<Item = &'static str> {
+    let mut names: Vec<&str> = TABLE.iter().filter_map(|(path, _)| path.split('/').nth(1)).collect();
+    names.retain(|name| name.starts_with("payplane."));
+    names.dedup();
+    names.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use payplane_proto::FILE_DESCRIPTOR_SET;
+    use prost::Message as _;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+
+    #[test]
+    fn every_method_has_an_entry_and_every_entry_a_method() {
+        let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+        let mut methods = Vec::new();
+        for file in &set.file {
+            for service in &file.service {
+                let path = |method: &str| format!("/{}.{}/{method}", file.package(), service.name());
+                methods.extend(service.method.iter().map(|method| path(method.name())));
+            }
+        }
+        methods.sort();
+        let mut table: Vec<&str> = TABLE.iter().map(|(path, _)| *path).collect();
+        table.retain(|path| path.starts_with("/payplane."));
+        table.sort_unstable();
+        assert_eq!(methods, table);
+        assert!(
+            TABLE.iter().all(|(path, access)| path.starts_with("/payplane.") == (*access != Access::Open))
+        );
+    }
+
+    #[test]
+    fn only_the_exact_path_is_known() {
+        let path = "/payplane.v1.PaymentService/CreatePayment";
+        assert!(access(path).is_some());
+        for other in [&path[1..], &path.to_lowercase(), &format!("/{path}"), &format!("{path}/"), ""] {
+            assert_eq!(access(other), None, "{other}");
+        }
+    }
+}

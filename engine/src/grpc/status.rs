@@ -1,0 +1,134 @@
+//! The only place where an error becomes a status. Messages say what to do; details are for programs:
+//! `google.rpc.BadRequest` with field paths, `ErrorInfo` with a reason, `RetryInfo` where trying again makes sense.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::{
+    auth::{AuthError, Role, TokenError},
+    commit::CommitError,
+    store::StoreError,
+    telemetry::Causes,
+};
+
+/// Domain of every `ErrorInfo`.
+const DOMAIN: &str = "payplane.io";
+
+/// When a caller may try again: about as long as the engine needs to notice that the database is back.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+pub(super) fn bad_request(violations: Vec<FieldViolation>) -> Status {
+    let fields: Vec<String> =
+        violations.iter().map(|violation| format!("{} {}", violation.field, violation.description)).collect();
+    let message = fields.join("; ");
+    Status::with_error_details(Code::InvalidArgument, message, ErrorDetails::with_bad_request(violations))
+}
+
+pub(super) fn not_found(what: &str) -> Status {
+    with_reason(Code::NotFound, format!("no such {what} in this tenant"), "NOT_FOUND", None)
+}
+
+pub(super) fn no_such_tenant() -> Status {
+    with_reason(Code::NotFound, "no such tenant".to_owned(), "NOT_FOUND", None)
+}
+
+pub(super) fn unknown_method() -> Status {
+    with_reason(Code::PermissionDenied, "nobody may call this method".to_owned(), "UNKNOWN_METHOD", None)
+}
+
+pub(super) fn role_required(has: Role, needs: Role) -> Status {
+    let message = format!("the {} role is required, the caller has {}", needs.name(), has.name());
+    with_reason(Code::PermissionDenied, message, "ROLE_REQUIRED", None)
+}
+
+pub(super) fn treasury_required() -> Status {
+    let message = "debiting the settlement account needs the treasury role".to_owned();
+    with_reason(Code::PermissionDenied, message, "ROLE_REQUIRED", None)
+}
+
+pub(super) fn namespace_required() -> Status {
+    let message =
+        "the platform role must name a tenant's namespace in metadata \"payplane-namespace\"".to_owned();
+    with_reason(Code::InvalidArgument, message, "NAMESPACE_REQUIRED", None)
+}
+
+pub(super) fn bad_metadata(name: &str, expected: &str) -> Status {
+    let description = format!("is malformed: expected {expected}");
+    bad_request(vec![FieldViolation { field: format!("metadata {name}"), description, ..Default::default() }])
+}
+
+pub(super) fn deadline_exceeded() -> Status {
+    let message = "the deadline passed; the same idempotency key gives the outcome".to_owned();
+    with_reason(Code::DeadlineExceeded, message, "OUTCOME_UNKNOWN", None)
+}
+
+pub(super) fn no_guard() -> Status {
+    Status::internal("the call was not checked")
+}
+
+pub(super) fn of_auth(error: &AuthError) -> Status {
+    let message = error.to_string();
+    match error {
+        AuthError::NoIssuer | AuthError::NoToken => {
+            with_reason(Code::Unauthenticated, message, "NO_TOKEN", None)
+        }
+        AuthError::Token(TokenError::KeysUnavailable) => {
+            with_reason(Code::Unavailable, message, "KEYS_UNAVAILABLE", Some(RETRY_AFTER))
+        }
+        AuthError::Token(_) => with_reason(Code::Unauthenticated, message, "INVALID_TOKEN", None),
+        AuthError::Unregistered(_) => with_reason(Code::PermissionDenied, message, "UNREGISTERED", None),
+        AuthError::NamespaceNotAllowed => {
+            with_reason(Code::PermissionDenied, message, "NAMESPACE_NOT_ALLOWED", None)
+        }
+        AuthError::UnknownNamespace(_) => {
+            with_reason(Code::FailedPrecondition, message, "UNKNOWN_NAMESPACE", Some(RETRY_AFTER))
+        }
+        AuthError::Store(error) => of_store(error),
+    }
+}
+
+pub(super) fn of_commit(error: CommitError) -> Status {
+    let message = error.to_string();
+    let retry = Some(RETRY_AFTER);
+    match error {
+        CommitError::QueueFull => with_reason(Code::ResourceExhausted, message, "QUEUE_FULL", retry),
+        CommitError::Draining => with_reason(Code::Unavailable, message, "DRAINING", Some(Duration::ZERO)),
+        CommitError::Unavailable => with_reason(Code::Unavailable, message, "DATABASE_UNAVAILABLE", retry),
+        CommitError::Busy => with_reason(Code::Aborted, message, "BUSY", retry),
+        CommitError::Unknown => with_reason(Code::Unavailable, message, "OUTCOME_UNKNOWN", retry),
+        CommitError::Internal => with_reason(Code::Internal, message, "INTERNAL", None),
+    }
+}
+
+pub(super) fn of_store(error: &StoreError) -> Status {
+    match error {
+        StoreError::Unavailable(_)
+        | StoreError::Away
+        | StoreError::ReadOnly
+        | StoreError::OldSchema { .. } => {
+            with_reason(Code::Unavailable, error.to_string(), "DATABASE_UNAVAILABLE", Some(RETRY_AFTER))
+        }
+        StoreError::Busy(_) | StoreError::Conflict(_) => {
+            with_reason(Code::Aborted, error.to_string(), "BUSY", Some(RETRY_AFTER))
+        }
+        StoreError::NamespaceTaken(_) => {
+            with_reason(Code::FailedPrecondition, error.to_string(), "NAMESPACE_TAKEN", None)
+        }
+        StoreError::Rejected(_) | StoreError::Corrupt(_) | StoreError::Ended | StoreError::Statement(_) => {
+            // What the database says stays in the log: it may hold other people's values.
+            tracing::error!(reason = %Causes(error), "call failed");
+            with_reason(Code::Internal, "internal error".to_owned(), "INTERNAL", None)
+        }
+    }
+}
+
+fn with_reason(code: Code, message: String, reason: &str, retry: Option<Duration>) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason, DOMAIN, std::collections::HashMap::<String, String>::new());
+    if retry.is_some() {
+        details.set_retry_info(retry);
+    }
+    Status::with_error_details(code, message, details)
+}

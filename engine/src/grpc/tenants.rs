@@ -1,0 +1,167 @@
+//! Tenants. Lists are sorted and freed of duplicates, so the same tenant always reads the same.
+
+use std::collections::BTreeMap;
+
+use payplane_ledger::{Currency, Sign, TenantId, format_minor};
+use payplane_proto::v1::{self as proto, tenant_service_server::TenantService};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::{
+    Api,
+    decode::{self, Violations},
+    status,
+};
+use crate::{
+    auth::Role,
+    engine::detached,
+    store::{CapRow, GrantRow, TenantRow},
+};
+
+const NAME_CHARS_MAX: usize = 63;
+const ENTRIES_MAX: usize = 1_000;
+
+#[tonic::async_trait]
+impl TenantService for Api {
+    async fn put_tenant(
+        &self,
+        request: Request<proto::PutTenantRequest>,
+    ) -> Result<Response<proto::PutTenantResponse>, Status> {
+        let mut row = wanted_tenant(request.into_inner().tenant.unwrap_or_default())?;
+        let platform = self.engine.platform().await.map_err(|error| status::of_store(&error))?;
+        row.id = TenantId::named(platform, &row.name).uuid();
+        let (store, wanted) = (self.engine.store.clone(), row.clone());
+        let changed = detached(async move { store.put_tenant(&wanted).await }).await;
+        let changed = changed.map_err(|error| status::of_store(&error))?;
+        Ok(Response::new(proto::PutTenantResponse { tenant: Some(tenant(&row)), changed }))
+    }
+
+    async fn get_tenant(
+        &self,
+        request: Request<proto::GetTenantRequest>,
+    ) -> Result<Response<proto::GetTenantResponse>, Status> {
+        let name = request.into_inner().name;
+        let mut violations = Violations::default();
+        dns_name("name", &name, &mut violations);
+        violations.check()?;
+        let store = self.engine.store.clone();
+        let found = detached(async move { store.tenant(&name).await }).await;
+        let row = found.map_err(|error| status::of_store(&error))?.ok_or_else(status::no_such_tenant)?;
+        Ok(Response::new(proto::GetTenantResponse { tenant: Some(tenant(&row)) }))
+    }
+}
+
+fn wanted_tenant(wanted: proto::Tenant) -> Result<TenantRow, Status> {
+    let mut violations = Violations::default();
+    dns_name("tenant.name", &wanted.name, &mut violations);
+    let too_many = [
+        ("tenant.namespaces", wanted.namespaces.len()),
+        ("tenant.service_accounts", wanted.service_accounts.len()),
+    ];
+    for (field, _) in too_many.into_iter().filter(|(_, entries)| ENTRIES_MAX < *entries) {
+        violations.add(field, "has too many entries: expected at most 1000");
+    }
+    let namespaces = namespaces(wanted.namespaces, &mut violations);
+    let grants = grants(&wanted.service_accounts, &namespaces, &mut violations);
+    let caps = caps(&wanted.settlement_caps, &mut violations);
+    let default_role = match wanted.default_role {
+        0 => Some(0),
+        number => role("tenant.default_role", number, &mut violations),
+    };
+    let default_role = violations.finish(default_role)?;
+    Ok(TenantRow { id: Uuid::nil(), name: wanted.name, default_role, namespaces, caps, grants })
+}
+
+fn namespaces(mut names: Vec<String>, violations: &mut Violations) -> Vec<String> {
+    for (index, name) in names.iter().enumerate() {
+        dns_name(&format!("tenant.namespaces[{index}]"), name, violations);
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn grants(
+    wanted: &[proto::ServiceAccountGrant],
+    namespaces: &[String],
+    violations: &mut Violations,
+) -> Vec<GrantRow> {
+    let mut grants = BTreeMap::new();
+    for (index, grant) in wanted.iter().enumerate() {
+        let field = format!("tenant.service_accounts[{index}]");
+        if !namespaces.contains(&grant.namespace) {
+            violations
+                .add(format!("{field}.namespace"), "is foreign: expected one of the tenant's namespaces");
+        }
+        service_account_name(&format!("{field}.name"), &grant.name, violations);
+        let Some(role) = role(&format!("{field}.role"), grant.role, violations) else { continue };
+        let key = (grant.namespace.clone(), grant.name.clone());
+        if grants.insert(key, role).is_some() {
+            violations.add(field, "is listed twice: expected one entry per service account");
+        }
+    }
+    grants.into_iter().map(|((namespace, name), role)| GrantRow { namespace, name, role }).collect()
+}
+
+fn caps(wanted: &[proto::Money], violations: &mut Violations) -> Vec<CapRow> {
+    let mut caps = BTreeMap::new();
+    for (index, cap) in wanted.iter().enumerate() {
+        let field = format!("tenant.settlement_caps[{index}]");
+        let Some((minor, currency)) = decode::money(&field, Some(cap), Sign::NotNegative, violations) else {
+            continue;
+        };
+        if caps.insert(currency.code().to_owned(), minor).is_some() {
+            violations.add(field, "is listed twice: expected one entry per currency");
+        }
+    }
+    caps.into_iter().map(|(currency, minor)| CapRow { currency, minor }).collect()
+}
+
+/// Tenants grant every role but that of the platform, which is configured where the engine is started.
+fn role(field: &str, number: i32, violations: &mut Violations) -> Option<i16> {
+    let role = i16::try_from(number).ok().and_then(Role::from_number).filter(|role| *role != Role::Platform);
+    if role.is_none() {
+        violations.add(field, "is unknown: expected viewer, operator, approver, treasury or admin");
+    }
+    role.map(|role| role as i16)
+}
+
+fn dns_name(field: &str, name: &str, violations: &mut Violations) {
+    let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    let is_right = !name.is_empty()
+        && name.len() <= NAME_CHARS_MAX
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    if !is_right {
+        violations.add(field, "is malformed: expected a DNS label of 1 to 63 characters of [a-z0-9-]");
+    }
+}
+
+fn service_account_name(field: &str, name: &str, violations: &mut Violations) {
+    let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    if name.is_empty() || 253 < name.len() || !name.bytes().all(inner) {
+        violations.add(field, "is malformed: expected 1 to 253 characters of [a-z0-9.-]");
+    }
+}
+
+fn tenant(row: &TenantRow) -> proto::Tenant {
+    let cap = |cap: &CapRow| {
+        // Only known currencies are stored.
+        let amount = Currency::parse(&cap.currency).map(|currency| format_minor(cap.minor, currency));
+        proto::Money { amount: amount.unwrap_or_default(), currency: cap.currency.clone() }
+    };
+    let grant = |grant: &GrantRow| proto::ServiceAccountGrant {
+        namespace: grant.namespace.clone(),
+        name: grant.name.clone(),
+        role: i32::from(grant.role),
+    };
+    proto::Tenant {
+        id: row.id.to_string(),
+        name: row.name.clone(),
+        namespaces: row.namespaces.clone(),
+        settlement_caps: row.caps.iter().map(cap).collect(),
+        service_accounts: row.grants.iter().map(grant).collect(),
+        default_role: i32::from(row.default_role),
+    }
+}

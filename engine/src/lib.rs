@@ -1,0 +1,19 @@
+//! The engine: the ledger made durable by PostgreSQL and reachable by gRPC. Modules in the order of a call's way in.
+
+pub mod config;
+
+pub mod server;
+
+mod grpc;
+
+pub mod auth;
+
+pub mod engine;
+
+pub mod commit;
+
+pub mod store;
+
+pub mod metrics;
+
+pub mod telemetry;

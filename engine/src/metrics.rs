@@ -1,0 +1,122 @@
+//! Counters and histograms for Prometheus. Every label has a fixed set of values.
+
+use std::time::Duration;
+
+use payplane_ledger::{Outcome, Reason, Verdict};
+use prometheus::{
+    Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
+};
+
+const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+const ITEMS: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 32.0, 100.0, 320.0, 1000.0];
+
+/// All metrics of the engine.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    payments: IntCounterVec,
+    refusals: IntCounterVec,
+    batch_items: Histogram,
+    batch_seconds: Histogram,
+    doubts: IntCounter,
+    queue_depth: IntGauge,
+    database_up: Gauge,
+    requests: HistogramVec,
+}
+
+impl Metrics {
+    /// Fails only if two metrics have the same name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new_custom(Some("payplane_engine".to_owned()), None)?;
+        let counters = |name, help, label| IntCounterVec::new(Opts::new(name, help), &[label]);
+        let histogram = |name, help, buckets: &[f64]| {
+            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
+        };
+        let requests =
+            HistogramOpts::new("grpc_request_seconds", "Duration of gRPC calls.").buckets(SECONDS.to_vec());
+        let build = Opts::new("build_info", "Always 1.").const_label("version", env!("CARGO_PKG_VERSION"));
+        let metrics = Self {
+            payments: counters("payments_total", "Payments by what became of them.", "outcome")?,
+            refusals: counters("refusals_total", "Refused payments by reason.", "reason")?,
+            batch_items: histogram("batch_items", "Requests per batch.", &ITEMS)?,
+            batch_seconds: histogram("batch_seconds", "Duration of a batch.", &SECONDS)?,
+            doubts: IntCounter::new("commit_doubts_total", "Commits that were not answered.")?,
+            queue_depth: IntGauge::new("queue_depth", "Requests that wait for a batch.")?,
+            database_up: Gauge::new("database_up", "Whether the database answers.")?,
+            requests: HistogramVec::new(requests, &["method", "code"])?,
+            registry,
+        };
+        let build = IntGauge::with_opts(build)?;
+        build.set(1);
+        metrics.registry.register(Box::new(build))?;
+        metrics.register()?;
+        Ok(metrics)
+    }
+
+    /// The text that Prometheus scrapes.
+    pub fn render(&self, queue_depth: usize) -> String {
+        self.queue_depth.set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
+        let mut text = Vec::new();
+        // Writing to memory does not fail.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    pub(crate) fn observe_batch(&self, items: usize, took: Duration) {
+        self.batch_items.observe(items as f64);
+        self.batch_seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn count_outcome(&self, outcome: &Outcome) {
+        let (word, refusal) = match outcome {
+            Outcome::Decided { decision, replayed } => match (decision.verdict, replayed) {
+                (_, true) => ("replayed", None),
+                (Verdict::Completed { .. }, false) => ("completed", None),
+                (Verdict::Refused(refusal), false) => ("refused", Some(refusal)),
+            },
+            Outcome::Declined(refusal) => ("refused", Some(*refusal)),
+        };
+        self.payments.with_label_values(&[word]).inc();
+        if let Some(refusal) = refusal {
+            self.refusals.with_label_values(&[reason_label(refusal.reason)]).inc();
+        }
+    }
+
+    pub(crate) fn count_doubt(&self) {
+        self.doubts.inc();
+    }
+
+    pub(crate) fn set_database_up(&self, up: bool) {
+        self.database_up.set(f64::from(u8::from(up)));
+    }
+
+    pub(crate) fn observe_request(&self, method: &str, code: &str, took: Duration) {
+        self.requests.with_label_values(&[method, code]).observe(took.as_secs_f64());
+    }
+
+    fn register(&self) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(self.payments.clone()))?;
+        self.registry.register(Box::new(self.refusals.clone()))?;
+        self.registry.register(Box::new(self.batch_items.clone()))?;
+        self.registry.register(Box::new(self.batch_seconds.clone()))?;
+        self.registry.register(Box::new(self.doubts.clone()))?;
+        self.registry.register(Box::new(self.queue_depth.clone()))?;
+        self.registry.register(Box::new(self.database_up.clone()))?;
+        self.registry.register(Box::new(self.requests.clone()))
+    }
+}
+
+const fn reason_label(reason: Reason) -> &'static str {
+    match reason {
+        Reason::IdempotencyConflict => "idempotency_conflict",
+        Reason::WalletNotFound => "wallet_not_found",
+        Reason::SameWallet => "same_wallet",
+        Reason::CurrencyMismatch => "currency_mismatch",
+        Reason::WalletClosed => "wallet_closed",
+        Reason::WalletFrozen => "wallet_frozen",
+        Reason::SettlementCapExceeded => "settlement_cap_exceeded",
+        Reason::InsufficientFunds => "insufficient_funds",
+        Reason::BalanceOverflow => "balance_overflow",
+    }
+}

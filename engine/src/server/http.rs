@@ -1,0 +1,35 @@
+//! The listener for people and probes: /metrics, /livez, /readyz.
+
+use std::sync::Arc;
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+
+#[derive(Clone)]
+struct Probes {
+    engine: Arc<Engine>,
+    draining: CancellationToken,
+}
+
+pub(super) fn router(engine: Arc<Engine>, draining: CancellationToken) -> Router {
+    Router::new()
+        // Answering at all shows that the event loop turns.
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(Probes { engine, draining })
+}
+
+async fn ready(State(probes): State<Probes>) -> (StatusCode, &'static str) {
+    match (probes.draining.is_cancelled(), *probes.engine.database().borrow()) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "the database is away or not migrated\n"),
+        (false, true) => (StatusCode::OK, "ok\n"),
+    }
+}
+
+async fn metrics(State(probes): State<Probes>) -> String {
+    probes.engine.metrics.render(probes.engine.queue.depth())
+}

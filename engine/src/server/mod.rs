@@ -1,0 +1,8 @@
+//! The composition root of `serve`: listeners, layers, health, and an orderly end.
+
+mod accept;
+mod http;
+mod serve;
+mod tls;
+
+pub use serve::{ServeError, Server, serve};

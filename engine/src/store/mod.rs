@@ -1,0 +1,154 @@
+//! PostgreSQL. All SQL text of the engine is in this folder and in `migrations/`.
+//!
+//! - [`Session`] is one committer's own connection: begin, lock and read, write, commit, in that order.
+//! - [`Store`] is a small pool for everything else. Reads of a tenant's rows run in a transaction that names the
+//!   tenant, because row-level security shows nothing otherwise.
+//! - [`migrate`] brings a database to the schema of this binary.
+//!
+//! Isolation is READ COMMITTED throughout: decisions are made on rows that are locked, and each statement after the
+//! lock sees what was committed while it waited.
+
+mod connect;
+mod error;
+mod migrate;
+mod read;
+mod row;
+mod session;
+mod tenants;
+
+pub use connect::{DatabaseConfig, DatabaseConfigError};
+pub use error::StoreError;
+pub use migrate::{MigrateError, migrate};
+pub use read::{PaymentPage, TrialLine, WalletPage, WalletRow};
+pub use session::{Locked, Locks, Session};
+pub use tenants::{CallerRow, CapRow, GrantRow, NewWallet, TenantRow};
+
+use std::time::Duration;
+
+use payplane_ledger::{PlatformId, TenantId};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Executor as _, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::sync::{Mutex, OnceCell};
+
+/// How long a connection may take to make, before the database counts as away.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a call may wait for a connection of the pool.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The pool, and what never changes about the database.
+#[derive(Debug)]
+pub struct Store {
+    pool: PgPool,
+    options: PgConnectOptions,
+    platform: OnceCell<PlatformId>,
+    /// A connection of its own for [`Store::probe`], so that a busy pool does not look like a database that is away.
+    probe: Mutex<Option<PgConnection>>,
+}
+
+impl Store {
+    /// Connects on first use: the engine starts before its database.
+    pub fn new(options: PgConnectOptions, pool_size: u32) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(pool_size)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(Duration::from_secs(300))
+            .connect_lazy_with(options.clone());
+        Self { pool, options, platform: OnceCell::new(), probe: Mutex::default() }
+    }
+
+    /// A connection of its own for a committer.
+    pub async fn session(&self) -> Result<Session, StoreError> {
+        Session::new(self.connect().await?).await
+    }
+
+    /// The identity of the ledger, read once.
+    pub async fn platform(&self) -> Result<PlatformId, StoreError> {
+        self.platform.get_or_try_init(|| self.read_platform()).await.copied()
+    }
+
+    /// Whether the database answers, is writable and has the schema of this binary.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        let mut slot = self.probe.lock().await;
+        let mut connection = match slot.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        let found: (bool, i64) = sqlx::query_as(
+            "select pg_is_in_recovery(), coalesce(max(version), 0) from payplane.schema_migrations where success",
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        // Only kept if it worked: after an error a fresh connection tells more.
+        *slot = Some(connection);
+        let wanted = migrate::newest_version();
+        match found {
+            (true, _) => Err(StoreError::ReadOnly),
+            (false, version) if version < wanted => Err(StoreError::OldSchema { found: version, wanted }),
+            (false, _) => Ok(()),
+        }
+    }
+
+    /// Closes all connections of the pool.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn read_platform(&self) -> Result<PlatformId, StoreError> {
+        let mut connection = self.connection().await?;
+        let id = sqlx::query_scalar("select platform_id from payplane.platform")
+            .fetch_one(&mut *connection)
+            .await?;
+        Ok(PlatformId::from_uuid(id))
+    }
+
+    async fn connect(&self) -> Result<PgConnection, StoreError> {
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.options.connect()).await;
+        Ok(connected.map_err(|_| StoreError::timed_out("connect"))??)
+    }
+
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// A read-only transaction that sees one tenant's rows.
+    async fn view(&self, tenant: TenantId) -> Result<TenantView, StoreError> {
+        let mut connection = self.connection().await?;
+        let begin = format!(
+            "begin isolation level read committed read only; set local statement_timeout = '5s'; \
+             set local payplane.tenant = '{}'",
+            tenant.uuid()
+        );
+        // Safe: a UUID prints as hexadecimal digits and dashes.
+        let begun = connection.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await;
+        let view = TenantView { connection: Some(connection) };
+        begun.map(|_| view).map_err(StoreError::from)
+    }
+}
+
+/// An open transaction. Dropped before [`TenantView::end`], it closes its connection rather than giving it back to the
+/// pool in a state that nobody knows.
+struct TenantView {
+    connection: Option<PoolConnection<Postgres>>,
+}
+
+impl TenantView {
+    fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
+        self.connection.as_deref_mut().ok_or(StoreError::Ended)
+    }
+
+    async fn end(mut self) -> Result<(), StoreError> {
+        self.connection()?.execute(sqlx::raw_sql("commit")).await?;
+        drop(self.connection.take());
+        Ok(())
+    }
+}
+
+impl Drop for TenantView {
+    fn drop(&mut self) {
+        drop(self.connection.take().map(PoolConnection::detach));
+    }
+}

@@ -1,0 +1,85 @@
+-- Who may do what. Runs after the migrations, each time, as the owner of the database; the names of the two roles and
+-- the password come as settings of the session. Running it again changes nothing.
+--
+--   definer  nobody logs in as it. Owns the functions; may insert, and update what they update. Never deletes money.
+--   app      the engine's login. Executes the functions and reads one tenant at a time; writes no table.
+do $$
+declare
+    v_app     text := current_setting('payplane.posture_app');
+    v_definer text := current_setting('payplane.posture_definer');
+    v_role    record;
+    v_name    text;
+    v_any     text;
+begin
+    -- Replicas that start together take turns.
+    perform pg_advisory_xact_lock(hashtextextended('payplane.posture', 0));
+
+    foreach v_name in array array[v_definer, v_app] loop
+        if not exists (select from pg_roles where rolname = v_name) then
+            begin
+                execute format('create role %I %s', v_name, case v_name when v_app then 'login' else 'nologin' end);
+            exception when duplicate_object or unique_violation then
+                null; -- Another database of this server was quicker: roles belong to the whole server.
+            end;
+        end if;
+    end loop;
+
+    select * into v_role from pg_roles where rolname = v_app;
+    if v_role.rolsuper or v_role.rolbypassrls or v_role.rolcreaterole or v_role.rolcreatedb or v_role.rolreplication
+       or pg_has_role(v_app, v_definer, 'member') or pg_has_role(v_app, current_user, 'member') then
+        raise exception 'the role "%" may do more than the engine should; use a role without special rights', v_app;
+    end if;
+    begin
+        execute format('alter role %I login password %L', v_app, current_setting('payplane.posture_password'));
+    exception when insufficient_privilege then
+        -- Somebody else manages the role. Whether the password is right shows when the engine's login is tried.
+        raise warning 'the password of role "%" was left as it is', v_app;
+    end;
+
+    if not pg_has_role(current_user, v_definer, 'member') then
+        execute format('grant %I to %I', v_definer, current_user);
+    end if;
+
+    -- Giving a function away needs its new owner to have the right to create in the schema, for the moment.
+    execute format('grant usage, create on schema payplane to %I', v_definer);
+    for v_any in
+        select p.oid::regprocedure::text from pg_proc p
+        where p.pronamespace = 'payplane'::regnamespace and p.proowner <> v_definer::regrole
+    loop
+        execute format('alter function %s owner to %I', v_any, v_definer);
+    end loop;
+    execute format('revoke create on schema payplane from %I', v_definer);
+
+    execute 'revoke all on schema payplane from public';
+    for v_any in select p.oid::regprocedure::text from pg_proc p where p.pronamespace = 'payplane'::regnamespace loop
+        execute format('revoke all on function %s from public', v_any);
+        execute format('grant execute on function %s to %I', v_any, v_app);
+    end loop;
+
+    execute format('grant usage on schema payplane to %I', v_app);
+    execute format('grant select on payplane.platform, payplane.schema_migrations, payplane.accounts,
+                    payplane.payments, payplane.transfers, payplane.batch_tenants to %I', v_app);
+
+    execute format('grant select, insert on payplane.tenants, payplane.tenant_namespaces, payplane.tenant_grants,
+                    payplane.settlement_caps, payplane.accounts, payplane.payments, payplane.transfers,
+                    payplane.batches, payplane.batch_tenants to %I', v_definer);
+    execute format('grant update on payplane.tenants to %I', v_definer);
+    execute format('grant update (posted_debits, posted_credits, pending_debits, pending_credits, version,
+                    last_transfer, floor_minor) on payplane.accounts to %I', v_definer);
+    execute format('grant delete on payplane.tenant_namespaces, payplane.tenant_grants, payplane.settlement_caps
+                    to %I', v_definer);
+    execute format('grant usage on sequence payplane.batch_ids to %I', v_definer);
+
+    -- Forced, so that the owner of the tables is no exception. Without a tenant in the session nobody sees a row; an
+    -- empty setting is what a finished transaction leaves behind and means none.
+    foreach v_name in array array['tenants', 'tenant_namespaces', 'tenant_grants', 'settlement_caps', 'accounts',
+                                  'payments', 'transfers', 'batch_tenants'] loop
+        execute format('alter table payplane.%I enable row level security', v_name);
+        execute format('alter table payplane.%I force row level security', v_name);
+        execute format('drop policy if exists one_tenant on payplane.%I', v_name);
+        execute format('create policy one_tenant on payplane.%I for select
+                        using (tenant_id = nullif(current_setting(''payplane.tenant'', true), '''')::uuid)', v_name);
+        execute format('drop policy if exists definer on payplane.%I', v_name);
+        execute format('create policy definer on payplane.%I to %I using (true) with check (true)', v_name, v_definer);
+    end loop;
+end $$;
