@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 #[schemars(transparent)]
 pub struct PositiveAmount(
     /// The decimal string.
-    #[schemars(length(min = 1, max = 20), regex(pattern = r"^(0\.[0-9]*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)$"))]
+    #[schemars(
+        length(min = 1, max = 20),
+        regex(pattern = r"^(0\.[0-9]*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)$")
+    )]
     pub String,
 );
 

@@ -20,7 +20,8 @@ fn committed_crds_equal_the_types() {
             assert!(committed == to_yaml(&crd).unwrap(), "{} is old: run `make generate`", file_name(&crd));
             wanted.insert(file_name(&crd));
         }
-        let found = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let found =
+            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let found: BTreeSet<_> = found.filter(|name| name.ends_with(".yaml")).collect();
         assert_eq!(found, wanted, "files without a kind in {}", folder.display());
     }
@@ -32,7 +33,12 @@ fn every_status_begins_as_unknown() {
         let schema = serde_json::to_value(&crd.spec.versions[0].schema).unwrap();
         let status = &schema["openAPIV3Schema"]["properties"]["status"];
         assert_eq!(status["default"]["conditions"][0]["status"], "Unknown", "{}", file_name(&crd));
-        assert_eq!(status["properties"]["conditions"]["x-kubernetes-list-type"], "map", "{}", file_name(&crd));
+        assert_eq!(
+            status["properties"]["conditions"]["x-kubernetes-list-type"],
+            "map",
+            "{}",
+            file_name(&crd)
+        );
     }
 }
 

@@ -30,7 +30,8 @@ pub async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     count(Api::<Payment>::all(client.clone())).await?;
     let leases = Api::namespaced(client, &args.namespace);
     let holder = tokio::time::timeout(PATIENCE, see_renewal(&leases)).await;
-    let holder = holder.map_err(|_| format!("nobody renewed the Lease {} in {PATIENCE:?}", lease::NAME))??;
+    let holder =
+        holder.map_err(|_| format!("nobody renewed the Lease {} in {PATIENCE:?}", lease::NAME))??;
     tracing::info!(holder, "an operator leads");
     Ok(())
 }
@@ -49,7 +50,8 @@ async fn see_renewal(leases: &Api<Lease>) -> Result<String, Box<dyn Error>> {
     let mut first = None;
     loop {
         if let Some(found) = api::call("read the Lease", leases.get_opt(lease::NAME)).await? {
-            let holder = found.spec.as_ref().and_then(|spec| spec.holder_identity.clone()).unwrap_or_default();
+            let holder =
+                found.spec.as_ref().and_then(|spec| spec.holder_identity.clone()).unwrap_or_default();
             let version = found.resource_version();
             if first.get_or_insert_with(|| version.clone()) != &version && !holder.is_empty() {
                 return Ok(holder);

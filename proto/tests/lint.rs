@@ -38,7 +38,12 @@ fn is_lower_snake(name: &str) -> bool {
 fn packages_match_their_folders() {
     for file in files() {
         let folder = file.package().replace('.', "/");
-        assert!(file.name().starts_with(&format!("{folder}/")), "{} declares {}", file.name(), file.package());
+        assert!(
+            file.name().starts_with(&format!("{folder}/")),
+            "{} declares {}",
+            file.name(),
+            file.package()
+        );
         assert_eq!(file.syntax(), "proto3", "{}", file.name());
     }
 }

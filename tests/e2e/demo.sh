@@ -5,10 +5,13 @@ set -euo pipefail
 cd "$ROOT"
 QUICKSTART=examples/quickstart
 
-heading() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+bold='' blue='' plain=''
+if [ -t 1 ]; then bold=$'\033[1m' blue=$'\033[36m' plain=$'\033[0m'; fi
+heading() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
+shown() { printf '%s$ %s%s\n' "$blue" "$*" "$plain"; }
 # Shows a command, then runs it.
 run() {
-  printf '\033[36m$ %s\033[0m\n' "$*"
+  shown "$@"
   "$@"
 }
 
@@ -26,8 +29,10 @@ run kubectl apply -f $QUICKSTART/tenant.yaml
 run kubectl wait tenant/acme --for=condition=Ready --timeout=1m
 
 heading "4. Two wallets, money from the settlement account, a payment"
-run kubectl apply -f $QUICKSTART/wallets.yaml -f $QUICKSTART/payments.yaml
-run kubectl wait payment --all -n acme --for=condition=Settled --timeout=1m
+run kubectl apply -f $QUICKSTART/wallets.yaml -f $QUICKSTART/funding.yaml
+run kubectl wait payment/funding -n acme --for=condition=Settled --timeout=1m
+run kubectl apply -f $QUICKSTART/payments.yaml
+run kubectl wait payment/salaries-november -n acme --for=condition=Settled --timeout=1m
 run kubectl get payments -n acme
 
 heading "5. A payment of more than there is: refused, with the reason in its status"
@@ -42,7 +47,7 @@ heading "6. The same balances over gRPC, from a pod with nothing but its Service
 sed "s|localhost/payplane/toolbox:dev|$TOOLBOX_IMAGE|" $QUICKSTART/client.yaml | kubectl apply -f -
 run kubectl wait pod/client -n acme --for=condition=Ready --timeout=2m
 call() { # SERVICE/METHOD PROTO
-  printf '\033[36m$ kubectl exec -n acme client -- grpcurl ... payplane.v1.%s\033[0m\n' "$1"
+  shown "kubectl exec -n acme client -- grpcurl ... payplane.v1.$1"
   # shellcheck disable=SC2016  # expanded in the pod
   kubectl exec -n acme client -- sh -c 'cd /var/run/secrets/payplane && exec grpcurl -cacert ca.crt \
     -H "authorization: Bearer $(cat token)" -import-path /proto -proto "payplane/v1/$1" \

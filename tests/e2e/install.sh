@@ -22,6 +22,7 @@ metadata:
     pod-security.kubernetes.io/enforce: restricted
 YAML
 say "installing the chart"
-helm upgrade --install payplane charts/payplane --namespace payplane-system --wait --timeout 5m \
+# The CRDs may be there already, from `kubectl apply -f crds/` or a test.
+helm upgrade --install payplane charts/payplane --namespace payplane-system --take-ownership --wait --timeout 5m \
   --set "image.repository=${OPERATOR_IMAGE%:*}" --set "image.tag=${OPERATOR_IMAGE##*:}" \
   --set "engine.image=$ENGINE_IMAGE" --set "postgres.image=$POSTGRES_IMAGE" >/dev/null

@@ -26,6 +26,7 @@ pub(crate) async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -
             return value;
         }
         assert!(started.elapsed() < PATIENCE, "still waiting after {PATIENCE:?}: {what}");
+        // Between two looks, not instead of one: nothing that is waited for here can wake us.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

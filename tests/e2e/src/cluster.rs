@@ -23,7 +23,9 @@ pub const DEADLINE: Duration = Duration::from_secs(180);
 pub async fn client() -> Client {
     // Only the first of several tests installs it; the others find it there.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Client::try_default().await.expect("no cluster: run tests/e2e/install.sh and source tests/e2e/cluster/env.sh")
+    Client::try_default()
+        .await
+        .expect("no cluster: run tests/e2e/install.sh and source tests/e2e/cluster/env.sh")
 }
 
 /// The shared Platform, made by the first caller and ready.
@@ -95,7 +97,10 @@ where
     K::DynamicType: Default,
 {
     let gone = kube::runtime::wait::await_condition(api.clone(), name, |object: Option<&K>| object.is_none());
-    within(DEADLINE, gone).await.unwrap_or_else(|| panic!("{name} is still there")).expect("the watch failed");
+    within(DEADLINE, gone)
+        .await
+        .unwrap_or_else(|| panic!("{name} is still there"))
+        .expect("the watch failed");
 }
 
 /// The result of `work`, unless the deadline passes first.
@@ -119,7 +124,9 @@ where
     K: Resource<Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + 'static,
     K::DynamicType: Default,
 {
-    api.delete(name, &kube::api::DeleteParams::default()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    api.delete(name, &kube::api::DeleteParams::default())
+        .await
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
     wait_gone(api, name).await;
 }
 

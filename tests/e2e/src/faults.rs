@@ -27,7 +27,8 @@ pub async fn kill(client: &Client, prefix: &str, index: usize) {
         let _ = Command::new("kill").args(["-9", process]).status();
     }
     let api: Api<Pod> = Api::namespaced(client.clone(), SYSTEM);
-    wait_for(&api, &victim.name_any(), "came back", |pod| self::restarts(pod) > restarts && is_ready(pod)).await;
+    wait_for(&api, &victim.name_any(), "came back", |pod| self::restarts(pod) > restarts && is_ready(pod))
+        .await;
 }
 
 async fn delete_without_grace(client: &Client, victim: &Pod) {
@@ -42,8 +43,12 @@ fn processes_of(pod_uid: &str) -> Vec<String> {
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     names
         .filter(|name| name.chars().all(|c| c.is_ascii_digit()))
-        .filter(|name| fs::read_to_string(format!("/proc/{name}/cgroup")).is_ok_and(|text| text.contains(pod_uid)))
-        .filter(|name| fs::read_to_string(format!("/proc/{name}/comm")).is_ok_and(|text| text.trim() != "pause"))
+        .filter(|name| {
+            fs::read_to_string(format!("/proc/{name}/cgroup")).is_ok_and(|text| text.contains(pod_uid))
+        })
+        .filter(|name| {
+            fs::read_to_string(format!("/proc/{name}/comm")).is_ok_and(|text| text.trim() != "pause")
+        })
         .collect()
 }
 

@@ -36,7 +36,8 @@ impl TestTenant {
         let mut token = String::new();
         loop {
             let request = serde_json::json!({"page_size": 100, "page_token": token});
-            let page = self.call("payment_service.proto", "PaymentService/ListPayments", &request).await.unwrap();
+            let page =
+                self.call("payment_service.proto", "PaymentService/ListPayments", &request).await.unwrap();
             all.extend(page["payments"].as_array().cloned().unwrap_or_default());
             token = page["nextPageToken"].as_str().unwrap_or_default().to_owned();
             if token.is_empty() {
@@ -54,7 +55,8 @@ impl TestTenant {
 
     /// Fails unless debits equal credits in every currency; returns how many transfers were summed.
     pub async fn assert_books_balance(&self) -> u64 {
-        let answer = self.call("ledger_service.proto", "LedgerService/GetTrialBalance", &serde_json::json!({})).await;
+        let answer =
+            self.call("ledger_service.proto", "LedgerService/GetTrialBalance", &serde_json::json!({})).await;
         let lines = answer.unwrap()["lines"].as_array().cloned().unwrap_or_default();
         assert!(!lines.is_empty(), "the trial balance has no line");
         let mut transfers = 0;

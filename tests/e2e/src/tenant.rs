@@ -109,7 +109,10 @@ impl TestTenant {
         let tenants: Api<Tenant> = Api::all(self.client.clone());
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         tenants.delete(&self.name, &DeleteParams::default()).await.expect("the tenant cannot be deleted");
-        namespaces.delete(&self.name, &DeleteParams::default()).await.expect("the namespace cannot be deleted");
+        namespaces
+            .delete(&self.name, &DeleteParams::default())
+            .await
+            .expect("the namespace cannot be deleted");
     }
 }
 
