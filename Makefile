@@ -1,6 +1,6 @@
 # The project's verbs. Each installs what it needs, says what it does, and can be run twice.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt generate images bench bench-operator cluster-up cluster-down cluster-status
+.PHONY: help demo test lint fmt generate images mutants bench bench-operator cluster-up cluster-down cluster-status
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 18
@@ -22,6 +22,9 @@ generate: ## Write the CRDs from their types into crds/ and the chart
 
 images: ## Build the container images and load them into the local cluster
 	@tests/e2e/cluster/images.sh
+
+mutants: ## Show that the tests can fail: break one rule at a time
+	@tests/mutants.sh
 
 bench: ## Payments per second over gRPC beside pgbench, in one run
 	@tests/bench.sh

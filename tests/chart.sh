@@ -7,19 +7,6 @@ cd "$ROOT" || exit 1
 use_cluster
 "$CLUSTER/build-tools.sh" helm || exit 1
 
-passed=0 failed=0
-check() { # NAME COMMAND...
-  local name=$1
-  shift
-  if "$@"; then
-    passed=$((passed + 1))
-    say "ok     $name"
-  else
-    failed=$((failed + 1))
-    say "FAILED $name"
-  fi
-}
-
 render() { helm template payplane charts/payplane --namespace payplane-system "$@"; }
 
 refuses() { # FIELD --set...
@@ -65,6 +52,4 @@ check "read-only root file systems" no_pod_may_write_its_root
 check "Secrets only in platform namespaces" roles_only_in_platform_namespaces
 check "accepted by the API server" accepted_by_the_server
 check "accepted with one replica and no policy" accepted_by_the_server --set replicas=1 --set settlementPolicy.enabled=false
-say ""
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" = 0 ]
+verdict

@@ -56,3 +56,22 @@ use_images() {
   . "$CACHE/images/images.env"
   set +a
 }
+
+passed=0 failed=0
+# check NAME COMMAND...: one line for one check; `verdict` ends the script with the counts.
+check() {
+  local name=$1
+  shift
+  if "$@"; then
+    passed=$((passed + 1))
+    say "ok     $name"
+  else
+    failed=$((failed + 1))
+    say "FAILED $name"
+  fi
+}
+
+verdict() {
+  printf '%d passed, %d failed\n' "$passed" "$failed"
+  [ "$failed" = 0 ]
+}

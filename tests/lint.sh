@@ -7,19 +7,6 @@ cd "$ROOT" || exit 1
 # Kept in step with the configuration in deny.toml.
 DENY_VERSION=0.20.2
 
-passed=0 failed=0
-check() { # NAME COMMAND...
-  local name=$1
-  shift
-  if "$@"; then
-    passed=$((passed + 1))
-    say "ok     $name"
-  else
-    failed=$((failed + 1))
-    say "FAILED $name"
-  fi
-}
-
 # Licences, banned crates and sources. Advisories need a database that not every machine can fetch: they are checked
 # where it can be.
 deny() {
@@ -46,5 +33,4 @@ check "clippy" cargo clippy --quiet --workspace --all-targets --locked -- --deny
 check "licences, bans and sources" deny
 check "shell scripts" shell_scripts
 check "no paths of one machine" no_machine_paths
-say "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+verdict

@@ -12,7 +12,7 @@
 mod support;
 
 use std::{
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -26,9 +26,8 @@ use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 use support::{
     client::{Client, name, usd},
     eventually,
-    issuer::{AUDIENCE, ISSUER},
     postgres::Postgres,
-    world::{OPERATOR_OF_PLATFORM, World},
+    world::World,
 };
 use uuid::Uuid;
 
@@ -59,7 +58,8 @@ async fn main() {
     fill(&world).await;
     let helper = world.engines.remove(0);
     helper.drain().await.unwrap();
-    let (engine, port) = spawn_engine(&world);
+    let (engine, port) = world.spawn_engine();
+    println!("engine resident at start: {} MiB", resident_mib(engine.id()));
     let clients = clients(&world, port).await;
     for case in [Case::Uniform, Case::Hot] {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -263,23 +263,6 @@ async fn assert_balanced(database: &mut PgConnection) {
         "select coalesce(sum(posted_credits) - sum(posted_debits), 0)::text from payplane.accounts";
     let sum: String = sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(database).await.unwrap();
     assert_eq!(sum, "0", "the books do not balance");
-}
-
-fn spawn_engine(world: &World) -> (Child, u16) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let child = Command::new(env!("CARGO_BIN_EXE_payplane-engine"))
-        .args(["serve", "--insecure-plaintext", "--http-address", "127.0.0.1:0", "--issuer", ISSUER])
-        .args(["--audience", AUDIENCE, "--platform-subject", OPERATOR_OF_PLATFORM])
-        .args(["--grpc-address", &format!("127.0.0.1:{port}")])
-        .arg("--database-dir")
-        .arg(world.database.app_dir())
-        .arg("--jwks-file")
-        .arg(world.issuer.jwks_file())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    println!("engine resident at start: {} MiB", resident_mib(child.id()));
-    (child, port)
 }
 
 fn stop(mut engine: Child) {

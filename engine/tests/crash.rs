@@ -5,7 +5,7 @@
 mod support;
 
 use std::{
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -19,9 +19,8 @@ use sqlx::{Connection as _, Executor as _};
 use support::{
     client::{Client, name, paid, payment},
     eventually,
-    issuer::{AUDIENCE, ISSUER},
     postgres::Postgres,
-    world::{OPERATOR_OF_PLATFORM, World},
+    world::World,
 };
 use tonic::Code;
 
@@ -115,7 +114,7 @@ async fn sigterm_answers_what_is_under_way_and_refuses_the_rest() {
     operator.wallet("alice", "USD").await;
     operator.wallet("bob", "USD").await;
     world.fund("acme", "alice", "10.00").await;
-    let (mut engine, port) = spawn_engine(&world);
+    let (mut engine, port) = world.spawn_engine();
     let token = format!("Bearer {}", world.issuer.token("system:serviceaccount:acme:operator"));
     let client = Client::new(format!("127.0.0.1:{port}").parse().unwrap(), &[("authorization", &token)]);
     eventually("the engine to serve", async || {
@@ -158,20 +157,4 @@ async fn sigterm_answers_what_is_under_way_and_refuses_the_rest() {
     let status = eventually("the engine to end", async || engine.try_wait().unwrap()).await;
     assert!(status.success(), "{status}");
     assert_eq!(operator.available(name("bob")).await, expected);
-}
-
-fn spawn_engine(world: &World) -> (Child, u16) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let child = Command::new(env!("CARGO_BIN_EXE_payplane-engine"))
-        .args(["serve", "--insecure-plaintext", "--http-address", "127.0.0.1:0", "--issuer", ISSUER])
-        .args(["--audience", AUDIENCE, "--platform-subject", OPERATOR_OF_PLATFORM])
-        .args(["--grpc-address", &format!("127.0.0.1:{port}")])
-        .arg("--database-dir")
-        .arg(world.database.app_dir())
-        .arg("--jwks-file")
-        .arg(world.issuer.jwks_file())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    (child, port)
 }

@@ -1,6 +1,9 @@
 //! A database, an issuer, one or two engines, and a tenant with somebody in every role.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
 
 use payplane_engine::{
     config::{AuthConfig, ServeConfig, TransportConfig},
@@ -47,6 +50,23 @@ impl World {
         let mut database = server.engine.database();
         database.wait_for(|up| *up).await.unwrap();
         self.engines.push(server);
+    }
+
+    /// Starts the real binary as a process of its own on the same database; returns it with its gRPC port.
+    pub(crate) fn spawn_engine(&self) -> (Child, u16) {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(env!("CARGO_BIN_EXE_payplane-engine"))
+            .args(["serve", "--insecure-plaintext", "--http-address", "127.0.0.1:0", "--issuer", ISSUER])
+            .args(["--audience", AUDIENCE, "--platform-subject", OPERATOR_OF_PLATFORM])
+            .args(["--grpc-address", &format!("127.0.0.1:{port}")])
+            .arg("--database-dir")
+            .arg(self.database.app_dir())
+            .arg("--jwks-file")
+            .arg(self.issuer.jwks_file())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        (child, port)
     }
 
     pub(crate) fn config(&self, database_dir: PathBuf) -> ServeConfig {
