@@ -7,8 +7,13 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 cd "$ROOT"
 
+need_rust
+
+# Compilers leave a core idle now and then, so the programs are compiled beside the cluster's tools.
+cargo build --release --locked --quiet --package payplane-engine --package payplane-operator &
 "$CLUSTER/up.sh"
 "$CLUSTER/build-tools.sh" helm
+wait $!
 "$CLUSTER/images.sh" ${PAYPLANE_LOAD:+--load "$PAYPLANE_LOAD"} --quiet engine operator postgres toolbox
 use_cluster
 use_images

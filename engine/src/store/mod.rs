@@ -84,7 +84,7 @@ impl Store {
         .await?;
         // Only kept if it worked: after an error a fresh connection tells more.
         *slot = Some(connection);
-        let wanted = migrate::newest_version();
+        let wanted = migrate::NEWEST_VERSION;
         match found {
             (true, _) => Err(StoreError::ReadOnly),
             (false, version) if version < wanted => Err(StoreError::OldSchema { found: version, wanted }),
