@@ -1,5 +1,7 @@
 //! Committed files equal what the types say, and every example is a valid object.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use payplane_crds::{Payment, Platform, Tenant, Wallet, all, file_name, to_yaml};

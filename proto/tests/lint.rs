@@ -1,5 +1,7 @@
 //! The API's style rules, checked on the descriptors: the standard rules of buf that apply to this package.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::collections::BTreeSet;
 
 use prost::Message;

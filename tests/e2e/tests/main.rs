@@ -1,5 +1,7 @@
 //! End-to-end tests: the chart is installed on a real cluster, and everything goes through objects and gRPC.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 mod bad_input;
 mod chart;
 mod faults;

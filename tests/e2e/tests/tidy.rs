@@ -1,5 +1,7 @@
 //! The invariants of ARCHITECTURE.md that the source itself can show. Needs no cluster.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::{fs, path::PathBuf};
 
 /// No source file may be longer: the one that everything is added to is always the worst. Lower it when you can.

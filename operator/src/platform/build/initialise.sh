@@ -1,3 +1,4 @@
+#!/bin/sh
 # Prepares the volume of the ledger, once. Runs before every start of the server.
 # A crash at any point leaves either no database or a complete one: everything is made beside, then renamed.
 set -eu
