@@ -1,7 +1,7 @@
 //! Reads of one tenant's rows, under row-level security. Every page is bounded by its caller.
 
 use payplane_ledger::{
-    Account, AccountId, Balance, Currency, Decision, Origin, PaymentId, Sequence, TenantId, Timestamp,
+    Account, AccountId, Currency, Decision, Origin, PaymentId, Sequence, TenantId, Timestamp,
 };
 use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
@@ -210,19 +210,12 @@ fn trial_line(row: (String, String, String, i64, i64)) -> Result<TrialLine, Stor
 }
 
 fn wallet(found: &PgRow) -> Result<WalletRow, StoreError> {
-    let balance = Balance {
-        posted_debits: found.try_get("posted_debits")?,
-        posted_credits: found.try_get("posted_credits")?,
-        pending_debits: found.try_get("pending_debits")?,
-        pending_credits: found.try_get("pending_credits")?,
-        version: found.try_get("version")?,
-    };
     let account = Account {
         currency: row::currency(found.try_get("currency")?)?,
         kind: row::kind(found.try_get("kind")?)?,
         status: row::status(found.try_get("status")?)?,
         floor: found.try_get("floor_minor")?,
-        balance,
+        balance: row::balance(found, "")?,
         last: Sequence(found.try_get("last_transfer")?),
     };
     Ok(WalletRow {

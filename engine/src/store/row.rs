@@ -78,19 +78,18 @@ fn verdict(row: &PgRow) -> Result<Verdict, StoreError> {
     if let Some(code) = row.try_get::<Option<i16>, _>("refusal")? {
         return Ok(Verdict::Refused(refusal(code, row.try_get("refusal_field")?)?));
     }
-    let debit_after = Balance {
-        posted_debits: row.try_get("debit_posted_debits")?,
-        posted_credits: row.try_get("debit_posted_credits")?,
-        pending_debits: row.try_get("debit_pending_debits")?,
-        pending_credits: row.try_get("debit_pending_credits")?,
-        version: row.try_get("debit_version")?,
-    };
-    let credit_after = Balance {
-        posted_debits: row.try_get("credit_posted_debits")?,
-        posted_credits: row.try_get("credit_posted_credits")?,
-        pending_debits: row.try_get("credit_pending_debits")?,
-        pending_credits: row.try_get("credit_pending_credits")?,
-        version: row.try_get("credit_version")?,
-    };
+    let (debit_after, credit_after) = (balance(row, "debit_")?, balance(row, "credit_")?);
     Ok(Verdict::Completed { debit_after, credit_after })
+}
+
+/// The five columns of a balance, whose names begin with `prefix`.
+pub(super) fn balance(row: &PgRow, prefix: &str) -> Result<Balance, StoreError> {
+    let total = |column: &str| row.try_get(format!("{prefix}{column}").as_str());
+    Ok(Balance {
+        posted_debits: total("posted_debits")?,
+        posted_credits: total("posted_credits")?,
+        pending_debits: total("pending_debits")?,
+        pending_credits: total("pending_credits")?,
+        version: total("version")?,
+    })
 }
