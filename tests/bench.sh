@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# `make bench`: payments per second over gRPC beside pgbench with the same work, alternating in one run.
+# `make bench`: payments per second over gRPC beside pgbench and beside raw batches without an engine, alternating in one
+# run of about 25 minutes. Writes docs/performance.md and docs/performance.svg, where the variables that choose less or
+# more are explained.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"

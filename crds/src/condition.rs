@@ -37,6 +37,10 @@ pub mod reason {
     pub const INSUFFICIENT_FUNDS: &str = "InsufficientFunds";
     /// A field has a value that can never work; the message names it.
     pub const INVALID: &str = "Invalid";
+    /// A limit on payments of the wallet or the tenant.
+    pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
+    /// The payee would hold more than its maximum.
+    pub const MAXIMUM_EXCEEDED: &str = "MaximumExceeded";
     /// Another Tenant claims the namespace.
     pub const NAMESPACE_CLAIMED: &str = "NamespaceClaimed";
     /// The namespace exists and did not consent to adoption.

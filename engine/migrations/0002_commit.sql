@@ -1,247 +1,509 @@
--- The only way to move money: lock_and_read, decide in memory, commit_batch, in one database transaction.
+-- The only way to move money: read what the decision needs, decide in memory, commit_batch.
 --
--- Both functions run with the rights of a role that nobody logs in as. Joins against arrays are kept to nested loops
--- over the primary keys: right for at most 1,000 keys whatever the statistics say. Plans that would rather do
--- something else then look so expensive that PostgreSQL would compile them to machine code for each call, which takes a
--- hundred times longer than running them: hence jit = off.
+-- Every change names the version that it was decided on and is applied to that version only, so a decision that was made
+-- on old facts is never stored; the locks of lock_and_read only save such decisions from being made in vain.
+--
+-- The functions run with the rights of a role that nobody logs in as.
+--
+-- Planning for each call would cost more than the call, so plans are generic and live as long as a connection: a plan
+-- that was made while a table was small must be right when it is large. So rows are always looked up by primary key for
+-- the entries of the arrays, and never the other way round: in a lateral subquery that cannot be pulled up ("offset 0")
+-- or, where PostgreSQL has no such thing, by costs that count rows and nothing else (random_page_cost, cpu_tuple_cost).
+-- JIT would compile each plan, which takes a hundred times longer than running it.
 
--- Locks the accounts in the order of their ids, then reads. A later statement sees what was committed while the lock
--- was waited for; that is why reading is not part of the locking statement.
+-- Locks the accounts in the order of their ids, those of the payments and refunds acted on included, then reads. A later
+-- statement sees what was committed while the lock was waited for; that is why reading is not part of locking.
 --
 -- With p_skip_locked nothing is waited for: accounts that somebody else holds come back as busy, unlocked.
 create function payplane.lock_and_read(
     p_account_tenants uuid[], p_accounts uuid[],
-    p_payment_tenants uuid[], p_payments uuid[], p_skip_locked boolean,
-    out batch_id bigint, out now_us bigint,
+    p_operation_tenants uuid[], p_operations uuid[],
+    p_target_tenants uuid[], p_targets uuid[],
+    p_skip_locked boolean, p_with_usages boolean,
+    out batch_id bigint, out now_us bigint, out settings_version bigint,
     out account_tenants uuid[], out accounts uuid[], out kinds smallint[], out statuses smallint[],
-    out currencies text[], out floors bigint[],
+    out currencies text[], out classes text[], out floors bigint[], out ceilings bigint[],
     out posted_debits bigint[], out posted_credits bigint[], out pending_debits bigint[], out pending_credits bigint[],
-    out versions bigint[], out last_transfers bigint[], out busy boolean[],
-    out known_tenants uuid[], out known_payments uuid[]
+    out versions bigint[], out last_operations bigint[], out busy boolean[],
+    out known_tenants uuid[], out known_operations uuid[],
+    out refunds text[], out payments text[], out immediate_tenants uuid[], out immediates uuid[], out usages text[]
 )
 language plpgsql security definer
 set search_path = pg_catalog, payplane, pg_temp
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
-    v_locked uuid[];
+    v_tenants         uuid[] := p_account_tenants;
+    v_accounts        uuid[] := p_accounts;
+    v_payment_tenants uuid[];
+    v_payments        uuid[];
+    v_locked          uuid[];
 begin
+    if cardinality(p_targets) <> 0 then
+        -- A refund's payment, and either's accounts, never change: they can be read before anything is locked. What is
+        -- not there yet is left out of all that is read below, even if it appears meanwhile: its accounts are not locked.
+        select array_agg(t.tenant_id), array_agg(t.payment_id)
+        into v_payment_tenants, v_payments
+        from (
+            select distinct j.tenant_id, j.operation_id as payment_id
+            from unnest(p_target_tenants, p_targets) as wanted (tenant_id, target)
+            left join lateral (
+                select r.payment_id from payplane.refunds r
+                where r.tenant_id = wanted.tenant_id and r.refund_id = wanted.target
+                offset 0
+            ) r on true
+            cross join lateral (
+                select j.tenant_id, j.operation_id from payplane.journal j
+                where j.tenant_id = wanted.tenant_id and j.operation_id = coalesce(r.payment_id, wanted.target)
+                  and j.kind in (1, 2) and j.refusal is null
+                offset 0
+            ) j
+        ) t;
+        select array_agg(a.tenant_id order by a.tenant_id, a.account_id),
+               array_agg(a.account_id order by a.tenant_id, a.account_id)
+        into v_tenants, v_accounts
+        from (
+            select w.tenant_id, w.account_id from unnest(p_account_tenants, p_accounts) as w (tenant_id, account_id)
+            union
+            select j.tenant_id, unnest(array[j.debit_account, j.credit_account])
+            from unnest(v_payment_tenants, v_payments) as wanted (tenant_id, payment_id)
+            cross join lateral (
+                select j.* from payplane.journal j
+                where j.tenant_id = wanted.tenant_id and j.operation_id = wanted.payment_id
+                  and j.kind in (1, 2) and j.refusal is null
+                offset 0
+            ) j
+        ) a;
+    end if;
+
+    -- One by one in the order of the arrays.
     if p_skip_locked then
         select array_agg(held.account_id) into v_locked
-        from (
-            select a.account_id
-            from unnest(p_account_tenants, p_accounts) as wanted (tenant_id, account_id)
-            join payplane.accounts a on a.tenant_id = wanted.tenant_id and a.account_id = wanted.account_id
-            order by a.tenant_id, a.account_id
-            for no key update of a skip locked
+        from unnest(v_tenants, v_accounts) as wanted (tenant_id, account_id)
+        cross join lateral (
+            select a.account_id from payplane.accounts a
+            where a.tenant_id = wanted.tenant_id and a.account_id = wanted.account_id
+            for no key update skip locked
         ) held;
     else
         perform 1
-        from unnest(p_account_tenants, p_accounts) as wanted (tenant_id, account_id)
-        join payplane.accounts a on a.tenant_id = wanted.tenant_id and a.account_id = wanted.account_id
-        order by a.tenant_id, a.account_id
-        for no key update of a;
+        from unnest(v_tenants, v_accounts) as wanted (tenant_id, account_id)
+        cross join lateral (
+            select 1 from payplane.accounts a
+            where a.tenant_id = wanted.tenant_id and a.account_id = wanted.account_id
+            for no key update
+        ) held;
     end if;
 
     batch_id := nextval('payplane.batch_ids');
     now_us := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
+    select s.version into settings_version from payplane.settings_version s;
 
     select array_agg(a.tenant_id), array_agg(a.account_id), array_agg(a.kind), array_agg(a.status),
-           array_agg(a.currency), array_agg(a.floor_minor),
+           array_agg(a.currency), array_agg(a.class), array_agg(a.floor_minor), array_agg(a.ceiling_minor),
            array_agg(a.posted_debits), array_agg(a.posted_credits),
            array_agg(a.pending_debits), array_agg(a.pending_credits),
-           array_agg(a.version), array_agg(a.last_transfer),
+           array_agg(a.version), array_agg(a.last_operation),
            array_agg(p_skip_locked and a.account_id <> all (coalesce(v_locked, '{}')))
-    into account_tenants, accounts, kinds, statuses, currencies, floors,
-         posted_debits, posted_credits, pending_debits, pending_credits, versions, last_transfers, busy
-    from unnest(p_account_tenants, p_accounts) as wanted (tenant_id, account_id)
-    join payplane.accounts a on a.tenant_id = wanted.tenant_id and a.account_id = wanted.account_id;
+    into account_tenants, accounts, kinds, statuses, currencies, classes, floors, ceilings,
+         posted_debits, posted_credits, pending_debits, pending_credits, versions, last_operations, busy
+    from unnest(v_tenants, v_accounts) as wanted (tenant_id, account_id)
+    cross join lateral (
+        select a.* from payplane.accounts a
+        where a.tenant_id = wanted.tenant_id and a.account_id = wanted.account_id
+        offset 0
+    ) a;
 
     -- Mostly none: a key is new, or it is repeated.
-    select array_agg(p.tenant_id), array_agg(p.payment_id)
-    into known_tenants, known_payments
-    from unnest(p_payment_tenants, p_payments) as wanted (tenant_id, payment_id)
-    join payplane.payments p on p.tenant_id = wanted.tenant_id and p.payment_id = wanted.payment_id;
+    select array_agg(j.tenant_id), array_agg(j.operation_id)
+    into known_tenants, known_operations
+    from unnest(p_operation_tenants, p_operations) as wanted (tenant_id, operation_id)
+    cross join lateral (
+        select j.tenant_id, j.operation_id from payplane.journal j
+        where j.tenant_id = wanted.tenant_id and j.operation_id = wanted.operation_id
+        offset 0
+    ) j;
+
+    if cardinality(p_targets) <> 0 then
+        select array_agg(row_to_json(r)::text) into refunds
+        from unnest(p_target_tenants, p_targets) as wanted (tenant_id, target)
+        cross join lateral (
+            select r.* from payplane.refunds r
+            where r.tenant_id = wanted.tenant_id and r.refund_id = wanted.target
+              and r.payment_id = any (v_payments)
+            offset 0
+        ) r;
+
+        select array_agg(distinct row_to_json(p)::text) into payments
+        from unnest(v_payment_tenants, v_payments) as wanted (tenant_id, payment_id)
+        cross join lateral (
+            select p.* from payplane.payments p
+            where p.tenant_id = wanted.tenant_id and p.payment_id = wanted.payment_id
+            offset 0
+        ) p;
+
+        -- Made at once and never refunded: all about them is in the journal.
+        select array_agg(i.tenant_id), array_agg(i.operation_id) into immediate_tenants, immediates
+        from (
+            select distinct j.tenant_id, j.operation_id
+            from unnest(v_payment_tenants, v_payments) as wanted (tenant_id, payment_id)
+            cross join lateral (
+                select j.tenant_id, j.operation_id from payplane.journal j
+                where j.tenant_id = wanted.tenant_id and j.operation_id = wanted.payment_id
+                  and j.kind = 1 and j.refusal is null
+                offset 0
+            ) j
+            where not exists (
+                select 1 from payplane.payments p where p.tenant_id = j.tenant_id and p.payment_id = j.operation_id
+            )
+        ) i;
+    end if;
+
+    if p_with_usages then
+        select array_agg(row_to_json(u)::text) into usages
+        from (
+            select w.tenant_id, w.subject from unnest(v_tenants, v_accounts) as w (tenant_id, subject)
+            union
+            select w.tenant_id, w.tenant_id from unnest(v_tenants) as w (tenant_id)
+        ) wanted
+        cross join lateral (
+            select u.* from payplane.usages u where u.tenant_id = wanted.tenant_id and u.subject = wanted.subject
+            offset 0
+        ) u;
+    end if;
 end $$;
 
--- The stored decisions of these keys, with the balances that were answered.
-create function payplane.read_decisions(p_tenants uuid[], p_payments uuid[])
+-- The stored decisions of these keys, as rows of the journal with the time of their batch.
+create function payplane.read_decisions(p_tenants uuid[], p_operations uuid[])
 returns table (
-    tenant_id uuid, payment_id uuid, sequence bigint, origin smallint, key text, debit_account uuid,
-    credit_account uuid, minor bigint, currency text, reference text, origin_ref text, actor text,
-    correlation_id text, refusal smallint, refusal_field text, decided_at_us bigint,
-    debit_posted_debits bigint, debit_posted_credits bigint, debit_pending_debits bigint,
+    tenant_id uuid, operation_id uuid, sequence bigint, kind smallint, origin smallint, minor bigint,
+    posted bigint, pending bigint, debit_account uuid, credit_account uuid,
+    debit_previous bigint, debit_posted_debits bigint, debit_posted_credits bigint, debit_pending_debits bigint,
     debit_pending_credits bigint, debit_version bigint,
-    credit_posted_debits bigint, credit_posted_credits bigint, credit_pending_debits bigint,
-    credit_pending_credits bigint, credit_version bigint
+    credit_previous bigint, credit_posted_debits bigint, credit_posted_credits bigint, credit_pending_debits bigint,
+    credit_pending_credits bigint, credit_version bigint,
+    target uuid, currency text, key text, reference text, origin_ref text, actor text, correlation_id text,
+    refusal smallint, refusal_field smallint, refusal_limit smallint, terms text, after text, decided_us bigint
 )
 language sql stable security definer
 set search_path = pg_catalog, payplane, pg_temp
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set jit = off
 as $$
-    select p.tenant_id, p.payment_id, p.sequence, p.origin, p.key, p.debit_account,
-           p.credit_account, p.minor, p.currency, p.reference, p.origin_ref, p.actor,
-           p.correlation_id, p.refusal, p.refusal_field, (extract(epoch from p.decided_at) * 1000000)::bigint,
-           t.debit_posted_debits, t.debit_posted_credits, t.debit_pending_debits,
-           t.debit_pending_credits, t.debit_version,
-           t.credit_posted_debits, t.credit_posted_credits, t.credit_pending_debits,
-           t.credit_pending_credits, t.credit_version
-    from unnest(p_tenants, p_payments) as wanted (tenant_id, payment_id)
-    join payplane.payments p on p.tenant_id = wanted.tenant_id and p.payment_id = wanted.payment_id
-    left join payplane.transfers t on t.tenant_id = p.tenant_id and t.sequence = p.sequence;
+    select j.*, b.decided_us
+    from unnest(p_tenants, p_operations) as wanted (tenant_id, operation_id)
+    cross join lateral (
+        select j.* from payplane.journal j
+        where j.tenant_id = wanted.tenant_id and j.operation_id = wanted.operation_id
+        offset 0
+    ) j
+    cross join lateral (
+        select b.decided_us from payplane.batches b where b.batch_id = j.sequence / 1024
+        offset 0
+    ) b;
 $$;
 
--- Writes what the engine decided, after checking all of it again in sets. The arrays of the first three lines after
--- the batch have one entry per decision; those of balances are null where the decision is a refusal.
+-- What is set for these tenants and for everybody, as rows of payplane.settings, and the version of all settings.
+create function payplane.read_settings(p_tenants uuid[], out version bigint, out settings text[])
+language sql stable security definer
+set search_path = pg_catalog, payplane, pg_temp
+as $$
+    select v.version, (
+        select array_agg(row_to_json(s)::text) from payplane.settings s
+        where s.tenant_id = any (p_tenants) or s.tenant_id = '00000000-0000-0000-0000-000000000000'
+    )
+    from payplane.settings_version v;
+$$;
+
+-- Writes what the engine decided, after checking all of it again in sets.
 --
--- Raises PP001 if another engine decided one of the keys meanwhile (decide again: the outcome is known now), and
--- PP002 if the decision does not follow from the accounts as they stand.
+-- The accounts' deltas are summed from the rows that are inserted, so what an account gains is what the journal says.
+-- Payments, refunds and usages come with the versions that they were decided on (0: not stored yet). Gives the number
+-- for a next batch and the time.
+--
+-- Raises PP001 if what was decided on has changed or a key was decided meanwhile (decide again), PP002 if the decision
+-- does not follow from the accounts as they stand, and PP004 if the engine's idea of time or of settings is wrong.
 create function payplane.commit_batch(
-    p_batch bigint, p_decided_us bigint, p_root bytea,
-    p_tenants uuid[], p_payments uuid[], p_sequences bigint[], p_origins smallint[], p_keys text[],
-    p_debits uuid[], p_credits uuid[], p_minors bigint[], p_currencies text[], p_references text[],
-    p_origin_refs text[], p_actors text[], p_correlation_ids text[], p_refusals smallint[], p_refusal_fields text[],
-    p_debit_previous bigint[], p_debit_posted_debits bigint[], p_debit_posted_credits bigint[],
-    p_debit_pending_debits bigint[], p_debit_pending_credits bigint[], p_debit_versions bigint[],
-    p_credit_previous bigint[], p_credit_posted_debits bigint[], p_credit_posted_credits bigint[],
-    p_credit_pending_debits bigint[], p_credit_pending_credits bigint[], p_credit_versions bigint[],
-    p_root_tenants uuid[], p_tenant_roots bytea[], p_tenant_rows integer[]
+    p_batch bigint, p_decided_us bigint, p_settings_version bigint, p_root bytea,
+    p_root_tenants uuid[], p_tenant_roots bytea[], p_tenant_rows integer[],
+    p_rows payplane.journal[],
+    p_wallets text[],
+    p_payments text[], p_payment_bases bigint[],
+    p_refunds text[], p_refund_bases bigint[],
+    p_usages text[], p_usage_bases bigint[],
+    out next_batch bigint, out now_us bigint
 )
-returns void
 language plpgsql security definer
 set search_path = pg_catalog, payplane, pg_temp
-set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set jit = off
+set enable_hashjoin = off set enable_mergejoin = off set enable_hashagg = off set enable_seqscan = off set jit = off
+set random_page_cost = 0 set cpu_tuple_cost = 1
+set plan_cache_mode = force_generic_plan
 as $$
 declare
-    v_decided_at timestamptz := to_timestamp(0) + p_decided_us * interval '1 microsecond';
-    v_written    bigint;
-    v_wrong      bigint;
-    v_touched    bigint;
-    v_updated    bigint;
+    v_updated  bigint;
+    v_postings bigint;
+    v_mistaken bigint;
+    v_strays   bigint;
+    v_count    bigint;
 begin
-    -- In the order of the key: two engines that insert the same keys never wait for each other in a circle.
-    insert into payplane.payments (
-        tenant_id, payment_id, sequence, origin, key, debit_account, credit_account, minor, currency,
-        reference, origin_ref, actor, correlation_id, refusal, refusal_field, decided_at
+    now_us := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
+    if abs(now_us - p_decided_us) > 5000000 then
+        raise exception 'decided at another time' using errcode = 'PP004';
+    end if;
+    perform 1 from payplane.settings_version s where s.version = p_settings_version;
+    if not found then
+        raise exception 'decided with other settings' using errcode = 'PP004';
+    end if;
+
+    -- A wallet's floor may be lowered before money leaves it or raised after money came, but the table judges every update:
+    -- until the terms are written below, the lower floor holds.
+    if cardinality(p_wallets) <> 0 then
+        update payplane.accounts a set floor_minor = least(a.floor_minor, w.floor_minor)
+        from (select (json_populate_record(null::payplane.accounts, t::json)).* from unnest(p_wallets) t) w
+        where a.tenant_id = w.tenant_id and a.account_id = w.account_id and a.kind <> 2;
+    end if;
+
+    -- In the order of the accounts, so that two batches never wait for each other in a circle. A posting in another
+    -- currency than its account's, or on somebody else's account, finds no row and is missed in the count below.
+    with updated as (
+        update payplane.accounts a
+        set posted_debits = a.posted_debits + d.debits, posted_credits = a.posted_credits + d.credits,
+            pending_debits = a.pending_debits + d.held_debits, pending_credits = a.pending_credits + d.held_credits,
+            version = a.version + d.counted, last_operation = d.last_sequence
+        from (
+            select p.tenant_id, p.account_id, p.currency, count(*) as counted, max(p.sequence) as last_sequence,
+                   min(p.version) as first_version,
+                   sum(p.debits)::bigint as debits, sum(p.credits)::bigint as credits,
+                   sum(p.held_debits)::bigint as held_debits, sum(p.held_credits)::bigint as held_credits,
+                   max(p.total_debits) as total_debits, max(p.total_credits) as total_credits,
+                   -- Money that leaves or is promised now, rather than taken from a former hold.
+                   max(p.debits + p.held_debits) as taken, max(p.credits + p.held_credits) as given,
+                   max(p.kind) as kind
+            from (
+                select r.tenant_id, r.debit_account as account_id, r.currency, r.sequence, r.kind,
+                       r.debit_version as version, r.posted as debits, 0::bigint as credits,
+                       r.pending as held_debits, 0::bigint as held_credits,
+                       r.debit_posted_debits as total_debits, r.debit_posted_credits as total_credits
+                from unnest(p_rows) r
+                where r.debit_version is not null
+                union all
+                select r.tenant_id, r.credit_account, r.currency, r.sequence, r.kind,
+                       r.credit_version, 0, r.posted,
+                       0, r.pending,
+                       r.credit_posted_debits, r.credit_posted_credits
+                from unnest(p_rows) r
+                where r.credit_version is not null
+            ) p
+            group by p.tenant_id, p.account_id, p.currency
+            order by p.tenant_id, p.account_id
+        ) d
+        where a.tenant_id = d.tenant_id and a.account_id = d.account_id and a.currency = d.currency
+          and a.version = d.first_version - 1 and a.last_operation < p_batch * 1024
+        returning
+            d.counted,
+            d.total_debits = a.posted_debits and d.total_credits = a.posted_credits and (
+                -- Its terms change in this batch, before or after money moved: the table's constraints judge the end.
+                d.kind = 14
+                or (d.taken <= 0 or (
+                    a.status in (1, 3) and a.floor_minor <= a.posted_credits - a.posted_debits - a.pending_debits))
+                and (d.given <= 0 or a.status in (1, 2))
+            ) as is_right
     )
-    select r.tenant_id, r.payment_id, r.sequence, r.origin, r.key, r.debit, r.credit, r.minor, r.currency,
-           r.reference, r.origin_ref, r.actor, r.correlation_id, r.refusal, r.refusal_field, v_decided_at
-    from unnest(
-        p_tenants, p_payments, p_sequences, p_origins, p_keys, p_debits, p_credits, p_minors, p_currencies,
-        p_references, p_origin_refs, p_actors, p_correlation_ids, p_refusals, p_refusal_fields
-    ) as r (
-        tenant_id, payment_id, sequence, origin, key, debit, credit, minor, currency,
-        reference, origin_ref, actor, correlation_id, refusal, refusal_field
+    select coalesce(sum(u.counted), 0), count(*) filter (where u.is_right is not true) into v_updated, v_mistaken
+    from updated u;
+
+    -- After the accounts, so that whoever waits for a key holds all the accounts that it needs. Two engines that decide the
+    -- same keys for other accounts meet here: the second waits for the first.
+    with inserted as (
+        insert into payplane.journal select r.* from unnest(p_rows) r on conflict do nothing
+        returning sequence, debit_version, credit_version
     )
-    order by r.tenant_id, r.payment_id
-    on conflict do nothing;
-    get diagnostics v_written = row_count;
-    if v_written is distinct from cardinality(p_payments)::bigint then
+    select count(*), count(i.debit_version) + count(i.credit_version), count(*) filter (where i.sequence / 1024 <> p_batch)
+    into v_count, v_postings, v_strays
+    from inserted i;
+    if v_count <> cardinality(p_rows) then
         raise exception 'a key of the batch was decided meanwhile' using errcode = 'PP001';
     end if;
-
-    -- A payment has a transfer exactly if it is not refused. The columns of balances take no nulls, so a decision
-    -- without balances fails at the insert.
-    insert into payplane.transfers
-    select r.tenant_id, r.sequence, r.payment_id, r.debit, r.credit, r.minor, r.currency,
-           r.debit_previous, r.debit_posted_debits, r.debit_posted_credits, r.debit_pending_debits,
-           r.debit_pending_credits, r.debit_version,
-           r.credit_previous, r.credit_posted_debits, r.credit_posted_credits, r.credit_pending_debits,
-           r.credit_pending_credits, r.credit_version
-    from unnest(
-        p_tenants, p_sequences, p_payments, p_debits, p_credits, p_minors, p_currencies, p_refusals,
-        p_debit_previous, p_debit_posted_debits, p_debit_posted_credits, p_debit_pending_debits,
-        p_debit_pending_credits, p_debit_versions,
-        p_credit_previous, p_credit_posted_debits, p_credit_posted_credits, p_credit_pending_debits,
-        p_credit_pending_credits, p_credit_versions
-    ) as r (
-        tenant_id, sequence, payment_id, debit, credit, minor, currency, refusal,
-        debit_previous, debit_posted_debits, debit_posted_credits, debit_pending_debits,
-        debit_pending_credits, debit_version,
-        credit_previous, credit_posted_debits, credit_posted_credits, credit_pending_debits,
-        credit_pending_credits, credit_version
-    )
-    where r.refusal is null;
-    if exists (
-        select 1 from unnest(p_refusals, p_debit_versions, p_credit_versions) as r (refusal, debit, credit)
-        where r.refusal is not null and (r.debit is not null or r.credit is not null)
-    ) then
-        raise exception 'a refused payment has postings' using errcode = 'PP002';
+    if v_updated <> v_postings then
+        raise exception 'an account has changed since the batch was decided' using errcode = 'PP001';
     end if;
-
-    -- Each posting must follow from the one before it on its account, the first from the account itself; each debit
-    -- must leave the floor. The account then becomes what its last posting says.
-    with posting as (
-        select r.tenant_id, r.sequence, r.debit as account_id, r.currency, r.minor as debited, 0::bigint as credited,
-               r.previous, r.posted_debits, r.posted_credits, r.pending_debits, r.pending_credits, r.version
-        from unnest(
-            p_tenants, p_sequences, p_debits, p_currencies, p_minors, p_debit_previous, p_debit_posted_debits,
-            p_debit_posted_credits, p_debit_pending_debits, p_debit_pending_credits, p_debit_versions
-        ) as r (
-            tenant_id, sequence, debit, currency, minor, previous, posted_debits,
-            posted_credits, pending_debits, pending_credits, version
-        )
-        where r.version is not null
-        union all
-        select r.tenant_id, r.sequence, r.credit, r.currency, 0, r.minor,
-               r.previous, r.posted_debits, r.posted_credits, r.pending_debits, r.pending_credits, r.version
-        from unnest(
-            p_tenants, p_sequences, p_credits, p_currencies, p_minors, p_credit_previous, p_credit_posted_debits,
-            p_credit_posted_credits, p_credit_pending_debits, p_credit_pending_credits, p_credit_versions
-        ) as r (
-            tenant_id, sequence, credit, currency, minor, previous, posted_debits,
-            posted_credits, pending_debits, pending_credits, version
-        )
-        where r.version is not null
-    ),
-    chained as (
-        select p.*,
-               a.version as base_version,
-               lead(p.sequence) over history is null as is_last,
-               a.account_id is not null
-               and a.currency = p.currency
-               and p.sequence / 1024 = p_batch
-               and p.previous = lag(p.sequence, 1, a.last_transfer) over history
-               and p.previous < p.sequence
-               and p.version = lag(p.version, 1, a.version) over history + 1
-               and p.posted_debits = lag(p.posted_debits, 1, a.posted_debits) over history + p.debited
-               and p.posted_credits = lag(p.posted_credits, 1, a.posted_credits) over history + p.credited
-               and p.pending_debits = lag(p.pending_debits, 1, a.pending_debits) over history
-               and p.pending_credits = lag(p.pending_credits, 1, a.pending_credits) over history
-               and (p.debited = 0 or a.floor_minor <= p.posted_credits - p.posted_debits - p.pending_debits)
-               and a.status = any (case when p.debited = 0 then array[1, 2] else array[1, 3] end) as is_right
-        from posting p
-        left join payplane.accounts a on a.tenant_id = p.tenant_id and a.account_id = p.account_id
-        window history as (partition by p.tenant_id, p.account_id order by p.sequence)
-    ),
-    updated as (
-        update payplane.accounts a
-        set posted_debits = c.posted_debits, posted_credits = c.posted_credits,
-            pending_debits = c.pending_debits, pending_credits = c.pending_credits,
-            version = c.version, last_transfer = c.sequence
-        from chained c
-        where c.is_last and a.tenant_id = c.tenant_id and a.account_id = c.account_id
-          -- Without the locks of lock_and_read the row could have changed since it was read.
-          and a.version = c.base_version
-        returning 1
-    )
-    select count(*) filter (where c.is_right is not true), count(*) filter (where c.is_last), (select count(*) from updated)
-    into v_wrong, v_touched, v_updated
-    from chained c;
-    if v_wrong <> 0 or v_touched <> v_updated then
+    -- Nothing is added to a batch that somebody may have sealed, and no batch is empty or has other rows than it says.
+    if v_strays <> 0 or v_count = 0 or v_count <> (select coalesce(sum(n), 0) from unnest(p_tenant_rows) n) then
+        raise exception 'the rows are not those of the batch' using errcode = 'PP002';
+    end if;
+    if v_mistaken <> 0 then
         raise exception 'the batch does not follow from the accounts' using errcode = 'PP002';
     end if;
 
-    insert into payplane.batches (batch_id, root, decided_at) values (p_batch, p_root, v_decided_at);
+    if cardinality(p_wallets) <> 0 then
+        update payplane.accounts a
+        set status = w.status, floor_minor = w.floor_minor, ceiling_minor = w.ceiling_minor
+        from (select (json_populate_record(null::payplane.accounts, t::json)).* from unnest(p_wallets) t) w
+        where a.tenant_id = w.tenant_id and a.account_id = w.account_id and a.version = w.version
+          and a.status <> 5 and a.kind <> 2;
+        get diagnostics v_count = row_count;
+        if v_count <> cardinality(p_wallets) then
+            raise exception 'a wallet cannot be changed so' using errcode = 'PP002';
+        end if;
+    end if;
+
+    if cardinality(p_payments) <> 0 then
+        with wanted as (
+            select (json_populate_record(null::payplane.payments, t.state::json)).*, t.base
+            from unnest(p_payments, p_payment_bases) as t (state, base)
+        ),
+        updated as (
+            update payplane.payments p
+            set phase = w.phase, captured = w.captured, refunding = w.refunding, refunded = w.refunded,
+                gateway = w.gateway, moved_at_us = w.moved_at_us, version = w.version
+            from wanted w
+            where w.base <> 0 and p.tenant_id = w.tenant_id and p.payment_id = w.payment_id and p.version = w.base
+            returning 1
+        ),
+        inserted as (
+            insert into payplane.payments
+            select w.tenant_id, w.payment_id, w.debit_account, w.credit_account, w.currency, w.phase, w.amount,
+                   w.captured, w.refunding, w.refunded, w.deadline_us, w.deadline_level, w.capture_at_us, w.gateway,
+                   w.moved_at_us, w.version
+            from wanted w
+            where w.base = 0
+            on conflict do nothing
+            returning 1
+        )
+        select (select count(*) from updated) + (select count(*) from inserted) into v_count;
+        if v_count <> cardinality(p_payments) then
+            raise exception 'a payment has changed since the batch was decided' using errcode = 'PP001';
+        end if;
+    end if;
+
+    if cardinality(p_refunds) <> 0 then
+        with wanted as (
+            select (json_populate_record(null::payplane.refunds, t.state::json)).*, t.base
+            from unnest(p_refunds, p_refund_bases) as t (state, base)
+        ),
+        updated as (
+            update payplane.refunds r
+            set phase = w.phase, approver = w.approver, version = w.version
+            from wanted w
+            where w.base <> 0 and r.tenant_id = w.tenant_id and r.refund_id = w.refund_id and r.version = w.base
+            returning 1
+        ),
+        inserted as (
+            insert into payplane.refunds
+            select w.tenant_id, w.refund_id, w.payment_id, w.amount, w.currency, w.phase, w.requester, w.approver,
+                   w.version
+            from wanted w
+            where w.base = 0
+            on conflict do nothing
+            returning 1
+        )
+        select (select count(*) from updated) + (select count(*) from inserted) into v_count;
+        if v_count <> cardinality(p_refunds) then
+            raise exception 'a refund has changed since the batch was decided' using errcode = 'PP001';
+        end if;
+    end if;
+
+    if cardinality(p_usages) <> 0 then
+        with wanted as (
+            select (json_populate_record(null::payplane.usages, t.state::json)).*, t.base
+            from unnest(p_usages, p_usage_bases) as t (state, base)
+            order by 1, 2, 3
+        ),
+        updated as (
+            update payplane.usages u
+            set day = w.day, day_minor = w.day_minor, day_count = w.day_count,
+                month = w.month, month_minor = w.month_minor, month_count = w.month_count, version = w.version
+            from wanted w
+            where w.base <> 0 and u.tenant_id = w.tenant_id and u.subject = w.subject and u.currency = w.currency
+              and u.version = w.base
+            returning 1
+        ),
+        inserted as (
+            insert into payplane.usages
+            select w.tenant_id, w.subject, w.currency, w.day, w.day_minor, w.day_count, w.month, w.month_minor,
+                   w.month_count, w.version
+            from wanted w
+            where w.base = 0
+            on conflict do nothing
+            returning 1
+        )
+        select (select count(*) from updated) + (select count(*) from inserted) into v_count;
+        if v_count <> cardinality(p_usages) then
+            raise exception 'a limit has been used since the batch was decided' using errcode = 'PP001';
+        end if;
+    end if;
+
+    insert into payplane.batches (batch_id, root, decided_us) values (p_batch, p_root, p_decided_us);
     insert into payplane.batch_tenants (tenant_id, batch_id, root, row_count)
     select r.tenant_id, p_batch, r.root, r.row_count
     from unnest(p_root_tenants, p_tenant_roots, p_tenant_rows) as r (tenant_id, root, row_count);
-    if exists (
-        select 1
-        from (select s.tenant_id, count(*) as counted from unnest(p_tenants) as s (tenant_id) group by s.tenant_id) s
-        full join unnest(p_root_tenants, p_tenant_rows) as r (tenant_id, row_count) on r.tenant_id = s.tenant_id
-        where s.counted is distinct from r.row_count::bigint
-    ) then
-        raise exception 'the roots do not cover the rows' using errcode = 'PP002';
+    insert into payplane.unsealed (batch_id) values (p_batch);
+    next_batch := nextval('payplane.batch_ids');
+    -- A number from the future would keep the accounts from ever changing again.
+    if next_batch <= p_batch then
+        raise exception 'the number of the batch was not drawn' using errcode = 'PP002';
     end if;
 end $$;
+
+-- Gives committed batches their gapless numbers and chains their roots. Returns how many it sealed; 0 also while
+-- somebody else seals.
+create function payplane.seal_batches(p_max integer)
+returns integer
+language plpgsql security definer
+set search_path = pg_catalog, payplane, pg_temp
+set jit = off
+as $$
+declare
+    v_seal    bigint;
+    v_link    bytea;
+    v_batches bigint[];
+    v_roots   bytea[];
+    v_links   bytea[] := '{}';
+begin
+    -- Idle means idle: locking a row is a write.
+    if not exists (select 1 from payplane.unsealed) then
+        return 0;
+    end if;
+    select h.seal, h.link into v_seal, v_link from payplane.seal_head h for update skip locked;
+    if not found then
+        return 0;
+    end if;
+    select array_agg(u.batch_id order by u.batch_id), array_agg(b.root order by u.batch_id)
+    into v_batches, v_roots
+    from (select batch_id from payplane.unsealed order by batch_id limit p_max) u
+    cross join lateral (select b.root from payplane.batches b where b.batch_id = u.batch_id offset 0) b;
+    if v_batches is null then
+        return 0;
+    end if;
+    for place in 1 .. cardinality(v_batches) loop
+        -- payplane_ledger::chain_link computes the same.
+        v_link := sha256(
+            int8send(17) || 'payplane.chain.v1'::bytea || int8send(32) || v_link || int8send(8) || int8send(v_seal + place)
+            || int8send(8) || int8send(v_batches[place]) || int8send(32) || v_roots[place]
+        );
+        v_links[place] := v_link;
+    end loop;
+    insert into payplane.seals (seal, batch_id, link, sealed_us)
+    select v_seal + s.place, s.batch_id, s.link, (extract(epoch from clock_timestamp()) * 1000000)::bigint
+    from unnest(v_batches, v_links) with ordinality as s (batch_id, link, place);
+    delete from payplane.unsealed u where u.batch_id = any (v_batches);
+    update payplane.seal_head set seal = v_seal + cardinality(v_batches), link = v_link where only_row;
+    return cardinality(v_batches);
+end $$;
+
+-- Holds whose deadline has passed or whose date has come, of all tenants, the oldest first, a page at a time.
+create function payplane.due_payments(p_after_us bigint, p_after uuid, p_max integer)
+returns table (tenant_id uuid, payment_id uuid, is_expired boolean, due_us bigint, now_us bigint)
+language sql volatile security definer
+set search_path = pg_catalog, payplane, pg_temp
+set jit = off
+as $$
+    with moment as materialized (select (extract(epoch from clock_timestamp()) * 1000000)::bigint as now_us)
+    select p.tenant_id, p.payment_id, coalesce(p.deadline_us <= m.now_us, false),
+           least(p.deadline_us, p.capture_at_us), m.now_us
+    from moment m, payplane.payments p
+    where p.phase = 1 and least(p.deadline_us, p.capture_at_us) between p_after_us and m.now_us
+      and (least(p.deadline_us, p.capture_at_us), p.payment_id) > (p_after_us, p_after)
+    order by least(p.deadline_us, p.capture_at_us), p.payment_id
+    limit p_max;
+$$;

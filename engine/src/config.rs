@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::verify::ExpectedHead;
+
 /// Moves money: the gRPC engine around the ledger, on PostgreSQL.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -23,6 +25,9 @@ pub enum Command {
     Serve(Box<ServeConfig>),
     /// Brings a database to the schema of this binary and sets the engine's login. Safe to repeat.
     Migrate(MigrateConfig),
+    /// Proves the ledger from its rows. Prints one JSON document; ends with 0 if all is sound, 1 if something is wrong,
+    /// 2 if that could not be found out.
+    Verify(VerifyConfig),
 }
 
 /// How log lines look.
@@ -61,9 +66,18 @@ pub struct ServeConfig {
     /// How long calls that are under way may take after SIGTERM.
     #[arg(long, env = "PAYPLANE_DRAIN_SECONDS", default_value_t = 25)]
     pub drain_seconds: u64,
+    /// How often holds are ended whose deadline has passed, in milliseconds. A capture after the deadline is refused
+    /// however long this is.
+    #[arg(long, env = "PAYPLANE_SWEEP_MILLIS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(10..))]
+    pub sweep_millis: u64,
 }
 
 impl ServeConfig {
+    /// The time between two sweeps.
+    pub const fn sweep_every(&self) -> Duration {
+        Duration::from_millis(self.sweep_millis)
+    }
+
     /// How long draining may take.
     pub const fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
@@ -119,5 +133,20 @@ pub struct MigrateConfig {
     pub app_database_dir: PathBuf,
     /// How long to wait for the database.
     #[arg(long, env = "PAYPLANE_WAIT_SECONDS", default_value_t = 60)]
+    pub wait_seconds: u64,
+}
+
+/// Flags of `verify`.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyConfig {
+    /// The engine's login: files as in a mounted Secret.
+    #[arg(long, env = "PAYPLANE_DATABASE_DIR")]
+    pub database_dir: PathBuf,
+    /// A head that was kept outside the database: SEAL:LINK, as in the document's `head`. Without it, sealed batches
+    /// that are gone with everything that speaks of them are not missed.
+    #[arg(long, env = "PAYPLANE_EXPECT_HEAD", value_name = "SEAL:LINK")]
+    pub expect_head: Option<ExpectedHead>,
+    /// How long to wait for the database.
+    #[arg(long, alias = "wait", env = "PAYPLANE_WAIT_SECONDS", default_value_t = 60)]
     pub wait_seconds: u64,
 }

@@ -2,11 +2,12 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use payplane_ledger::{Outcome, PlatformId, Request};
+use payplane_ledger::{PlatformId, Request};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    commit::{CommitError, Committer, Job, Pulse, Queue},
+    background,
+    commit::{Answer, CommitError, Committer, Job, Pulse, Queue},
     metrics::Metrics,
     store::{Store, StoreError},
     telemetry::Causes,
@@ -32,20 +33,24 @@ pub struct Engine {
     pub queue: Arc<Queue>,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    pulse: Arc<Pulse>,
+    /// How often holds are swept.
+    pub sweep_every: Duration,
+    pub(crate) pulse: Arc<Pulse>,
     up: watch::Sender<bool>,
 }
 
 impl Engine {
     /// Nothing runs yet; see [`Engine::start`].
-    pub fn new(store: Arc<Store>, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub fn new(store: Arc<Store>, metrics: Arc<Metrics>, sweep_every: Duration) -> Arc<Self> {
         let (queue, pulse, up) = (Arc::default(), Arc::default(), watch::Sender::new(false));
-        Arc::new(Self { store, queue, metrics, pulse, up })
+        Arc::new(Self { store, queue, metrics, sweep_every, pulse, up })
     }
 
     /// Starts the committers and the look-out for the database. The handles end after [`Queue::close`].
     pub fn start(self: &Arc<Self>) -> Vec<tokio::task::JoinHandle<()>> {
         tokio::spawn(self.clone().watch_database());
+        tokio::spawn(background::keep_sealing(self.clone()));
+        tokio::spawn(background::keep_sweeping(self.clone()));
         (0..COMMITTERS).map(|_| tokio::spawn(self.clone().keep_committing())).collect()
     }
 
@@ -62,16 +67,21 @@ impl Engine {
         }
     }
 
-    /// Decides a payment: queued, committed with others, answered after the commit. Dropping the future takes nothing
-    /// back once the request is part of a batch.
-    pub async fn pay(&self, request: Request) -> Result<Outcome, CommitError> {
+    /// Puts a group of requests into the queue: one request, or several that succeed or fail together. Committed with
+    /// others, answered after the commit. Dropping the receiver takes nothing back once the group is part of a batch.
+    pub fn submit(&self, group: Vec<Request>) -> Result<oneshot::Receiver<Answer>, CommitError> {
         if !*self.up.borrow() {
             return Err(CommitError::Unavailable);
         }
         let (answer, decided) = oneshot::channel();
-        self.queue.push(Job { request, answer })?;
+        self.queue.push(Job { group, answer })?;
+        Ok(decided)
+    }
+
+    /// [`Engine::submit`], and waits for the outcomes.
+    pub async fn decide(&self, group: Vec<Request>) -> Answer {
         // A committer that vanishes without an answer had a defect at a moment that nobody knows.
-        decided.await.unwrap_or(Err(CommitError::Unknown))
+        self.submit(group)?.await.unwrap_or(Err(CommitError::Unknown))
     }
 
     /// The identity of the ledger.
@@ -93,7 +103,7 @@ impl Engine {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 // Not more often than a database that is away.
-                () = async { self.pulse.0.notified().await; tokio::time::sleep(PROBE_AGAIN / 4).await } => {}
+                () = async { self.pulse.trouble.notified().await; tokio::time::sleep(PROBE_AGAIN / 4).await } => {}
             }
         }
     }

@@ -10,7 +10,11 @@ pub mod auth;
 
 pub mod engine;
 
+pub mod background;
+
 pub mod commit;
+
+pub mod verify;
 
 pub mod store;
 

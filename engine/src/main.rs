@@ -1,23 +1,40 @@
 //! Reads flags, starts logging, runs a command.
 
-use std::{error::Error, process::ExitCode, time::Duration};
+use std::{error::Error, io, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 use payplane_engine::{
-    config::{Cli, Command, MigrateConfig},
+    config::{Cli, Command, LogFormat, MigrateConfig, ServeConfig, VerifyConfig},
     server::serve,
     store::{DatabaseConfig, migrate},
     telemetry::{self, Causes},
+    verify::command::{self, VerifyError},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
 
 /// Enough for gRPC and the committer; more threads cost memory and gain nothing beside the database's own work.
 const WORKER_THREADS: usize = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::start(cli.log_format);
-    match run(cli.command) {
+    match cli.command {
+        Command::Serve(config) => logged(cli.log_format, run_serve(*config)),
+        Command::Migrate(config) => logged(cli.log_format, run_migrate(config)),
+        // Not logged: its standard output is one document.
+        Command::Verify(config) => run_verify(&config),
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()
+}
+
+fn logged(format: LogFormat, command: impl Future<Output = Result<(), Box<dyn Error>>>) -> ExitCode {
+    telemetry::start(format);
+    match runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(reason = %Causes(error.as_ref()), "failed");
@@ -26,26 +43,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<(), Box<dyn Error>> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
-    runtime.block_on(async {
-        match command {
-            Command::Serve(config) => {
-                let (mut terminate, mut interrupt) =
-                    (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-                let stop = async {
-                    tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-                };
-                Ok(serve(*config, stop).await?)
-            }
-            Command::Migrate(config) => run_migrate(&config).await,
-        }
-    })
+async fn run_serve(config: ServeConfig) -> Result<(), Box<dyn Error>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = async {
+        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+    };
+    Ok(serve(config, stop).await?)
 }
 
-async fn run_migrate(config: &MigrateConfig) -> Result<(), Box<dyn Error>> {
+async fn run_migrate(config: MigrateConfig) -> Result<(), Box<dyn Error>> {
     let owner = DatabaseConfig::read(&config.owner_database_dir)?;
     let app = DatabaseConfig::read(&config.app_database_dir)?;
     Ok(migrate(&owner, &app, Duration::from_secs(config.wait_seconds)).await?)
+}
+
+fn run_verify(config: &VerifyConfig) -> ExitCode {
+    let verified = runtime().map_err(VerifyError::Io);
+    match verified.and_then(|runtime| runtime.block_on(command::run(config))) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("verify: {}", Causes(&error));
+            ExitCode::from(command::NOT_VERIFIED)
+        }
+    }
 }

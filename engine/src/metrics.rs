@@ -8,6 +8,8 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use crate::background::Swept;
+
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 const ITEMS: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 32.0, 100.0, 320.0, 1000.0];
 
@@ -20,6 +22,9 @@ pub struct Metrics {
     batch_items: Histogram,
     batch_seconds: Histogram,
     doubts: IntCounter,
+    memory_misses: IntCounter,
+    swept: IntCounterVec,
+    sweep_lag: Gauge,
     queue_depth: IntGauge,
     database_up: Gauge,
     requests: HistogramVec,
@@ -37,11 +42,20 @@ impl Metrics {
             HistogramOpts::new("grpc_request_seconds", "Duration of gRPC calls.").buckets(SECONDS.to_vec());
         let build = Opts::new("build_info", "Always 1.").const_label("version", env!("CARGO_PKG_VERSION"));
         let metrics = Self {
-            payments: counters("payments_total", "Payments by what became of them.", "outcome")?,
-            refusals: counters("refusals_total", "Refused payments by reason.", "reason")?,
+            payments: counters("payments_total", "Operations by what became of them.", "outcome")?,
+            refusals: counters("refusals_total", "Refused operations by reason.", "reason")?,
             batch_items: histogram("batch_items", "Requests per batch.", &ITEMS)?,
             batch_seconds: histogram("batch_seconds", "Duration of a batch.", &SECONDS)?,
             doubts: IntCounter::new("commit_doubts_total", "Commits that were not answered.")?,
+            memory_misses: IntCounter::new(
+                "memory_misses_total",
+                "Batches that were decided on old facts first.",
+            )?,
+            swept: counters("swept_holds_total", "Holds that a sweep ended, by how.", "outcome")?,
+            sweep_lag: Gauge::new(
+                "sweep_lag_seconds",
+                "How long the oldest hold of the last sweep was due.",
+            )?,
             queue_depth: IntGauge::new("queue_depth", "Requests that wait for a batch.")?,
             database_up: Gauge::new("database_up", "Whether the database answers.")?,
             requests: HistogramVec::new(requests, &["method", "code"])?,
@@ -70,17 +84,30 @@ impl Metrics {
 
     pub(crate) fn count_outcome(&self, outcome: &Outcome) {
         let (word, refusal) = match outcome {
-            Outcome::Decided { decision, replayed } => match (decision.verdict, replayed) {
+            Outcome::Decided { decision, replayed } => match (&decision.verdict, replayed) {
                 (_, true) => ("replayed", None),
-                (Verdict::Completed { .. }, false) => ("completed", None),
+                (Verdict::Done { .. }, false) => ("completed", None),
                 (Verdict::Refused(refusal), false) => ("refused", Some(refusal)),
             },
-            Outcome::Declined(refusal) => ("refused", Some(*refusal)),
+            Outcome::Declined(refusal) => ("refused", Some(refusal)),
         };
         self.payments.with_label_values(&[word]).inc();
         if let Some(refusal) = refusal {
             self.refusals.with_label_values(&[reason_label(refusal.reason)]).inc();
         }
+    }
+
+    pub(crate) fn count_memory_miss(&self) {
+        self.memory_misses.inc();
+    }
+
+    pub(crate) fn observe_sweep(&self, swept: &Swept) {
+        let Swept { expired, captured, refused, lag_us } = *swept;
+        for (word, holds) in [("expired", expired), ("captured", captured), ("refused", refused)] {
+            self.swept.with_label_values(&[word]).inc_by(holds);
+        }
+        let lag = u64::try_from(lag_us).unwrap_or_default();
+        self.sweep_lag.set(Duration::from_micros(lag).as_secs_f64());
     }
 
     pub(crate) fn count_doubt(&self) {
@@ -101,6 +128,9 @@ impl Metrics {
         self.registry.register(Box::new(self.batch_items.clone()))?;
         self.registry.register(Box::new(self.batch_seconds.clone()))?;
         self.registry.register(Box::new(self.doubts.clone()))?;
+        self.registry.register(Box::new(self.memory_misses.clone()))?;
+        self.registry.register(Box::new(self.swept.clone()))?;
+        self.registry.register(Box::new(self.sweep_lag.clone()))?;
         self.registry.register(Box::new(self.queue_depth.clone()))?;
         self.registry.register(Box::new(self.database_up.clone()))?;
         self.registry.register(Box::new(self.requests.clone()))
@@ -111,12 +141,27 @@ const fn reason_label(reason: Reason) -> &'static str {
     match reason {
         Reason::IdempotencyConflict => "idempotency_conflict",
         Reason::WalletNotFound => "wallet_not_found",
+        Reason::PaymentNotFound => "payment_not_found",
+        Reason::RefundNotFound => "refund_not_found",
         Reason::SameWallet => "same_wallet",
         Reason::CurrencyMismatch => "currency_mismatch",
+        Reason::ApproverIsRequester => "approver_is_requester",
+        Reason::NotDue => "not_due",
+        Reason::LinkedItemDeclined => "linked_item_declined",
         Reason::WalletClosed => "wallet_closed",
         Reason::WalletFrozen => "wallet_frozen",
+        Reason::WalletNotEmpty => "wallet_not_empty",
+        Reason::HoldExpired => "hold_expired",
+        Reason::WrongState => "wrong_state",
+        Reason::CaptureExceedsHold => "capture_exceeds_hold",
+        Reason::RefundExceedsCaptured => "refund_exceeds_captured",
+        Reason::RefundWindowClosed => "refund_window_closed",
+        Reason::ConditionNotMet => "condition_not_met",
+        Reason::LimitExceeded => "limit_exceeded",
         Reason::SettlementCapExceeded => "settlement_cap_exceeded",
         Reason::InsufficientFunds => "insufficient_funds",
+        Reason::MaximumExceeded => "maximum_exceeded",
         Reason::BalanceOverflow => "balance_overflow",
+        Reason::LinkedItemRefused => "linked_item_refused",
     }
 }

@@ -9,11 +9,11 @@ use payplane_engine::{config::AuthConfig, server::Server};
 use payplane_proto::v1 as proto;
 use serde_json::{Value, json};
 use support::{
-    client::{Client, funding, id, name, payment},
+    client::{Client, code, funding, id, name, payment},
     issuer::{ISSUER, Issuer, KEY_ID, claims, now},
     world::{OPERATOR_OF_PLATFORM, World},
 };
-use tonic::{Code, Status};
+use tonic::Code;
 use tonic_types::StatusExt as _;
 
 const VIEWER: &str = "system:serviceaccount:acme:viewer";
@@ -120,6 +120,35 @@ async fn roles_may_do_what_the_table_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn newer_methods_need_the_roles_that_they_name() {
+    let world = World::new().await;
+    #[rustfmt::skip]
+    let table = [
+        //            statement void      approve   settings  people    freeze
+        ("viewer",    [true,    false,    false,    false,    false,    false]),
+        ("operator",  [true,    true,     false,    false,    false,    true]),
+        ("approver",  [true,    true,     true,     false,    false,    true]),
+        ("treasury",  [true,    true,     false,    false,    false,    true]),
+        ("admin",     [true,    true,     true,     true,     true,     true]),
+        ("stranger",  [false,   false,    false,    false,    false,    false]),
+    ];
+    for (role, expected) in table {
+        let client = world.as_role("acme", role);
+        // Empty requests are malformed, which only those learn who may call.
+        let outcomes = [
+            code(client.wallets.clone().get_statement(proto::GetStatementRequest::default()).await),
+            code(client.payments.clone().void_payment(proto::VoidPaymentRequest::default()).await),
+            code(client.payments.clone().approve_refund(proto::ApproveRefundRequest::default()).await),
+            code(client.settings.clone().put_settings(proto::PutSettingsRequest::default()).await),
+            code(client.people.clone().erase_personal_data(proto::ErasePersonalDataRequest::default()).await),
+            code(client.wallets.clone().update_wallet(proto::UpdateWalletRequest::default()).await),
+        ];
+        let allowed = |may| if may { Code::InvalidArgument } else { Code::PermissionDenied };
+        assert_eq!(outcomes, expected.map(allowed), "{role}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_settlement_account_needs_the_treasury_whatever_it_is_called() {
     let world = World::new().await;
     let operator = world.as_role("acme", "operator");
@@ -221,8 +250,4 @@ async fn read(client: &Client) -> Code {
         Code::NotFound | Code::InvalidArgument => Code::Ok,
         other => other,
     }
-}
-
-fn code<T>(result: Result<T, Status>) -> Code {
-    result.map_or_else(|status| status.code(), |_| Code::Ok)
 }

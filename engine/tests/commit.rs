@@ -19,6 +19,9 @@ use support::{
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
+const HOLD_ALICE: &str = "select 1 from payplane.accounts a join payplane.wallets w using (tenant_id, account_id) \
+                          where w.name = 'alice' for update of a";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn identical_keys_over_two_engines_move_money_once() {
     let world = World::with_engines(Postgres::shared(), 2).await;
@@ -133,23 +136,27 @@ async fn cancelled_calls_leave_nothing_behind() {
     assert_eq!(open, 0, "a transaction was left open");
 }
 
+/// Both ways to commit: bob's account is remembered from the payment before, so the batch is one round trip; carol's is
+/// not, so it is decided under locks.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_without_an_answer_is_found_out_before_anybody_is_told() {
-    for fault in [Fault::LoseAnswer, Fault::LoseCommit, Fault::HoldAnswer] {
-        let (world, proxy) = behind_a_proxy().await;
-        let client = world.as_role_at(1, "acme", "operator");
-        paid(&client.pay(payment("before", "alice", "bob", "1.00")).await.unwrap());
-        proxy.arm(fault);
-        let outcome = client.pay(payment("doubt", "alice", "bob", "2.00")).await.unwrap();
-        assert!(proxy.struck(), "the fault did not happen");
-        assert_eq!(
-            (outcome.replayed, paid(&outcome).to_balance.as_ref().unwrap().available.as_str()),
-            (false, "3.00")
-        );
-        let again = client.pay(payment("doubt", "alice", "bob", "2.00")).await.unwrap();
-        assert!(again.replayed);
-        assert_eq!(paid(&again), paid(&outcome));
-        assert_eq!(world.assert_balanced().await, 3, "{fault:?}");
+    for (payee, held) in [("bob", "3.00"), ("carol", "2.00")] {
+        for fault in [Fault::LoseAnswer, Fault::LoseCommit, Fault::HoldAnswer] {
+            let (world, proxy) = behind_a_proxy().await;
+            let client = world.as_role_at(1, "acme", "operator");
+            paid(&client.pay(payment("before", "alice", "bob", "1.00")).await.unwrap());
+            proxy.arm(fault);
+            let outcome = client.pay(payment("doubt", "alice", payee, "2.00")).await.unwrap();
+            assert!(proxy.struck(), "{fault:?} did not happen on the way to {payee}");
+            assert_eq!(
+                (outcome.replayed, paid(&outcome).to_balance.as_ref().unwrap().available.as_str()),
+                (false, held)
+            );
+            let again = client.pay(payment("doubt", "alice", payee, "2.00")).await.unwrap();
+            assert!(again.replayed);
+            assert_eq!(paid(&again), paid(&outcome));
+            assert_eq!(world.assert_balanced().await, 3, "{fault:?}");
+        }
     }
 }
 
@@ -180,7 +187,7 @@ async fn a_locked_account_delays_nobody_else() {
     ready(&world, &[("alice", "10.00"), ("bob", ""), ("carol", "10.00"), ("dave", "")]).await;
     let mut person = world.database.superuser().await;
     let mut forgotten = person.begin().await.unwrap();
-    forgotten.execute("select 1 from payplane.accounts where name = 'alice' for update").await.unwrap();
+    forgotten.execute(HOLD_ALICE).await.unwrap();
     let client = world.as_role("acme", "operator");
     let blocked = client.pay(payment("blocked", "alice", "bob", "1.00"));
     let others = async {
@@ -216,11 +223,12 @@ async fn histories_are_chains_without_gaps() {
     let mut connection = world.database.superuser().await;
     let breaks: i64 = sqlx::query_scalar(
         "with posting as (
-             select tenant_id, sequence, debit_account as account, -minor as change, debit_previous as previous,
-                    debit_posted_credits - debit_posted_debits as after, debit_version as version from payplane.transfers
+             select tenant_id, sequence, debit_account as account, -posted as change, debit_previous as previous,
+                    debit_posted_credits - debit_posted_debits as after, debit_version as version
+             from payplane.journal where posted is not null
              union all
-             select tenant_id, sequence, credit_account, minor, credit_previous,
-                    credit_posted_credits - credit_posted_debits, credit_version from payplane.transfers),
+             select tenant_id, sequence, credit_account, posted, credit_previous,
+                    credit_posted_credits - credit_posted_debits, credit_version from payplane.journal where posted is not null),
          chain as (
              select previous <> lag(sequence, 1, 0::bigint) over w
                  or after <> lag(after, 1, 0::bigint) over w + change
@@ -255,7 +263,7 @@ async fn ready(world: &World, wallets: &[(&str, &str)]) {
 async fn behind_a_proxy() -> (World, Proxy) {
     let postgres = Postgres::shared();
     let mut world = World::new().await;
-    ready(&world, &[("alice", "100.00"), ("bob", "")]).await;
+    ready(&world, &[("alice", "100.00"), ("bob", ""), ("carol", "")]).await;
     let proxy = Proxy::to(postgres.port).await;
     let directory = world.database.app_dir_at(proxy.port);
     world.add_engine(directory).await;

@@ -35,6 +35,9 @@ struct History {
     unknown: Vec<String>,
 }
 
+const HOLD_ALICE: &str = "select 1 from payplane.accounts a join payplane.wallets w using (tenant_id, account_id) \
+                          where w.name = 'alice' for update of a";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn acknowledged_payments_survive_a_killed_database_exactly_once() {
     let postgres = Postgres::start(&[]);
@@ -124,7 +127,7 @@ async fn sigterm_answers_what_is_under_way_and_refuses_the_rest() {
     // A call that is under way for sure: it waits for a row that we hold.
     let mut holder = world.database.superuser().await;
     let mut held = holder.begin().await.unwrap();
-    held.execute("select 1 from payplane.accounts where name = 'alice' for update").await.unwrap();
+    held.execute(HOLD_ALICE).await.unwrap();
     let call = tokio::spawn({
         let client = client.clone();
         async move { client.pay(payment("under way", "alice", "bob", "1.00")).await }

@@ -6,11 +6,10 @@ mod support;
 
 use payplane_proto::v1::{self as proto, RefusalReason};
 use support::{
-    client::{funding, id, name, paid, payment, refused, settlement, usd},
+    client::{fields, funding, id, name, paid, payment, refused, settlement, usd},
     world::World,
 };
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn money_enters_moves_and_is_counted() {
@@ -174,6 +173,7 @@ async fn wallets_are_created_once_and_found_by_everybody_in_the_tenant() {
         currency: "USD".to_owned(),
         owner: "somebody".to_owned(),
         minimum,
+        ..Default::default()
     };
     let first = operator.wallets.clone().create_wallet(request.clone()).await.unwrap().into_inner();
     let again = operator.wallets.clone().create_wallet(request.clone()).await.unwrap().into_inner();
@@ -276,11 +276,4 @@ async fn conflict(client: &support::client::Client, request: proto::CreateWallet
         Some(proto::create_wallet_response::Result::Refusal(refusal)) => refusal.field,
         other => panic!("not refused: {other:?}"),
     }
-}
-
-/// The paths of the fields that a malformed request was refused for.
-fn fields(status: &Status) -> Vec<String> {
-    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
-    let violations = status.get_details_bad_request().unwrap().field_violations;
-    violations.into_iter().map(|violation| violation.field).collect()
 }

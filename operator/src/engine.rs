@@ -163,7 +163,7 @@ impl Engine {
         page_token: String,
     ) -> Result<(Vec<Wallet>, Option<String>), EngineError> {
         let origin = proto::Origin::Resource.into();
-        let body = proto::ListWalletsRequest { page_size: PAGE, page_token, origin };
+        let body = proto::ListWalletsRequest { page_size: PAGE, page_token, origin, ..Default::default() };
         let message = channel::request(body, Some(namespace))?;
         let answer = WalletServiceClient::new(self.channel.clone()).list_wallets(message).await;
         let page = answer.map_err(fault::from_status)?.into_inner();

@@ -1,8 +1,12 @@
 //! Accounts and what they hold.
 
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
 use crate::{Currency, Sequence};
 
-/// A wallet or a settlement account, as far as deciding needs it.
+/// A wallet or one of a tenant's own accounts, as far as deciding needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// All money in the account is of this currency.
@@ -11,27 +15,53 @@ pub struct Account {
     pub kind: AccountKind,
     /// Whether the account takes part in payments.
     pub status: Status,
+    /// Groups wallets that share parameters; empty for none.
+    pub class: Arc<str>,
     /// The lowest available balance that a debit may leave, in minor units: a wallet's minimum, or minus the cap of a
     /// settlement account.
     pub floor: i64,
+    /// The highest balance that a credit may lead to, held money included; nothing for none.
+    pub ceiling: Option<i64>,
     /// What the account holds.
     pub balance: Balance,
-    /// The last transfer that touched the account. Transfers point back to the one before, which makes the account's
+    /// The last operation that changed the account. Operations point back to the one before, which makes the account's
     /// history a chain that needs no index.
     pub last: Sequence,
 }
 
 /// What an account is for. The numbers are stored: never change one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum AccountKind {
     /// Holds money of somebody.
     Wallet = 1,
     /// Where money enters and leaves a tenant. Its floor is minus its cap.
     Settlement = 2,
+    /// Where payments between tenants meet.
+    Clearing = 3,
+    /// Where the tenant's fees go.
+    Fee = 4,
+    /// Where money waits until somebody knows whose it is.
+    Suspense = 5,
+}
+
+impl AccountKind {
+    /// The kinds of which a tenant has one account per currency.
+    pub const OF_TENANT: [Self; 4] = [Self::Settlement, Self::Clearing, Self::Fee, Self::Suspense];
+
+    /// The word that is hashed into ids. Never change it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Wallet => "wallet",
+            Self::Settlement => "settlement",
+            Self::Clearing => "clearing",
+            Self::Fee => "fee",
+            Self::Suspense => "suspense",
+        }
+    }
 }
 
 /// Whether an account takes part in payments. The numbers are stored: never change one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
     /// Takes part.
     Active = 1,
@@ -57,19 +87,28 @@ impl Status {
     }
 }
 
-/// Totals of an account in minor units; each of the four only grows or is released, and none is negative.
+/// Totals of an account in minor units; none is negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balance {
-    /// Money that left.
+    /// Money that left. Only grows.
     pub posted_debits: i64,
-    /// Money that came.
+    /// Money that came. Only grows.
     pub posted_credits: i64,
     /// Money held to leave.
     pub pending_debits: i64,
     /// Money held to come.
     pub pending_credits: i64,
-    /// Counts the postings.
+    /// Counts the operations that changed the account.
     pub version: i64,
+}
+
+/// The two sides of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The account that money leaves.
+    Debit,
+    /// The account that money comes to.
+    Credit,
 }
 
 impl Balance {
@@ -78,19 +117,31 @@ impl Balance {
         i128::from(self.posted_credits) - i128::from(self.posted_debits) - i128::from(self.pending_debits)
     }
 
-    /// This balance after a debit, or nothing if a total leaves 64 bits.
-    pub(crate) fn debited(&self, minor: i64) -> Option<Self> {
-        let posted_debits = self.posted_debits.checked_add(minor)?;
-        Self { posted_debits, version: self.version.checked_add(1)?, ..*self }.in_range()
+    /// What the account would hold if everything held to come had come.
+    pub fn expected(&self) -> i128 {
+        i128::from(self.posted_credits) + i128::from(self.pending_credits) - i128::from(self.posted_debits)
     }
 
-    /// This balance after a credit, or nothing if a total leaves 64 bits.
-    pub(crate) fn credited(&self, minor: i64) -> Option<Self> {
-        let posted_credits = self.posted_credits.checked_add(minor)?;
-        Self { posted_credits, version: self.version.checked_add(1)?, ..*self }.in_range()
+    /// Whether nothing is there and nothing is held.
+    pub const fn is_empty(&self) -> bool {
+        self.posted_credits == self.posted_debits && self.pending_debits == 0 && self.pending_credits == 0
     }
 
-    fn in_range(self) -> Option<Self> {
-        i64::try_from(self.available()).is_ok().then_some(self)
+    /// This balance after an operation that moves nothing; nothing if the version leaves 64 bits.
+    pub(crate) fn touched(&self) -> Option<Self> {
+        Some(Self { version: self.version.checked_add(1)?, ..*self })
+    }
+
+    /// This balance with `posted` more moved and `pending` more held (or, if negative, less) on one side; nothing if a
+    /// total leaves 64 bits or falls below zero, or if `posted` is negative.
+    pub(crate) fn moved(&self, side: Side, posted: i64, pending: i64) -> Option<Self> {
+        let mut after = self.touched()?;
+        let (posted_total, pending_total) = match side {
+            Side::Debit => (&mut after.posted_debits, &mut after.pending_debits),
+            Side::Credit => (&mut after.posted_credits, &mut after.pending_credits),
+        };
+        *posted_total = posted_total.checked_add(posted).filter(|_| 0 <= posted)?;
+        *pending_total = pending_total.checked_add(pending).filter(|total| 0 <= *total)?;
+        (i64::try_from(after.available()).is_ok() && i64::try_from(after.expected()).is_ok()).then_some(after)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Active codes of ISO 4217 (list one) by number of decimals, as of 2026. Codes without a minor unit (metals, test
 /// codes, special drawing rights) are left out: nothing could be counted in them.
 const ISO_4217: [(u8, &str); 4] = [
@@ -20,7 +22,8 @@ const ISO_4217: [(u8, &str); 4] = [
 ];
 
 /// A currency: its code and its number of decimals.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Currency {
     code: [u8; 3],
     exponent: u8,
@@ -49,6 +52,20 @@ impl Currency {
     /// Digits after the point.
     pub const fn exponent(&self) -> u8 {
         self.exponent
+    }
+}
+
+impl TryFrom<String> for Currency {
+    type Error = CurrencyError;
+
+    fn try_from(text: String) -> Result<Self, CurrencyError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> Self {
+        currency.code().to_owned()
     }
 }
 

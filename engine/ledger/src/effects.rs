@@ -1,107 +1,93 @@
-//! What a decided batch has to write: a row per decision, a row per transfer, a change per touched account.
+//! What a decided batch has to write: a row of the journal per decision, and a change per touched account, payment,
+//! refund and usage. Each change names the version that it was decided on: the database applies it only to that version.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Ordering, hash::Hash, sync::Arc};
+
+use uuid::Uuid;
 
 use crate::{
-    Account, AccountId, Balance, BatchId, BatchSeal, Body, Decision, PaymentId, Sequence, Snapshot, TenantId,
-    Verdict,
+    Account, AccountId, BatchId, BatchSeal, Currency, Decision, OperationId, PaymentState, RefundState,
+    Snapshot, TenantId, Usage,
+    table::{Entry, Table},
 };
 
-/// Everything one batch writes, in the order of its decisions.
-#[derive(Debug)]
+/// Everything one batch writes.
+#[derive(Clone, Debug)]
 pub struct Effects {
     /// The batch.
     pub batch: BatchId,
-    /// One row per decided key, refusals included.
-    pub payments: Vec<PaymentRow>,
-    /// One row per transfer.
-    pub transfers: Vec<TransferRow>,
-    /// One entry per touched account, sorted by tenant and id.
-    pub accounts: Vec<AccountChange>,
+    /// One row per decided key, refusals included, in the order of the decisions.
+    pub operations: Vec<OperationRow>,
+    /// The accounts that changed, sorted by tenant and id.
+    pub accounts: Vec<Change<AccountId, Account>>,
+    /// The payments that changed, sorted by tenant and id.
+    pub payments: Vec<Change<OperationId, PaymentState>>,
+    /// The refunds that changed, sorted by tenant and id.
+    pub refunds: Vec<Change<OperationId, RefundState>>,
+    /// The usages that changed, sorted by tenant, subject and currency.
+    pub usages: Vec<Change<(Uuid, Currency), Usage>>,
     /// What a verifier computes again from the rows.
     pub seal: BatchSeal,
 }
 
 /// A decided key.
 #[derive(Clone, Debug)]
-pub struct PaymentRow {
+pub struct OperationRow {
     /// Whose it is.
     pub tenant: TenantId,
     /// The key in compact form.
-    pub payment: PaymentId,
+    pub operation: OperationId,
     /// What was decided.
     pub decision: Arc<Decision>,
 }
 
-/// Money that moved.
-#[derive(Clone, Debug)]
-pub struct TransferRow {
-    /// Whose it is.
-    pub tenant: TenantId,
-    /// Its number.
-    pub sequence: Sequence,
-    /// The payment that moved it.
-    pub payment: PaymentId,
-    /// From, to, how much.
-    pub body: Body,
-    /// The payer's side.
-    pub debit: Posting,
-    /// The payee's side.
-    pub credit: Posting,
-}
-
-/// The effect of a transfer on one of its accounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Posting {
-    /// The balance right after.
-    pub after: Balance,
-    /// The account's transfer before this one.
-    pub previous: Sequence,
-}
-
-/// An account after the batch.
-#[derive(Clone, Debug)]
-pub struct AccountChange {
+/// A value after the batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change<Id, T> {
     /// Whose it is.
     pub tenant: TenantId,
     /// Which it is.
-    pub id: AccountId,
+    pub id: Id,
+    /// The version that the batch was decided on; zero if it is not stored yet.
+    pub base: i64,
     /// How it stands now.
-    pub account: Account,
+    pub now: T,
 }
 
 impl Effects {
     /// Collects what `snapshot` changed.
     pub fn of(snapshot: &Snapshot) -> Self {
-        let payments: Vec<PaymentRow> = snapshot.made.iter().map(|key| payment_row(snapshot, *key)).collect();
-        let transfers = transfer_rows(snapshot, &payments);
-        let accounts = snapshot.last_before.keys().map(|key| account_change(snapshot, *key)).collect();
-        let seal = BatchSeal::of(&payments);
-        Self { batch: snapshot.batch, payments, transfers, accounts, seal }
+        let operations: Vec<OperationRow> = snapshot.made.iter().map(operation_row).collect();
+        let seal = BatchSeal::of(&operations);
+        Self {
+            batch: snapshot.batch,
+            operations,
+            accounts: changes(&snapshot.accounts, |(tenant, id)| (tenant, id)),
+            payments: changes(&snapshot.payments, |(tenant, id)| (tenant, id)),
+            refunds: changes(&snapshot.refunds, |(tenant, id)| (tenant, id)),
+            usages: changes(&snapshot.usages, |(tenant, subject, currency)| (tenant, (subject, currency))),
+            seal,
+        }
     }
 }
 
-fn payment_row(snapshot: &Snapshot, (tenant, payment): (TenantId, PaymentId)) -> PaymentRow {
-    PaymentRow { tenant, payment, decision: snapshot.decisions[&(tenant, payment)].clone() }
+fn operation_row(((tenant, operation), decision): &((TenantId, OperationId), Arc<Decision>)) -> OperationRow {
+    OperationRow { tenant: *tenant, operation: *operation, decision: Arc::clone(decision) }
 }
 
-fn account_change(snapshot: &Snapshot, (tenant, id): (TenantId, AccountId)) -> AccountChange {
-    AccountChange { tenant, id, account: snapshot.accounts[&(tenant, id)].clone() }
+fn changes<Key: Copy + Eq + Hash, Id: Ord, T: Clone>(
+    table: &Table<Key, T>,
+    split: impl Fn(Key) -> (TenantId, Id),
+) -> Vec<Change<Id, T>> {
+    let change = |(key, entry): &(Key, Entry<T>)| {
+        let (tenant, id) = split(*key);
+        Change { tenant, id, base: entry.base, now: entry.now.clone() }
+    };
+    let mut changes: Vec<_> = table.rows().filter(|(_, entry)| entry.changed).map(change).collect();
+    changes.sort_unstable_by(|a, b| compare((a.tenant, &a.id), (b.tenant, &b.id)));
+    changes
 }
 
-fn transfer_rows(snapshot: &Snapshot, payments: &[PaymentRow]) -> Vec<TransferRow> {
-    let mut last: BTreeMap<(TenantId, AccountId), Sequence> = snapshot.last_before.clone();
-    let mut rows = Vec::with_capacity(payments.len());
-    for PaymentRow { tenant, payment, decision } in payments {
-        let Verdict::Completed { debit_after, credit_after } = decision.verdict else { continue };
-        let mut posting = |id, after| {
-            let previous = last.insert((*tenant, id), decision.sequence).unwrap_or_default();
-            Posting { after, previous }
-        };
-        let debit = posting(decision.body.debit, debit_after);
-        let credit = posting(decision.body.credit, credit_after);
-        let (sequence, body) = (decision.sequence, decision.body.clone());
-        rows.push(TransferRow { tenant: *tenant, sequence, payment: *payment, body, debit, credit });
-    }
-    rows
+fn compare<Id: Ord>(a: (TenantId, &Id), b: (TenantId, &Id)) -> Ordering {
+    a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1))
 }

@@ -3,12 +3,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::AccountKind;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(Uuid);
 
         impl $name {
@@ -40,12 +43,13 @@ id! {
     TenantId
 }
 id! {
-    /// A wallet or a settlement account.
+    /// A wallet or one of a tenant's own accounts.
     AccountId
 }
 id! {
-    /// A payment, and at the same time its idempotency key in compact form.
-    PaymentId
+    /// An operation, and at the same time its idempotency key in compact form. The id of a payment or a refund is that
+    /// of the operation that made it.
+    OperationId
 }
 
 /// Where a name or a key comes from. Those of different origins never meet. The numbers are stored, hashed
@@ -89,17 +93,72 @@ impl AccountId {
         Self(hash(tenant.uuid(), &[b"wallet", origin.word().as_bytes(), name.as_bytes()]))
     }
 
+    /// The id of the tenant's own account of this kind in the currency with this code.
+    pub fn of_tenant(tenant: TenantId, kind: AccountKind, currency_code: &str) -> Self {
+        Self(hash(tenant.uuid(), &[kind.word().as_bytes(), currency_code.as_bytes()]))
+    }
+
     /// The id of the settlement account in the currency with this code.
     pub fn settlement(tenant: TenantId, currency_code: &str) -> Self {
-        Self(hash(tenant.uuid(), &[b"settlement", currency_code.as_bytes()]))
+        Self::of_tenant(tenant, AccountKind::Settlement, currency_code)
     }
 }
 
-impl PaymentId {
-    /// The id of the payment that `key` stands for.
-    pub fn for_key(platform: PlatformId, tenant: TenantId, origin: Origin, key: &str) -> Self {
-        let parts: [&[u8]; 4] = [tenant.0.as_bytes(), origin.word().as_bytes(), b"payment", key.as_bytes()];
+impl OperationId {
+    /// The id of the operation that `key` stands for.
+    pub fn for_key(
+        platform: PlatformId,
+        tenant: TenantId,
+        origin: Origin,
+        space: KeySpace,
+        key: &str,
+    ) -> Self {
+        let parts: [&[u8]; 4] =
+            [tenant.0.as_bytes(), origin.word().as_bytes(), space.word().as_bytes(), key.as_bytes()];
         Self(hash(platform.uuid(), &parts))
+    }
+
+    /// The id of the fact that the hold `payment` ended at its deadline. Whoever sweeps finds the same id.
+    pub fn expiry(payment: Self) -> Self {
+        Self(hash(payment.0, &[b"expire"]))
+    }
+
+    /// The id of the fact that the hold `payment` took itself at its date.
+    pub fn due_capture(payment: Self) -> Self {
+        Self(hash(payment.0, &[b"capture-due"]))
+    }
+
+    /// The id of a part of a split payment.
+    pub fn part(split: Self, number: u32) -> Self {
+        Self(hash(split.0, &[b"part", &number.to_be_bytes()]))
+    }
+}
+
+/// Keys of different spaces never meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeySpace {
+    /// Of payments, held or made at once.
+    Payment,
+    /// Of refunds.
+    Refund,
+    /// Of what is done to a payment or a refund: capture, void, hand over, approve, reject, reverse.
+    Step,
+    /// Of a gateway's events.
+    GatewayEvent,
+    /// Of changes of wallets.
+    Wallet,
+}
+
+impl KeySpace {
+    /// The word that is hashed into ids. Never change it.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Payment => "payment",
+            Self::Refund => "refund",
+            Self::Step => "step",
+            Self::GatewayEvent => "gateway-event",
+            Self::Wallet => "wallet-change",
+        }
     }
 }
 
@@ -111,7 +170,7 @@ pub struct BatchId(pub i64);
 pub const SEQUENCES_PER_BATCH: i64 = 1024;
 
 /// Numbers decisions: batch number times 1,024 plus the line within the batch. Zero means "none".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Sequence(pub i64);
 
 impl BatchId {
@@ -153,10 +212,10 @@ mod tests {
         let platform = PlatformId::from_uuid(Uuid::from_u128(1));
         let tenant = TenantId::named(platform, "acme");
         assert_eq!(tenant.to_string(), "6ab447de-4a86-5ec9-81f6-1d4f30e7e89e");
-        let api = PaymentId::for_key(platform, tenant, Origin::Api, "k");
-        let resource = PaymentId::for_key(platform, tenant, Origin::Resource, "k");
+        let api = OperationId::for_key(platform, tenant, Origin::Api, KeySpace::Payment, "k");
+        let resource = OperationId::for_key(platform, tenant, Origin::Resource, KeySpace::Payment, "k");
         assert_ne!(api, resource);
-        assert_eq!(api, PaymentId::for_key(platform, tenant, Origin::Api, "k"));
+        assert_eq!(api, OperationId::for_key(platform, tenant, Origin::Api, KeySpace::Payment, "k"));
     }
 
     #[test]

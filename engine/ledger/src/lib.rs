@@ -1,4 +1,4 @@
-//! Double entry as a pure function: [`apply`] decides one request against a [`Snapshot`] and changes the snapshot.
+//! Double entry as a pure function: [`apply()`] decides one request against a [`Snapshot`] and changes the snapshot.
 //!
 //! What always holds:
 //! - A transfer debits one account and credits another by the same amount, so posted debits equal posted credits over
@@ -16,25 +16,45 @@ mod amount;
 
 mod account;
 
+mod parameter;
+
 mod request;
+
+mod state;
 
 mod outcome;
 
+mod table;
+
 mod snapshot;
+
+mod calendar;
 
 mod apply;
 
 mod effects;
 
+mod split;
+
 mod seal;
 
-pub use account::{Account, AccountKind, Balance, Status};
+pub use account::{Account, AccountKind, Balance, Side, Status};
 pub use amount::{AMOUNT_CHARS_MAX, AmountError, Sign, format_minor, format_sum, parse_amount};
-pub use apply::apply;
+pub use apply::{LINKED_ITEMS_MAX, apply, apply_linked};
 pub use currency::{Currency, CurrencyError};
-pub use effects::{AccountChange, Effects, PaymentRow, Posting, TransferRow};
-pub use id::{AccountId, BatchId, Origin, PaymentId, PlatformId, SEQUENCES_PER_BATCH, Sequence, TenantId};
-pub use outcome::{Decision, Field, Outcome, Reason, Refusal, Verdict};
-pub use request::{AccountRef, Body, Provenance, Request, Timestamp};
-pub use seal::{BatchSeal, Root, TenantRoot};
+pub use effects::{Change, Effects, OperationRow};
+pub use id::{
+    AccountId, BatchId, KeySpace, OperationId, Origin, PlatformId, SEQUENCES_PER_BATCH, Sequence, TenantId,
+};
+pub use outcome::{
+    After, Decision, FIELDS, Field, Movement, Outcome, Posting, REASONS, Reason, Refusal, Transfer, Verdict,
+    WalletTerms,
+};
+pub use parameter::{
+    HOLD_TIMEOUT_DEFAULT_US, Level, PARAMETER_NAMES, ParameterName, Parameters, Scope, Setting, Usage,
+};
+pub use request::{AccountRef, Body, Expect, KINDS, Kind, Provenance, Request, Terms, Timestamp};
+pub use seal::{BatchSeal, CHAIN_START, Root, TenantRoot, chain_link};
 pub use snapshot::{BATCH_ITEMS_MAX, Snapshot};
+pub use split::split;
+pub use state::{PaymentState, Phase, RefundPhase, RefundState};

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{Balance, PaymentRow, TenantId, Verdict};
+use crate::{Balance, BatchId, Body, Decision, Movement, OperationRow, TenantId, Terms, Verdict};
 
 /// A SHA-256 value.
 pub type Root = [u8; 32];
@@ -34,7 +35,7 @@ pub struct TenantRoot {
 
 impl BatchSeal {
     /// Computes the roots of these rows.
-    pub fn of(rows: &[PaymentRow]) -> Self {
+    pub fn of(rows: &[OperationRow]) -> Self {
         let mut hashers: BTreeMap<TenantId, (Sha256, i32)> = BTreeMap::new();
         for row in rows {
             let (hasher, count) = hashers.entry(row.tenant).or_insert_with(|| (tenant_hasher(row.tenant), 0));
@@ -65,36 +66,76 @@ fn batch_root(tenants: &[TenantRoot]) -> Root {
     finish(hasher)
 }
 
-fn absorb_row(hasher: &mut Sha256, row: &PaymentRow) {
-    let PaymentRow { tenant: _, payment, decision } = row;
-    absorb_number(hasher, decision.sequence.0);
-    absorb(hasher, payment.uuid().as_bytes());
-    absorb(hasher, decision.body.debit.uuid().as_bytes());
-    absorb(hasher, decision.body.credit.uuid().as_bytes());
-    absorb_number(hasher, decision.body.minor);
-    absorb(hasher, decision.body.currency.code().as_bytes());
-    absorb(hasher, decision.body.reference.as_bytes());
-    let provenance = &decision.provenance;
+fn absorb_row(hasher: &mut Sha256, row: &OperationRow) {
+    let OperationRow { tenant: _, operation, decision } = row;
+    let Decision { sequence, body, provenance, decided_at, verdict } = &**decision;
+    absorb_number(hasher, sequence.0);
+    absorb(hasher, operation.uuid().as_bytes());
+    absorb_body(hasher, body);
     for text in [&provenance.key, &provenance.origin_ref, &provenance.actor, &provenance.correlation_id] {
         absorb(hasher, text.as_bytes());
     }
     absorb_number(hasher, provenance.origin as i64);
-    absorb_number(hasher, decision.decided_at.0);
-    absorb_verdict(hasher, &decision.verdict);
+    absorb_number(hasher, decided_at.0);
+    absorb_verdict(hasher, verdict);
+}
+
+fn absorb_body(hasher: &mut Sha256, body: &Body) {
+    let Body { kind, debit, credit, minor, currency, reference, target, terms } = body;
+    absorb_number(hasher, *kind as i64);
+    absorb_option(hasher, debit.map(|id| *id.uuid().as_bytes()));
+    absorb_option(hasher, credit.map(|id| *id.uuid().as_bytes()));
+    absorb_number(hasher, *minor);
+    absorb(hasher, currency.code().as_bytes());
+    absorb(hasher, reference.as_bytes());
+    absorb_option(hasher, target.map(|id| *id.uuid().as_bytes()));
+    if *terms == Terms::default() {
+        absorb(hasher, b"");
+    } else {
+        absorb_text_of(hasher, terms);
+    }
 }
 
 fn absorb_verdict(hasher: &mut Sha256, verdict: &Verdict) {
     match verdict {
-        Verdict::Completed { debit_after, credit_after } => {
-            absorb(hasher, b"completed");
-            absorb_balance(hasher, debit_after);
-            absorb_balance(hasher, credit_after);
+        Verdict::Done { movement, after } => {
+            absorb(hasher, b"done");
+            if let Movement::Transfer(transfer) = movement {
+                absorb_number(hasher, transfer.posted);
+                absorb_number(hasher, transfer.pending);
+            }
+            for posting in movement.postings() {
+                absorb(hasher, posting.account.uuid().as_bytes());
+                absorb_number(hasher, posting.previous.0);
+                absorb_balance(hasher, &posting.after);
+            }
+            if let Some(after) = after {
+                absorb_text_of(hasher, after);
+            }
         }
         Verdict::Refused(refusal) => {
             absorb(hasher, b"refused");
             absorb_number(hasher, refusal.reason as i64);
-            absorb(hasher, refusal.field.path().as_bytes());
+            absorb_number(hasher, refusal.field as i64);
+            let limit = refusal.limit.map_or((0, 0), |(name, level)| (name as i64, level as i64));
+            absorb_number(hasher, limit.0);
+            absorb_number(hasher, limit.1);
         }
+    }
+}
+
+/// The text form of what only some operations have. Its fields are written in a fixed order, and those that are not
+/// set are left out, so a field that is added later changes no hash.
+fn absorb_text_of(hasher: &mut Sha256, value: &impl Serialize) {
+    // Plain structs of numbers, texts and options always have a text form.
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    absorb(hasher, &text);
+}
+
+fn absorb_option(hasher: &mut Sha256, bytes: Option<[u8; 16]>) {
+    match bytes {
+        Some(bytes) => absorb(hasher, &bytes),
+        None => absorb(hasher, b""),
     }
 }
 
@@ -117,3 +158,18 @@ fn absorb(hasher: &mut Sha256, bytes: &[u8]) {
 fn finish(hasher: Sha256) -> Root {
     hasher.finalize().into()
 }
+
+/// The chain over sealed batches: each link covers the link before, its own number and a batch's root. Whoever keeps a
+/// link outside the database can later prove that nothing before it was changed, dropped or moved.
+pub fn chain_link(previous: &Root, seal: i64, batch: BatchId, root: &Root) -> Root {
+    let mut hasher = Sha256::new();
+    absorb(&mut hasher, b"payplane.chain.v1");
+    absorb(&mut hasher, previous);
+    absorb_number(&mut hasher, seal);
+    absorb_number(&mut hasher, batch.0);
+    absorb(&mut hasher, root);
+    finish(hasher)
+}
+
+/// What the first link covers in place of a link before it.
+pub const CHAIN_START: Root = [0; 32];

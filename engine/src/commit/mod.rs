@@ -1,25 +1,30 @@
-//! Group commit. Requests of all callers queue per tenant; a committer takes what is there, decides it in memory
-//! against locked rows and commits it as one database transaction. While one batch commits, the next one gathers, and
-//! nothing ever waits for company: a lone request is a batch of one.
+//! Group commit. Requests of all callers queue per tenant; a committer takes what is there, decides it in memory and
+//! commits it as one database transaction. While one batch commits, the next one gathers, and nothing ever waits for
+//! company: a lone request is a batch of one.
 //!
-//! The order is fixed: lock the accounts, sorted; read balances and known outcomes; decide every item with the pure
-//! ledger; write; commit; answer. Nobody is answered before the commit.
+//! Every change names the version of the row that it was decided on, and the database applies it to that version only.
+//! So a batch may be decided on what the committer remembers and be written in one round trip; when somebody else was
+//! quicker, it is decided again under locks: lock the accounts, sorted; read balances and known outcomes; decide; write;
+//! commit. Nobody is answered before the commit.
 //!
-//! Keys are not claimed before the accounts are locked. Two engines that decide the same key and the same body meet at
-//! the accounts' locks. If the bodies name different accounts, they meet at the primary key of the payment: the insert
-//! waits for the other commit, finds the key taken, and the whole batch is decided again with that outcome known. So a
-//! key costs one index entry, written once, instead of a claim and its later update.
+//! Keys are not claimed before. Two engines that decide the same key and the same body meet at the accounts. If the
+//! bodies name different accounts, they meet at the primary key of the journal: the insert waits for the other commit,
+//! finds the key taken, and the whole batch is decided again with that outcome known. So a key costs one index entry,
+//! written once, instead of a claim and its later update.
 
 mod committer;
+mod database;
+mod memory;
 mod queue;
 
 pub use committer::{Committer, Pulse};
+pub use database::{Batch, Database, Locked, Locks, Session, TenantParameters, Written};
 pub use queue::{Job, Queue};
 
 use payplane_ledger::Outcome;
 
-/// What a caller gets for one request.
-pub type Answer = Result<Outcome, CommitError>;
+/// What a caller gets for one group of requests, in their order.
+pub type Answer = Result<Vec<Outcome>, CommitError>;
 
 /// Why there is no outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,10 +1,19 @@
 //! The ledger's own account of itself.
 
 use payplane_proto::v1::{self as proto, ledger_service_server::LedgerService};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{Api, Call, encode, status};
-use crate::engine::detached;
+use super::{
+    Api, Call,
+    decode::{Path, Violations},
+    encode, status,
+};
+use crate::{
+    engine::detached,
+    verify::{ExpectedHead, VerifyOptions, verify},
+};
 
 #[tonic::async_trait]
 impl LedgerService for Api {
@@ -20,4 +29,56 @@ impl LedgerService for Api {
         let lines = lines.iter().map(encode::trial_line).collect();
         Ok(Response::new(proto::GetTrialBalanceResponse { lines }))
     }
+
+    async fn get_head(
+        &self,
+        request: Request<proto::GetHeadRequest>,
+    ) -> Result<Response<proto::GetHeadResponse>, Status> {
+        Call::of(&request)?;
+        let store = self.engine.store.clone();
+        let found = detached(async move { store.head().await }).await;
+        let head = Some(encode::head(&found.map_err(|error| status::of_store(&error))?));
+        Ok(Response::new(proto::GetHeadResponse { head }))
+    }
+
+    type VerifyLedgerStream = ReceiverStream<Result<proto::VerifyLedgerResponse, Status>>;
+
+    async fn verify_ledger(
+        &self,
+        request: Request<proto::VerifyLedgerRequest>,
+    ) -> Result<Response<Self::VerifyLedgerStream>, Status> {
+        Call::of(&request)?;
+        let expect_head = expected_head(&request.into_inner().expect_head)?;
+        // It holds a snapshot of the database as long as it runs.
+        let place = self.verifying.clone().try_acquire_owned();
+        let place = place.map_err(|_| status::already_verifying())?;
+        let store = self.engine.store.clone();
+        let (sender, answers) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let options = VerifyOptions { expect_head, progress: None };
+            let proof = async move { verify(&store, &options).await };
+            let answer = tokio::select! {
+                report = proof => report.as_ref().map(encode::report).map_err(status::of_store),
+                // Nobody waits for the answer any more.
+                () = sender.closed() => return,
+            };
+            drop(place);
+            let _ = sender.send(answer).await;
+        });
+        Ok(Response::new(ReceiverStream::new(answers)))
+    }
+}
+
+fn expected_head(text: &str) -> Result<Option<ExpectedHead>, Status> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let mut violations = Violations::default();
+    let head = text.parse().ok();
+    if head.is_none() {
+        let expected = "is malformed: expected SEAL:LINK, the link as 64 hexadecimal digits";
+        violations.add(Path::Root.at("expect_head"), expected);
+    }
+    violations.check()?;
+    Ok(head)
 }

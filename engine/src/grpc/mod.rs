@@ -2,13 +2,16 @@
 //! callers who may not, and for machinery that is away. Nothing outside this folder knows the wire's types, but for the
 //! composition root.
 
+mod ask;
 mod decode;
 mod encode;
 mod guard;
 mod ledger;
 mod page;
 mod payments;
+mod people;
 mod policy;
+mod settings;
 mod status;
 mod tenants;
 mod wallets;
@@ -16,32 +19,61 @@ mod wallets;
 pub use guard::GuardLayer;
 pub use policy::{Access, access, service_names};
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use payplane_ledger::TenantId;
 use payplane_proto::v1::{
     ledger_service_server::LedgerServiceServer, payment_service_server::PaymentServiceServer,
+    people_service_server::PeopleServiceServer, settings_service_server::SettingsServiceServer,
     tenant_service_server::TenantServiceServer, wallet_service_server::WalletServiceServer,
 };
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status, service::Routes};
 
-use crate::{auth::Caller, engine::Engine};
+use crate::{auth::Caller, commit::CommitError, engine::Engine};
 
 /// Larger messages are refused before they are read.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bulk calls bring thousands of items.
+const BULK_BYTES_MAX: usize = 8 * MESSAGE_BYTES_MAX;
+
+/// How long a stream lasts. Its caller's role is checked when it begins, so a role that is taken away works on for as
+/// long as this at most.
+const STREAM_AGE_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Implements every service.
 #[derive(Clone, Debug)]
 struct Api {
     engine: Arc<Engine>,
+    follower: Arc<payments::Follower>,
+    /// One proof of the ledger at a time.
+    verifying: Arc<Semaphore>,
+    /// Ends streams, which would never end by themselves.
+    draining: CancellationToken,
+}
+
+impl Api {
+    /// Waits for the end that a stream has which began at this time, and says why.
+    async fn stream_end(&self, began: Instant) -> Status {
+        tokio::select! {
+            () = self.draining.cancelled() => status::of_commit(CommitError::Draining),
+            () = tokio::time::sleep_until(began + STREAM_AGE_MAX) => status::stream_expired(),
+        }
+    }
 }
 
 /// All services of the API.
-pub fn routes(engine: Arc<Engine>) -> Routes {
-    let api = Api { engine };
+pub fn routes(engine: Arc<Engine>, draining: CancellationToken) -> Routes {
+    let follower = payments::Follower::start(&engine);
+    let verifying = Arc::new(Semaphore::new(1));
+    let api = Api { engine, follower, verifying, draining };
     Routes::default()
-        .add_service(PaymentServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(PaymentServiceServer::new(api.clone()).max_decoding_message_size(BULK_BYTES_MAX))
         .add_service(WalletServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(SettingsServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(PeopleServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(TenantServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(LedgerServiceServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }

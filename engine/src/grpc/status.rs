@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use payplane_proto::v1 as proto;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -44,7 +45,7 @@ pub(super) fn role_required(has: Role, needs: Role) -> Status {
 }
 
 pub(super) fn treasury_required() -> Status {
-    let message = "debiting the settlement account needs the treasury role".to_owned();
+    let message = "debiting one of the tenant's own accounts (settlement, clearing, fee, suspense) needs the treasury role".to_owned();
     with_reason(Code::PermissionDenied, message, "ROLE_REQUIRED", None)
 }
 
@@ -62,6 +63,52 @@ pub(super) fn bad_metadata(name: &str, expected: &str) -> Status {
 pub(super) fn deadline_exceeded() -> Status {
     let message = "the deadline passed; the same idempotency key gives the outcome".to_owned();
     with_reason(Code::DeadlineExceeded, message, "OUTCOME_UNKNOWN", None)
+}
+
+pub(super) fn too_many_watches() -> Status {
+    let message = "this engine serves as many watches as it can".to_owned();
+    with_reason(Code::ResourceExhausted, message, "TOO_MANY_WATCHES", Some(RETRY_AFTER))
+}
+
+pub(super) fn already_verifying() -> Status {
+    let message = "this engine is verifying the ledger already".to_owned();
+    with_reason(Code::ResourceExhausted, message, "ALREADY_VERIFYING", Some(RETRY_AFTER))
+}
+
+pub(super) fn stream_expired() -> Status {
+    let message = "streams last five minutes: open another one, so that access is checked again".to_owned();
+    with_reason(Code::Unavailable, message, "STREAM_EXPIRED", Some(Duration::ZERO))
+}
+
+pub(super) fn not_sealed_yet(newest: i64) -> Status {
+    let message = format!("the last seal is {newest}: a watch starts at most one after it");
+    with_reason(Code::OutOfRange, message, "NOT_SEALED_YET", None)
+}
+
+pub(super) fn too_many_settings(max: i64) -> Status {
+    let message = format!("the tenant would have more than {max} settings");
+    with_reason(Code::FailedPrecondition, message, "TOO_MANY_SETTINGS", None)
+}
+
+pub(super) fn no_outcome() -> Status {
+    with_reason(Code::Internal, "internal error".to_owned(), "INTERNAL", None)
+}
+
+/// What a status says, for one item among others.
+pub(super) fn item_error(status: &Status) -> proto::ItemOutcome {
+    let details = status.get_error_details();
+    let violations = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
+    let violation = |found: &FieldViolation| proto::ItemViolation {
+        field: found.field.clone(),
+        description: found.description.clone(),
+    };
+    let error = proto::ItemError {
+        code: status.code().into(),
+        reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
+        message: status.message().to_owned(),
+        violations: violations.iter().map(violation).collect(),
+    };
+    proto::ItemOutcome { outcome: Some(proto::item_outcome::Outcome::Error(error)) }
 }
 
 pub(super) fn no_guard() -> Status {
@@ -110,7 +157,7 @@ pub(super) fn of_store(error: &StoreError) -> Status {
         | StoreError::OldSchema { .. } => {
             with_reason(Code::Unavailable, error.to_string(), "DATABASE_UNAVAILABLE", Some(RETRY_AFTER))
         }
-        StoreError::Busy(_) | StoreError::Conflict(_) => {
+        StoreError::Busy(_) | StoreError::Conflict(_) | StoreError::Stale(_) | StoreError::Outdated => {
             with_reason(Code::Aborted, error.to_string(), "BUSY", Some(RETRY_AFTER))
         }
         StoreError::NamespaceTaken(_) => {

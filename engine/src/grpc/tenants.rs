@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    decode::{self, Violations},
+    decode::{self, Path, Violations},
     status,
 };
 use crate::{
@@ -42,7 +42,7 @@ impl TenantService for Api {
     ) -> Result<Response<proto::GetTenantResponse>, Status> {
         let name = request.into_inner().name;
         let mut violations = Violations::default();
-        dns_name("name", &name, &mut violations);
+        dns_name(Path::Root.at("name"), &name, &mut violations);
         violations.check()?;
         let store = self.engine.store.clone();
         let found = detached(async move { store.tenant(&name).await }).await;
@@ -53,28 +53,28 @@ impl TenantService for Api {
 
 fn wanted_tenant(wanted: proto::Tenant) -> Result<TenantRow, Status> {
     let mut violations = Violations::default();
-    dns_name("tenant.name", &wanted.name, &mut violations);
-    let too_many = [
-        ("tenant.namespaces", wanted.namespaces.len()),
-        ("tenant.service_accounts", wanted.service_accounts.len()),
-    ];
-    for (field, _) in too_many.into_iter().filter(|(_, entries)| ENTRIES_MAX < *entries) {
-        violations.add(field, "has too many entries: expected at most 1000");
+    let root = Path::Root;
+    let field = root.at("tenant");
+    dns_name(field.at("name"), &wanted.name, &mut violations);
+    let too_many =
+        [("namespaces", wanted.namespaces.len()), ("service_accounts", wanted.service_accounts.len())];
+    for (list, _) in too_many.into_iter().filter(|(_, entries)| ENTRIES_MAX < *entries) {
+        violations.add(field.at(list), "has too many entries: expected at most 1000");
     }
-    let namespaces = namespaces(wanted.namespaces, &mut violations);
-    let grants = grants(&wanted.service_accounts, &namespaces, &mut violations);
-    let caps = caps(&wanted.settlement_caps, &mut violations);
+    let namespaces = namespaces(field, wanted.namespaces, &mut violations);
+    let grants = grants(field, &wanted.service_accounts, &namespaces, &mut violations);
+    let caps = caps(field, &wanted.settlement_caps, &mut violations);
     let default_role = match wanted.default_role {
         0 => Some(0),
-        number => role("tenant.default_role", number, &mut violations),
+        number => role(field.at("default_role"), number, &mut violations),
     };
     let default_role = violations.finish(default_role)?;
     Ok(TenantRow { id: Uuid::nil(), name: wanted.name, default_role, namespaces, caps, grants })
 }
 
-fn namespaces(mut names: Vec<String>, violations: &mut Violations) -> Vec<String> {
+fn namespaces(tenant: Path<'_>, mut names: Vec<String>, violations: &mut Violations) -> Vec<String> {
     for (index, name) in names.iter().enumerate() {
-        dns_name(&format!("tenant.namespaces[{index}]"), name, violations);
+        dns_name(tenant.entry("namespaces", index), name, violations);
     }
     names.sort();
     names.dedup();
@@ -82,19 +82,19 @@ fn namespaces(mut names: Vec<String>, violations: &mut Violations) -> Vec<String
 }
 
 fn grants(
+    tenant: Path<'_>,
     wanted: &[proto::ServiceAccountGrant],
     namespaces: &[String],
     violations: &mut Violations,
 ) -> Vec<GrantRow> {
     let mut grants = BTreeMap::new();
     for (index, grant) in wanted.iter().enumerate() {
-        let field = format!("tenant.service_accounts[{index}]");
+        let field = tenant.entry("service_accounts", index);
         if !namespaces.contains(&grant.namespace) {
-            violations
-                .add(format!("{field}.namespace"), "is foreign: expected one of the tenant's namespaces");
+            violations.add(field.at("namespace"), "is foreign: expected one of the tenant's namespaces");
         }
-        service_account_name(&format!("{field}.name"), &grant.name, violations);
-        let Some(role) = role(&format!("{field}.role"), grant.role, violations) else { continue };
+        service_account_name(field.at("name"), &grant.name, violations);
+        let Some(role) = role(field.at("role"), grant.role, violations) else { continue };
         let key = (grant.namespace.clone(), grant.name.clone());
         if grants.insert(key, role).is_some() {
             violations.add(field, "is listed twice: expected one entry per service account");
@@ -103,11 +103,11 @@ fn grants(
     grants.into_iter().map(|((namespace, name), role)| GrantRow { namespace, name, role }).collect()
 }
 
-fn caps(wanted: &[proto::Money], violations: &mut Violations) -> Vec<CapRow> {
+fn caps(tenant: Path<'_>, wanted: &[proto::Money], violations: &mut Violations) -> Vec<CapRow> {
     let mut caps = BTreeMap::new();
     for (index, cap) in wanted.iter().enumerate() {
-        let field = format!("tenant.settlement_caps[{index}]");
-        let Some((minor, currency)) = decode::money(&field, Some(cap), Sign::NotNegative, violations) else {
+        let field = tenant.entry("settlement_caps", index);
+        let Some((minor, currency)) = decode::money(field, Some(cap), Sign::NotNegative, violations) else {
             continue;
         };
         if caps.insert(currency.code().to_owned(), minor).is_some() {
@@ -118,7 +118,7 @@ fn caps(wanted: &[proto::Money], violations: &mut Violations) -> Vec<CapRow> {
 }
 
 /// Tenants grant every role but that of the platform, which is configured where the engine is started.
-fn role(field: &str, number: i32, violations: &mut Violations) -> Option<i16> {
+fn role(field: Path<'_>, number: i32, violations: &mut Violations) -> Option<i16> {
     let role = i16::try_from(number).ok().and_then(Role::from_number).filter(|role| *role != Role::Platform);
     if role.is_none() {
         violations.add(field, "is unknown: expected viewer, operator, approver, treasury or admin");
@@ -126,7 +126,7 @@ fn role(field: &str, number: i32, violations: &mut Violations) -> Option<i16> {
     role.map(|role| role as i16)
 }
 
-fn dns_name(field: &str, name: &str, violations: &mut Violations) {
+fn dns_name(field: Path<'_>, name: &str, violations: &mut Violations) {
     let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     let is_right = !name.is_empty()
         && name.len() <= NAME_CHARS_MAX
@@ -138,7 +138,7 @@ fn dns_name(field: &str, name: &str, violations: &mut Violations) {
     }
 }
 
-fn service_account_name(field: &str, name: &str, violations: &mut Violations) {
+fn service_account_name(field: Path<'_>, name: &str, violations: &mut Violations) {
     let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
     if name.is_empty() || 253 < name.len() || !name.bytes().all(inner) {
         violations.add(field, "is malformed: expected 1 to 253 characters of [a-z0-9.-]");

@@ -93,7 +93,7 @@ impl Server {
         let database = DatabaseConfig::read(&config.database_dir)?;
         let store = Arc::new(Store::new(database.options(), config.pool_size));
         let metrics = Arc::new(Metrics::new()?);
-        let engine = Engine::new(store.clone(), metrics.clone());
+        let engine = Engine::new(store.clone(), metrics.clone(), config.sweep_every());
         let directory = Directory::new(store, engine.database());
         let authenticator = Arc::new(Authenticator::new(&config.auth, directory)?);
         if config.auth.issuer.is_none() {
@@ -153,7 +153,7 @@ fn acceptor(config: &TransportConfig) -> Result<Option<TlsAcceptor>, TlsError> {
 fn routes(engine: &Arc<Engine>, reflection: bool, stop: &CancellationToken) -> Result<Routes, ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(reporter, engine.clone(), stop.clone()));
-    let routes = grpc::routes(engine.clone()).add_service(health);
+    let routes = grpc::routes(engine.clone(), stop.clone()).add_service(health);
     if !reflection {
         return Ok(routes);
     }

@@ -17,6 +17,12 @@ pub enum StoreError {
     /// Somebody else was quicker; the same again may succeed.
     #[error("the transaction met another one")]
     Conflict(#[source] sqlx::Error),
+    /// The engine's idea of time or of settings is wrong.
+    #[error("decided with old facts")]
+    Stale(#[source] sqlx::Error),
+    /// Settings changed while a batch was being read; the same again may succeed.
+    #[error("settings changed meanwhile")]
+    Outdated,
     /// A namespace belongs to another tenant.
     #[error("namespace {0:?} belongs to another tenant")]
     NamespaceTaken(String),
@@ -68,6 +74,7 @@ impl StoreError {
         match state {
             // Serialization failure, deadlock, and a key that was decided meanwhile.
             "40001" | "40P01" | "PP001" => Self::Conflict(error),
+            "PP004" => Self::Stale(error),
             // Lock and statement timeouts, too many connections.
             "55P03" | "57014" | "53300" => Self::Busy(error),
             "PP002" => Self::Rejected(error),
@@ -91,6 +98,15 @@ impl StoreError {
                 error.code().is_some_and(|state| state.starts_with("57P") || state.starts_with("08"))
             }
             Self::Unavailable(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the server refused the statement and goes on: what was sent with it was rolled back.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Conflict(_) | Self::Stale(_) | Self::Busy(_) | Self::Rejected(_) => true,
+            Self::Statement(error) => error.as_database_error().is_some(),
             _ => false,
         }
     }

@@ -1,6 +1,6 @@
 //! PostgreSQL. All SQL text of the engine is in this folder and in `migrations/`.
 //!
-//! - [`Session`] is one committer's own connection: begin, lock and read, write, commit, in that order.
+//! - [`Session`] is one committer's own connection: what [`crate::commit`] needs of a database.
 //! - [`Store`] is a small pool for everything else. Reads of a tenant's rows run in a transaction that names the
 //!   tenant, because row-level security shows nothing otherwise.
 //! - [`migrate`] brings a database to the schema of this binary.
@@ -8,20 +8,34 @@
 //! Isolation is READ COMMITTED throughout: decisions are made on rows that are locked, and each statement after the
 //! lock sees what was committed while it waited.
 
+mod background;
 mod connect;
 mod error;
+mod journal;
+mod locked;
 mod migrate;
+mod personal;
 mod read;
 mod row;
 mod session;
+mod settings;
 mod tenants;
+mod verify;
+mod wallets;
 
+pub use background::DuePayment;
 pub use connect::{DatabaseConfig, DatabaseConfigError};
 pub use error::StoreError;
 pub use migrate::{MigrateError, migrate};
-pub use read::{PaymentPage, TrialLine, WalletPage, WalletRow};
-pub use session::{Locked, Locks, Session};
-pub use tenants::{CallerRow, CapRow, GrantRow, NewWallet, TenantRow};
+pub use read::{
+    AsOf, BalanceRow, HeadRow, HoldsRow, PaymentFilter, PaymentPage, PaymentRow, ReferenceFilter, RefundPage,
+    RefundRow, SealedOperations, Statement, TimeRange, TrialLine, WalletFilter, WalletPage, WalletRow,
+};
+pub use session::Session;
+pub use settings::{SettingsChange, TENANT_SETTINGS_MAX};
+pub use tenants::{CallerRow, CapRow, GrantRow, TenantRow};
+pub use verify::{Counts, LedgerView, SetCheck, StoredRoot, StoredRow, StoredSeal, Violation, Violations};
+pub use wallets::{Labels, NewWallet};
 
 use std::time::Duration;
 
@@ -58,11 +72,6 @@ impl Store {
             .idle_timeout(Duration::from_secs(300))
             .connect_lazy_with(options.clone());
         Self { pool, options, platform: OnceCell::new(), probe: Mutex::default() }
-    }
-
-    /// A connection of its own for a committer.
-    pub async fn session(&self) -> Result<Session, StoreError> {
-        Session::new(self.connect().await?).await
     }
 
     /// The identity of the ledger, read once.

@@ -58,22 +58,37 @@ begin
 
     execute format('grant usage on schema payplane to %I', v_app);
     execute format('grant select on payplane.platform, payplane.schema_migrations, payplane.accounts,
-                    payplane.payments, payplane.transfers, payplane.batch_tenants to %I', v_app);
+                    payplane.wallets, payplane.journal, payplane.payments, payplane.refunds, payplane.usages,
+                    payplane.settings, payplane.settings_version, payplane.batches, payplane.batch_tenants,
+                    payplane.unsealed, payplane.seals, payplane.seal_head, payplane.personal_data to %I', v_app);
 
     execute format('grant select, insert on payplane.tenants, payplane.tenant_namespaces, payplane.tenant_grants,
-                    payplane.settlement_caps, payplane.accounts, payplane.payments, payplane.transfers,
-                    payplane.batches, payplane.batch_tenants to %I', v_definer);
+                    payplane.settlement_caps, payplane.accounts, payplane.wallets, payplane.journal,
+                    payplane.payments, payplane.refunds, payplane.usages, payplane.settings, payplane.batches,
+                    payplane.batch_tenants, payplane.unsealed, payplane.seals, payplane.personal_data to %I', v_definer);
+    execute format('grant select on payplane.settings_version, payplane.seal_head to %I', v_definer);
     execute format('grant update on payplane.tenants to %I', v_definer);
     execute format('grant update (posted_debits, posted_credits, pending_debits, pending_credits, version,
-                    last_transfer, floor_minor) on payplane.accounts to %I', v_definer);
-    execute format('grant delete on payplane.tenant_namespaces, payplane.tenant_grants, payplane.settlement_caps
-                    to %I', v_definer);
+                    last_operation, status, floor_minor, ceiling_minor) on payplane.accounts to %I', v_definer);
+    execute format('grant update (owner, metadata) on payplane.wallets to %I', v_definer);
+    execute format('grant update (phase, captured, refunding, refunded, gateway, moved_at_us, version)
+                    on payplane.payments to %I', v_definer);
+    execute format('grant update (phase, approver, version) on payplane.refunds to %I', v_definer);
+    execute format('grant update (day, day_minor, day_count, month, month_minor, month_count, version)
+                    on payplane.usages to %I', v_definer);
+    execute format('grant update (value) on payplane.settings to %I', v_definer);
+    execute format('grant update (version) on payplane.settings_version to %I', v_definer);
+    execute format('grant update (seal, link) on payplane.seal_head to %I', v_definer);
+    execute format('grant update (data, changed_at) on payplane.personal_data to %I', v_definer);
+    execute format('grant delete on payplane.tenant_namespaces, payplane.tenant_grants, payplane.settlement_caps,
+                    payplane.settings, payplane.unsealed, payplane.personal_data to %I', v_definer);
     execute format('grant usage on sequence payplane.batch_ids to %I', v_definer);
 
     -- Forced, so that the owner of the tables is no exception. Without a tenant in the session nobody sees a row; an
     -- empty setting is what a finished transaction leaves behind and means none.
     foreach v_name in array array['tenants', 'tenant_namespaces', 'tenant_grants', 'settlement_caps', 'accounts',
-                                  'payments', 'transfers', 'batch_tenants'] loop
+                                  'wallets', 'journal', 'payments', 'refunds', 'usages', 'settings',
+                                  'batch_tenants', 'personal_data'] loop
         execute format('alter table payplane.%I enable row level security', v_name);
         execute format('alter table payplane.%I force row level security', v_name);
         execute format('drop policy if exists one_tenant on payplane.%I', v_name);

@@ -3,17 +3,26 @@
 use std::sync::Arc;
 
 use payplane_ledger::{
-    AccountId, AccountKind, Balance, Body, Currency, Decision, Field, Origin, PaymentId, Provenance, Reason,
-    Refusal, Sequence, Status, TenantId, Timestamp, Verdict,
+    AccountId, AccountKind, After, Balance, Body, Currency, Decision, FIELDS, KINDS, Kind, Level, Movement,
+    OperationId, Origin, PARAMETER_NAMES, ParameterName, Posting, Provenance, REASONS, Refusal, Sequence,
+    Status, TenantId, Terms, Timestamp, Transfer, Verdict,
 };
+use serde::de::DeserializeOwned;
 use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::StoreError;
 
+mod state;
+
+pub(super) use state::{
+    payment_of_text, payment_state, payment_text, refund_of_text, refund_state, refund_text, setting,
+    usage_of_text, usage_text, wallet_texts,
+};
+
 pub(super) fn kind(code: i16) -> Result<AccountKind, StoreError> {
-    let all = [AccountKind::Wallet, AccountKind::Settlement];
-    all.into_iter().find(|kind| *kind as i16 == code).ok_or(StoreError::Corrupt("kind"))
+    let kinds = [AccountKind::Wallet].into_iter().chain(AccountKind::OF_TENANT);
+    kinds.into_iter().find(|kind| *kind as i16 == code).ok_or(StoreError::Corrupt("kind"))
 }
 
 pub(super) fn status(code: i16) -> Result<Status, StoreError> {
@@ -33,28 +42,57 @@ pub(super) fn currency(code: &str) -> Result<Currency, StoreError> {
     Currency::parse(code).map_err(|_| StoreError::Corrupt("currency"))
 }
 
-/// Only definitive refusals are stored.
-fn refusal(code: i16, field: &str) -> Result<Refusal, StoreError> {
-    use Reason::{BalanceOverflow, InsufficientFunds, SettlementCapExceeded, WalletClosed, WalletFrozen};
-    let reasons = [WalletClosed, WalletFrozen, SettlementCapExceeded, InsufficientFunds, BalanceOverflow];
-    let reason = reasons.into_iter().find(|reason| *reason as i16 == code);
-    let field = [Field::From, Field::To].into_iter().find(|known| known.path() == field);
-    match (reason, field) {
-        (Some(reason), Some(field)) => Ok(Refusal { reason, field }),
-        _ => Err(StoreError::Corrupt("refusal")),
-    }
+pub(super) fn level(code: i16) -> Result<Level, StoreError> {
+    let all = [Level::Platform, Level::Tenant, Level::Class, Level::Wallet];
+    all.into_iter().find(|level| *level as i16 == code).ok_or(StoreError::Corrupt("level"))
 }
 
-/// A row of `read_decisions`.
-pub(super) fn decision(row: &PgRow) -> Result<(TenantId, PaymentId, Decision), StoreError> {
+pub(super) fn parameter_name(code: i16) -> Result<ParameterName, StoreError> {
+    PARAMETER_NAMES.into_iter().find(|name| *name as i16 == code).ok_or(StoreError::Corrupt("parameter"))
+}
+
+fn operation_kind(code: i16) -> Result<Kind, StoreError> {
+    KINDS.into_iter().find(|kind| *kind as i16 == code).ok_or(StoreError::Corrupt("operation"))
+}
+
+/// A parameter and its level as one number; 0 for none.
+pub(super) fn limit_number(limit: Option<(ParameterName, Level)>) -> i16 {
+    limit.map_or(0, |(name, level)| name as i16 * 10 + level as i16)
+}
+
+fn limit(number: i16) -> Result<Option<(ParameterName, Level)>, StoreError> {
+    if number == 0 { Ok(None) } else { Ok(Some((parameter_name(number / 10)?, level(number % 10)?))) }
+}
+
+/// Only definitive refusals are stored.
+fn refusal(reason: i16, field: i16, limit_number: i16) -> Result<Refusal, StoreError> {
+    let reason = REASONS.into_iter().find(|known| *known as i16 == reason && known.is_definitive());
+    let field = FIELDS.into_iter().find(|known| *known as i16 == field);
+    let (Some(reason), Some(field)) = (reason, field) else { return Err(StoreError::Corrupt("refusal")) };
+    Ok(Refusal { reason, field, limit: limit(limit_number)? })
+}
+
+fn json<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|_| StoreError::Corrupt(what))
+}
+
+/// A row of `read_decisions`: of the journal, with the time of its batch.
+pub(super) fn decision(row: &PgRow) -> Result<(TenantId, OperationId, Decision), StoreError> {
     let text = |column| row.try_get::<String, _>(column).map(Arc::<str>::from);
-    let account = |column| row.try_get::<Uuid, _>(column).map(AccountId::from_uuid);
+    let account = |column| row.try_get::<Option<Uuid>, _>(column).map(|id| id.map(AccountId::from_uuid));
+    let kind = operation_kind(row.try_get("kind")?)?;
+    let terms: Option<&str> = row.try_get("terms")?;
+    // Only what was asked for: of an operation on a payment the accounts follow from the payment.
+    let is_named = kind.makes_payment() || kind == Kind::ChangeWallet;
     let body = Body {
-        debit: account("debit_account")?,
-        credit: account("credit_account")?,
+        kind,
+        debit: account("debit_account")?.filter(|_| is_named),
+        credit: account("credit_account")?.filter(|_| is_named),
         minor: row.try_get("minor")?,
         currency: currency(row.try_get("currency")?)?,
         reference: text("reference")?,
+        target: row.try_get::<Option<Uuid>, _>("target")?.map(OperationId::from_uuid),
+        terms: terms.map_or(Ok(Terms::default()), |terms| json(terms, "terms"))?,
     };
     let provenance = Provenance {
         origin: origin(row.try_get("origin")?)?,
@@ -67,19 +105,39 @@ pub(super) fn decision(row: &PgRow) -> Result<(TenantId, PaymentId, Decision), S
         sequence: Sequence(row.try_get("sequence")?),
         body,
         provenance,
-        decided_at: Timestamp(row.try_get("decided_at_us")?),
+        decided_at: Timestamp(row.try_get("decided_us")?),
         verdict: verdict(row)?,
     };
     let tenant = TenantId::from_uuid(row.try_get("tenant_id")?);
-    Ok((tenant, PaymentId::from_uuid(row.try_get("payment_id")?), decision))
+    Ok((tenant, OperationId::from_uuid(row.try_get("operation_id")?), decision))
 }
 
 fn verdict(row: &PgRow) -> Result<Verdict, StoreError> {
-    if let Some(code) = row.try_get::<Option<i16>, _>("refusal")? {
-        return Ok(Verdict::Refused(refusal(code, row.try_get("refusal_field")?)?));
+    if let Some(reason) = row.try_get::<Option<i16>, _>("refusal")? {
+        let (field, limit) = (row.try_get("refusal_field")?, row.try_get("refusal_limit")?);
+        return Ok(Verdict::Refused(refusal(reason, field, limit)?));
     }
-    let (debit_after, credit_after) = (balance(row, "debit_")?, balance(row, "credit_")?);
-    Ok(Verdict::Completed { debit_after, credit_after })
+    let after: Option<&str> = row.try_get("after")?;
+    let after: Option<Box<After>> = after.map(|text| json(text, "state")).transpose()?;
+    Ok(Verdict::Done { movement: movement(row)?, after })
+}
+
+fn movement(row: &PgRow) -> Result<Movement, StoreError> {
+    let Some(posted) = row.try_get::<Option<i64>, _>("posted")? else { return Ok(Movement::None) };
+    let debit = posting(row, "debit_")?.ok_or(StoreError::Corrupt("posting"))?;
+    let Some(credit) = posting(row, "credit_")? else { return Ok(Movement::Wallet(Box::new(debit))) };
+    let pending = row.try_get("pending")?;
+    Ok(Movement::Transfer(Box::new(Transfer { posted, pending, debit, credit })))
+}
+
+fn posting(row: &PgRow, prefix: &str) -> Result<Option<Posting>, StoreError> {
+    let column = |name: &str| format!("{prefix}{name}");
+    let Some(account) = row.try_get::<Option<Uuid>, _>(column("account").as_str())? else { return Ok(None) };
+    Ok(Some(Posting {
+        account: AccountId::from_uuid(account),
+        after: balance(row, prefix)?,
+        previous: Sequence(row.try_get(column("previous").as_str())?),
+    }))
 }
 
 /// The five columns of a balance, whose names begin with `prefix`.

@@ -1,6 +1,6 @@
-//! Tenants, callers and wallets: what is not a payment but has to be written or known across tenants.
+//! Tenants and callers: what has to be written or known across tenants.
 
-use payplane_ledger::{AccountId, Currency, Origin, TenantId};
+use payplane_ledger::{AccountId, AccountKind, TenantId};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -52,29 +52,7 @@ pub struct CallerRow {
     pub role: i16,
 }
 
-/// A wallet to create.
-#[derive(Clone, Debug)]
-pub struct NewWallet {
-    /// Whose.
-    pub tenant: TenantId,
-    /// Who names it.
-    pub origin: Origin,
-    /// Its name.
-    pub name: String,
-    /// Its currency.
-    pub currency: Currency,
-    /// The owner in the caller's system.
-    pub owner: String,
-    /// The lowest balance a debit may leave.
-    pub floor: i64,
-}
-
-impl NewWallet {
-    /// The id that follows from the name.
-    pub fn id(&self) -> AccountId {
-        AccountId::wallet(self.tenant, self.origin, &self.name)
-    }
-}
+const PUT_TENANT: &str = "select payplane.put_tenant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
 impl Store {
     /// Who a service account is; nothing if its namespace belongs to nobody.
@@ -100,39 +78,33 @@ impl Store {
 
     /// Brings the tenant to this state; says whether that changed anything.
     pub async fn put_tenant(&self, tenant: &TenantRow) -> Result<bool, StoreError> {
-        let id = TenantId::from_uuid(tenant.id);
-        let settlement = |cap: &CapRow| AccountId::settlement(id, &cap.currency).uuid();
+        let own = own_accounts(tenant);
         let mut connection = self.connection().await?;
-        let changed =
-            sqlx::query_scalar("select payplane.put_tenant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
-                .bind(tenant.id)
-                .bind(&tenant.name)
-                .bind(tenant.default_role)
-                .bind(&tenant.namespaces)
-                .bind(tenant.caps.iter().map(|cap| &*cap.currency).collect::<Vec<_>>())
-                .bind(tenant.caps.iter().map(|cap| cap.minor).collect::<Vec<_>>())
-                .bind(tenant.caps.iter().map(settlement).collect::<Vec<_>>())
-                .bind(tenant.grants.iter().map(|grant| &*grant.namespace).collect::<Vec<_>>())
-                .bind(tenant.grants.iter().map(|grant| &*grant.name).collect::<Vec<_>>())
-                .bind(tenant.grants.iter().map(|grant| grant.role).collect::<Vec<_>>())
-                .fetch_one(&mut *connection)
-                .await?;
-        Ok(changed)
-    }
-
-    /// Creates the wallet unless its name is taken; says whether it did.
-    pub async fn create_wallet(&self, wallet: &NewWallet) -> Result<bool, StoreError> {
-        let mut connection = self.connection().await?;
-        let created = sqlx::query_scalar("select payplane.create_wallet($1, $2, $3, $4, $5, $6, $7)")
-            .bind(wallet.tenant.uuid())
-            .bind(wallet.id().uuid())
-            .bind(wallet.origin as i16)
-            .bind(&wallet.name)
-            .bind(wallet.currency.code())
-            .bind(&wallet.owner)
-            .bind(wallet.floor)
+        let changed = sqlx::query_scalar(PUT_TENANT)
+            .bind(tenant.id)
+            .bind(&tenant.name)
+            .bind(tenant.default_role)
+            .bind(&tenant.namespaces)
+            .bind(tenant.caps.iter().map(|cap| &*cap.currency).collect::<Vec<_>>())
+            .bind(tenant.caps.iter().map(|cap| cap.minor).collect::<Vec<_>>())
+            .bind(own.iter().map(|(currency, _, _)| *currency).collect::<Vec<_>>())
+            .bind(own.iter().map(|(_, kind, _)| *kind as i16).collect::<Vec<_>>())
+            .bind(own.iter().map(|(_, _, id)| id.uuid()).collect::<Vec<_>>())
+            .bind(tenant.grants.iter().map(|grant| &*grant.namespace).collect::<Vec<_>>())
+            .bind(tenant.grants.iter().map(|grant| &*grant.name).collect::<Vec<_>>())
+            .bind(tenant.grants.iter().map(|grant| grant.role).collect::<Vec<_>>())
             .fetch_one(&mut *connection)
             .await?;
-        Ok(created)
+        Ok(changed)
     }
+}
+
+/// The tenant's own accounts: one of each kind per currency with a cap.
+fn own_accounts(tenant: &TenantRow) -> Vec<(&str, AccountKind, AccountId)> {
+    let id = TenantId::from_uuid(tenant.id);
+    let of = |cap: &'_ CapRow| {
+        AccountKind::OF_TENANT.map(|kind| (kind, AccountId::of_tenant(id, kind, &cap.currency)))
+    };
+    let caps = tenant.caps.iter();
+    caps.flat_map(|cap| of(cap).map(|(kind, account)| (&*cap.currency, kind, account))).collect()
 }

@@ -4,15 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use payplane_proto::v1::{
     self as proto, ledger_service_client::LedgerServiceClient, payment_outcome,
-    payment_service_client::PaymentServiceClient, tenant_service_client::TenantServiceClient,
+    payment_service_client::PaymentServiceClient, people_service_client::PeopleServiceClient,
+    settings_service_client::SettingsServiceClient, tenant_service_client::TenantServiceClient,
     wallet_service_client::WalletServiceClient,
 };
 use tonic::{
-    Request, Status,
+    Code, Request, Status,
     metadata::{Ascii, MetadataKey, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
 };
+use tonic_types::StatusExt as _;
 
 /// Adds what a caller always says.
 #[derive(Clone, Debug)]
@@ -36,7 +38,12 @@ pub(crate) struct Client {
     pub(crate) wallets: WalletServiceClient<Wire>,
     pub(crate) tenants: TenantServiceClient<Wire>,
     pub(crate) ledger: LedgerServiceClient<Wire>,
+    pub(crate) settings: SettingsServiceClient<Wire>,
+    pub(crate) people: PeopleServiceClient<Wire>,
 }
+
+/// Answers of bulk calls are larger than what clients take by default.
+const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 impl Client {
     /// Connects with the first call.
@@ -47,10 +54,12 @@ impl Client {
         let headers = Headers(Arc::new(headers.iter().map(header).collect()));
         let wire = || InterceptedService::new(channel.clone(), headers.clone());
         Self {
-            payments: PaymentServiceClient::new(wire()),
+            payments: PaymentServiceClient::new(wire()).max_decoding_message_size(ANSWER_BYTES_MAX),
             wallets: WalletServiceClient::new(wire()),
             tenants: TenantServiceClient::new(wire()),
             ledger: LedgerServiceClient::new(wire()),
+            settings: SettingsServiceClient::new(wire()),
+            people: PeopleServiceClient::new(wire()),
         }
     }
 
@@ -82,6 +91,24 @@ impl Client {
         answer.wallet.unwrap().balance.unwrap().available
     }
 
+    /// The wallet as it stands.
+    pub(crate) async fn read_wallet(&self, wallet: proto::WalletRef) -> proto::Wallet {
+        let request = proto::GetWalletRequest { wallet: Some(wallet), currency: "USD".to_owned() };
+        self.wallets.clone().get_wallet(request).await.unwrap().into_inner().wallet.unwrap()
+    }
+
+    /// The payment as it stands.
+    pub(crate) async fn read_payment(&self, id: &str) -> proto::Payment {
+        let request = proto::GetPaymentRequest { id: id.to_owned() };
+        let found = self.payments.clone().get_payment(request).await.unwrap().into_inner();
+        paid(&found.outcome.unwrap()).clone()
+    }
+
+    /// Holds dollars and gives the outcome.
+    pub(crate) async fn hold(&self, request: proto::AuthorizePaymentRequest) -> proto::PaymentOutcome {
+        self.payments.clone().authorize_payment(request).await.unwrap().into_inner().outcome.unwrap()
+    }
+
     pub(crate) async fn trial_balance(&self) -> Vec<proto::TrialBalanceLine> {
         let request = proto::GetTrialBalanceRequest {};
         self.ledger.clone().get_trial_balance(request).await.unwrap().into_inner().lines
@@ -94,6 +121,38 @@ pub(crate) fn payment(key: &str, from: &str, to: &str, amount: &str) -> proto::C
         idempotency_key: key.to_owned(),
         from: Some(name(from)),
         to: Some(name(to)),
+        amount: Some(usd(amount)),
+        ..Default::default()
+    }
+}
+
+/// A hold in dollars, for ten minutes, between wallets that are named.
+pub(crate) fn hold(key: &str, from: &str, to: &str, amount: &str) -> proto::AuthorizePaymentRequest {
+    proto::AuthorizePaymentRequest {
+        idempotency_key: key.to_owned(),
+        from: Some(name(from)),
+        to: Some(name(to)),
+        amount: Some(usd(amount)),
+        timeout: Some(prost_types::Duration { seconds: 600, nanos: 0 }),
+        ..Default::default()
+    }
+}
+
+/// A capture of so many dollars.
+pub(crate) fn capture(key: &str, payment: &str, amount: &str) -> proto::CapturePaymentRequest {
+    proto::CapturePaymentRequest {
+        idempotency_key: key.to_owned(),
+        payment_id: payment.to_owned(),
+        amount: Some(usd(amount)),
+        ..Default::default()
+    }
+}
+
+/// A refund of so many dollars.
+pub(crate) fn refund(key: &str, payment: &str, amount: &str) -> proto::RefundPaymentRequest {
+    proto::RefundPaymentRequest {
+        idempotency_key: key.to_owned(),
+        payment_id: payment.to_owned(),
         amount: Some(usd(amount)),
         ..Default::default()
     }
@@ -134,4 +193,24 @@ pub(crate) fn refused(outcome: &proto::PaymentOutcome) -> (proto::RefusalReason,
         Some(payment_outcome::Result::Refusal(refusal)) => (refusal.reason(), &refusal.field),
         other => panic!("not refused: {other:?}"),
     }
+}
+
+/// The refund, where one was expected.
+pub(crate) fn refunded(outcome: &proto::RefundOutcome) -> &proto::Refund {
+    match &outcome.result {
+        Some(proto::refund_outcome::Result::Refund(refund)) => refund,
+        other => panic!("not refunded: {other:?}"),
+    }
+}
+
+/// The paths of the fields that a malformed request was refused for.
+pub(crate) fn fields(status: &Status) -> Vec<String> {
+    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+    let violations = status.get_details_bad_request().unwrap().field_violations;
+    violations.into_iter().map(|violation| violation.field).collect()
+}
+
+/// What a call was answered with, as a code.
+pub(crate) fn code<T>(result: Result<T, Status>) -> Code {
+    result.map_or_else(|status| status.code(), |_| Code::Ok)
 }

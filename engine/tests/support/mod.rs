@@ -3,9 +3,12 @@
 #![allow(dead_code)]
 
 pub(crate) mod client;
+pub(crate) mod forgery;
 pub(crate) mod issuer;
+pub(crate) mod ledger;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
+pub(crate) mod tamper;
 pub(crate) mod world;
 
 use std::{

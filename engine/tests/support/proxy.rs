@@ -84,11 +84,8 @@ impl Proxy {
 }
 
 impl Shared {
-    /// The fault to commit now, if these bytes are a commit and one is armed.
-    fn strike(&self, bytes: &[u8]) -> Fault {
-        if !bytes.windows(7).any(|window| window == b"commit\0") {
-            return Fault::None;
-        }
+    /// The fault that happens now, if one is armed.
+    fn strike(&self) -> Fault {
         let fault = match self.fault.swap(Fault::None as u8, Ordering::SeqCst) {
             1 => Fault::LoseAnswer,
             2 => Fault::HoldAnswer,
@@ -101,6 +98,42 @@ impl Shared {
     }
 }
 
+/// What one connection has said so far, as far as it tells where a transaction ends.
+#[derive(Default)]
+struct Conversation {
+    /// What the statement that writes a batch is called.
+    write: Vec<u8>,
+    in_transaction: bool,
+}
+
+impl Conversation {
+    /// Whether the server commits when it gets these bytes: at a word of its own, or, outside a transaction, when the
+    /// statement that writes a batch is bound.
+    fn commits(&mut self, bytes: &[u8]) -> bool {
+        self.in_transaction |= has(bytes, b"begin isolation");
+        if has(bytes, b"commit\0") {
+            self.in_transaction = false;
+            return true;
+        }
+        if let Some(at) = find(bytes, b"payplane.commit_batch") {
+            let name = find(&bytes[..at], b"sqlx_s_").unwrap();
+            let end = name + find(&bytes[name..], b"\0").unwrap();
+            // A bind names its portal first: nothing, and a zero.
+            self.write = [b"\0", &bytes[name..=end]].concat();
+        }
+        let bound = find(bytes, b"B").is_some() && has(bytes, &self.write);
+        !self.write.is_empty() && bound && !self.in_transaction
+    }
+}
+
+fn has(bytes: &[u8], part: &[u8]) -> bool {
+    find(bytes, part).is_some()
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    (!part.is_empty()).then(|| bytes.windows(part.len()).position(|window| window == part))?
+}
+
 async fn upstream(
     mut client: OwnedReadHalf,
     mut server: OwnedWriteHalf,
@@ -108,8 +141,10 @@ async fn upstream(
     silent: Arc<AtomicU8>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
+    let mut conversation = Conversation::default();
     while let Ok(count @ 1..) = client.read(&mut buffer).await {
-        match shared.strike(&buffer[..count]) {
+        let fault = if conversation.commits(&buffer[..count]) { shared.strike() } else { Fault::None };
+        match fault {
             Fault::None => {}
             Fault::LoseCommit => break,
             fault => silent.store(fault as u8, Ordering::SeqCst),

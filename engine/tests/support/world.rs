@@ -85,6 +85,7 @@ impl World {
             transport: TransportConfig { tls_dir: None, insecure_plaintext: true },
             reflection: false,
             drain_seconds: 25,
+            sweep_millis: 100,
         }
     }
 

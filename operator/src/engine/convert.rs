@@ -19,6 +19,7 @@ pub(super) fn payment_request(request: &PaymentRequest) -> proto::CreatePaymentR
         amount: Some(proto::Money { amount: amount.clone(), currency: currency.clone() }),
         reference: reference.clone(),
         origin_ref: origin_ref.clone(),
+        ..Default::default()
     }
 }
 
@@ -70,8 +71,24 @@ fn refusal(refused: proto::Refusal) -> Refusal {
         Reason::WalletFrozen => reason::WALLET_FROZEN,
         Reason::SettlementCapExceeded => reason::SETTLEMENT_CAP_EXCEEDED,
         Reason::InsufficientFunds => reason::INSUFFICIENT_FUNDS,
+        Reason::LimitExceeded => reason::LIMIT_EXCEEDED,
+        Reason::MaximumExceeded => reason::MAXIMUM_EXCEEDED,
         Reason::BalanceOverflow => reason::BALANCE_OVERFLOW,
-        Reason::Unspecified => reason::INVALID,
+        // Answers to what the operator does not ask for.
+        Reason::Unspecified
+        | Reason::PaymentNotFound
+        | Reason::RefundNotFound
+        | Reason::ApproverIsRequester
+        | Reason::NotDue
+        | Reason::LinkedItemDeclined
+        | Reason::WalletNotEmpty
+        | Reason::HoldExpired
+        | Reason::WrongState
+        | Reason::CaptureExceedsHold
+        | Reason::RefundExceedsCaptured
+        | Reason::RefundWindowClosed
+        | Reason::ConditionNotMet
+        | Reason::LinkedItemRefused => reason::INVALID,
     };
     Refusal {
         reason,
@@ -106,6 +123,7 @@ pub(super) fn wallet_request(namespace: &str, name: &str, spec: &WalletSpec) -> 
         currency: currency.0.clone(),
         owner: owner.clone().unwrap_or_default(),
         minimum: Some(proto::Money { amount: minimum.0.clone(), currency: currency.0.clone() }),
+        ..Default::default()
     }
 }
 

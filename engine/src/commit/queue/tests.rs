@@ -1,11 +1,15 @@
 use std::sync::Arc;
 
-use payplane_ledger::{AccountId, AccountRef, Currency, Origin, PaymentId, Provenance};
+use payplane_ledger::{AccountId, AccountRef, Currency, Kind, OperationId, Origin, Provenance, Terms};
 use uuid::Uuid;
 
 use super::*;
 
 fn job(tenant: u128) -> (Job, oneshot::Receiver<Answer>) {
+    group(tenant, 1)
+}
+
+fn group(tenant: u128, items: usize) -> (Job, oneshot::Receiver<Answer>) {
     let text: Arc<str> = Arc::from("");
     let provenance = Provenance {
         origin: Origin::Api,
@@ -16,20 +20,23 @@ fn job(tenant: u128) -> (Job, oneshot::Receiver<Answer>) {
     };
     let request = Request {
         tenant: TenantId::from_uuid(Uuid::from_u128(tenant)),
-        payment: PaymentId::from_uuid(Uuid::from_u128(1)),
-        from: AccountRef::id(AccountId::from_uuid(Uuid::from_u128(1))),
-        to: AccountRef::id(AccountId::from_uuid(Uuid::from_u128(2))),
+        operation: OperationId::from_uuid(Uuid::from_u128(1)),
+        kind: Kind::Pay,
+        from: Some(AccountRef::id(AccountId::from_uuid(Uuid::from_u128(1)))),
+        to: Some(AccountRef::id(AccountId::from_uuid(Uuid::from_u128(2)))),
         minor: 1,
-        currency: Currency::parse("USD").unwrap(),
+        currency: Some(Currency::parse("USD").unwrap()),
         reference: text,
+        target: None,
+        terms: Terms::default(),
         provenance,
     };
     let (answer, receiver) = oneshot::channel();
-    (Job { request, answer }, receiver)
+    (Job { group: vec![request; items], answer }, receiver)
 }
 
 fn tenants(jobs: &[Job]) -> Vec<u128> {
-    jobs.iter().map(|job| job.request.tenant.uuid().as_u128()).collect()
+    jobs.iter().map(|job| job.group[0].tenant.uuid().as_u128()).collect()
 }
 
 #[tokio::test]
@@ -81,4 +88,21 @@ async fn a_closed_queue_serves_what_waits_and_then_ends() {
     assert_eq!(queue.push(job(1).0), Err(CommitError::Draining));
     assert_eq!(queue.take(10).await.len(), 1);
     assert!(queue.take(10).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_group_stays_together_and_counts_with_all_its_items() {
+    let queue = Queue::default();
+    let (large, _large) = group(1, 60);
+    queue.push(large).unwrap();
+    let (other, _other) = group(2, 60);
+    queue.push(other).unwrap();
+    let (small, _small) = job(1);
+    queue.push(small).unwrap();
+    assert_eq!(queue.depth(), 121);
+    // Two groups of sixty do not fit into a hundred, so the second waits for the next batch.
+    assert_eq!(tenants(&queue.take(100).await), [1]);
+    assert_eq!(tenants(&queue.take(100).await), [2, 1]);
+    let (too_large, _caller) = group(1, TENANT_WAITING_MAX + 1);
+    assert_eq!(queue.push(too_large), Err(CommitError::QueueFull));
 }

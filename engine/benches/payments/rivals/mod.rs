@@ -1,0 +1,57 @@
+//! What the engine is compared with, in the same database server at other times of the same minutes.
+//!
+//! - `single`: pgbench with the realistic transfer, one commit each.
+//! - `peer`: a raw program that commits rows of the engine's own shape, with its indexes and constraints.
+//! - `narrow`: the same program with the fastest schema known: a small row, a key that grows with time.
+//!
+//! None of them checks, decides or answers anybody. They use the server's local socket, the engine TCP with a password.
+
+pub(crate) mod pgbench;
+pub(crate) mod raw;
+mod rows;
+
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
+
+use super::{requests::Pattern, world::World};
+
+/// Room for 20 million payments in one direction.
+const ENOUGH: i64 = 1_000_000_000_000;
+
+/// Tables for every rival, with the wallets of the main tenant. `like` copies columns, checks and indexes, but not how
+/// full pages are.
+pub(crate) async fn create(admin: &mut PgConnection) {
+    let statements = format!(
+        "create schema single;
+         create table single.accounts (id bigint primary key, balance bigint not null check (0 <= balance))
+             with (fillfactor = 70);
+         insert into single.accounts select n, {ENOUGH} from generate_series(0, 10000) n;
+         create table single.transfers (id bigserial primary key, key text not null unique, debit bigint not null,
+             credit bigint not null, minor bigint not null, created_at timestamptz not null default now());
+         create schema peer;
+         create table peer.accounts (like payplane.accounts including all)
+             with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
+         insert into peer.accounts select * from payplane.accounts;
+         update peer.accounts set posted_credits = posted_credits + {ENOUGH} where kind = 1;
+         create table peer.journal (like payplane.journal including all);
+         create schema narrow;
+         create table narrow.accounts (id bigint primary key, balance bigint not null check (0 <= balance))
+             with (fillfactor = 70);
+         insert into narrow.accounts select n, {ENOUGH} from generate_series(0, 10000) n;
+         create table narrow.transfers (id bigserial primary key, key uuid not null unique, debit bigint not null,
+             credit bigint not null, minor bigint not null, created_at timestamptz not null default now())"
+    );
+    admin.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await.unwrap();
+}
+
+/// Brings the tables of the rivals to this many rows, so that indexes are as large as the engine's.
+pub(crate) async fn preload(world: &World, admin: &mut PgConnection, payments: u64) {
+    let statement = format!(
+        "insert into single.transfers (key, debit, credit, minor)
+         select gen_random_uuid()::text, n % 10000, (n + 1) % 10000, 1
+         from generate_series((select count(*) from single.transfers) + 1, {payments}) n"
+    );
+    admin.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await.unwrap();
+    for shape in [raw::Shape::Rows, raw::Shape::Narrow] {
+        raw::until(world, Pattern::Uniform, shape, payments).await;
+    }
+}

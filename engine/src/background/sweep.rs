@@ -1,0 +1,121 @@
+//! Sweeping: ends holds whose deadline has passed, and takes those whose date has come. The ledger refuses a capture after
+//! the deadline whether or not anybody swept, so a sweep that is late costs nobody money; it gives the rest back.
+//!
+//! Each fact has an id that follows from its payment. Replicas that sweep at the same time decide the same facts, and
+//! every one of them is stored once.
+
+use std::sync::Arc;
+
+use payplane_ledger::{Kind, OperationId, Origin, Outcome, Provenance, Request, Terms, Verdict};
+
+use crate::{
+    engine::{Engine, detached},
+    store::{DuePayment, StoreError},
+    telemetry::Causes,
+};
+
+/// How many holds one page brings, and thus how many requests a sweep has under way.
+const PAGE: i32 = 500;
+
+/// How many pages one sweep takes; what is left comes with the next.
+const PAGES_MAX: usize = 20;
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Holds whose rest was given back.
+    pub expired: u64,
+    /// Holds that were taken at their date.
+    pub captured: u64,
+    /// Holds that could not be ended, for instance because the payee is frozen; they end at their deadline.
+    pub refused: u64,
+    /// How long the oldest of them was due, in microseconds.
+    pub lag_us: i64,
+}
+
+/// Sweeps until the process ends.
+pub async fn keep_sweeping(engine: Arc<Engine>) {
+    let mut database = engine.database();
+    loop {
+        tokio::time::sleep(engine.sweep_every).await;
+        if database.wait_for(|up| *up).await.is_err() {
+            return;
+        }
+        match sweep(&engine).await {
+            Ok(swept) => {
+                engine.metrics.observe_sweep(&swept);
+                if swept.expired + swept.captured != 0 {
+                    let Swept { expired, captured, refused, lag_us } = swept;
+                    tracing::info!(expired, captured, refused, lag_ms = lag_us / 1_000, "swept holds");
+                }
+            }
+            Err(error) => tracing::warn!(reason = %Causes(&error), "holds not swept"),
+        }
+    }
+}
+
+/// Ends every hold that is due, up to a bound.
+pub async fn sweep(engine: &Arc<Engine>) -> Result<Swept, StoreError> {
+    let mut swept = Swept::default();
+    let mut after = (0, OperationId::from_uuid(uuid::Uuid::nil()));
+    for _ in 0..PAGES_MAX {
+        let store = engine.store.clone();
+        let due = detached(async move { store.due_payments(after.0, after.1, PAGE).await }).await?;
+        let Some(last) = due.last() else { break };
+        after = (last.due_us, last.payment);
+        end_all(engine, &due, &mut swept).await;
+        if due.len() < PAGE as usize {
+            break;
+        }
+    }
+    Ok(swept)
+}
+
+async fn end_all(engine: &Engine, due: &[DuePayment], swept: &mut Swept) {
+    let mut answers = Vec::with_capacity(due.len());
+    for payment in due {
+        swept.lag_us = swept.lag_us.max(payment.now_us - payment.due_us);
+        // A full queue means that others have more urgent work; the next sweep comes soon.
+        let Ok(answer) = engine.submit(vec![request(payment)]) else { break };
+        answers.push((payment.is_expired, answer));
+    }
+    for (is_expired, answer) in answers {
+        let Ok(Ok(outcomes)) = answer.await else { continue };
+        match outcomes.first() {
+            Some(Outcome::Decided { decision, replayed: false }) => match (&decision.verdict, is_expired) {
+                (Verdict::Done { .. }, true) => swept.expired += 1,
+                (Verdict::Done { .. }, false) => swept.captured += 1,
+                (Verdict::Refused(_), _) => swept.refused += 1,
+            },
+            Some(Outcome::Decided { replayed: true, .. } | Outcome::Declined(_)) | None => {}
+        }
+    }
+}
+
+fn request(due: &DuePayment) -> Request {
+    let (kind, operation) = if due.is_expired {
+        (Kind::Expire, OperationId::expiry(due.payment))
+    } else {
+        (Kind::CaptureDue, OperationId::due_capture(due.payment))
+    };
+    let empty: Arc<str> = Arc::from("");
+    Request {
+        tenant: due.tenant,
+        operation,
+        kind,
+        from: None,
+        to: None,
+        minor: 0,
+        currency: None,
+        reference: empty.clone(),
+        target: Some(due.payment),
+        terms: Terms::default(),
+        provenance: Provenance {
+            origin: Origin::Api,
+            key: Arc::from(due.payment.to_string()),
+            origin_ref: empty.clone(),
+            actor: Arc::from("payplane:sweep"),
+            correlation_id: empty,
+        },
+    }
+}

@@ -1,0 +1,159 @@
+//! What a committer remembers of the database, so that a batch of payments needs one round trip: the accounts that it
+//! has touched, the settings, the time and a number for the next batch.
+//!
+//! Nothing here decides money: what is decided from memory is applied only to the versions that it was decided on, and
+//! is decided again under locks when the database refuses it. Refusals are never told from memory.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use payplane_ledger::{
+    Account, AccountId, AccountRef, BatchId, Effects, Kind, Outcome, Parameters, Request, Snapshot, TenantId,
+    Timestamp, Verdict,
+};
+use tokio::time::Instant;
+
+use super::{TenantParameters, Written};
+
+/// About 200 bytes each. When it is reached everything is forgotten, which costs a batch or two under locks.
+const ACCOUNTS_MAX: usize = 65_536;
+
+/// How long the database's time is extrapolated. Within it, two clocks drift apart by less than a microsecond per
+/// million.
+const CLOCK_MAX: Duration = Duration::from_secs(10);
+
+/// After a decision from memory met somebody else's, for how long nothing is decided from memory; doubled each time up
+/// to the second value.
+const CONTENDED: Duration = Duration::from_millis(20);
+const CONTENDED_MAX: Duration = Duration::from_secs(2);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Memory {
+    accounts: HashMap<(TenantId, AccountId), Account>,
+    settings_version: i64,
+    parameters: HashMap<TenantId, Arc<Parameters>>,
+    next_batch: Option<BatchId>,
+    clock: Option<(Instant, Timestamp)>,
+    contended_until: Option<Instant>,
+    contended_for: Duration,
+}
+
+impl Memory {
+    /// What the requests can be decided against, if everything that they need is remembered.
+    pub fn snapshot(&self, requests: &[&Request]) -> Option<(Snapshot, Timestamp)> {
+        if self.contended_until.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
+        let mut snapshot = Snapshot::new(self.next_batch?);
+        for request in requests {
+            // A settlement account's floor follows the tenant's cap without a new version of the account. Too much is
+            // refused when it is written; too little, of a payment that takes what there is, nobody would notice.
+            if !matches!(request.kind, Kind::Pay | Kind::Authorize) || request.terms.up_to {
+                return None;
+            }
+            let parameters = self.parameters.get(&request.tenant)?;
+            if parameters.has_limits() {
+                return None;
+            }
+            snapshot.insert_parameters(request.tenant, Arc::clone(parameters));
+            for reference in [&request.from, &request.to] {
+                self.insert_account(&mut snapshot, request.tenant, reference.as_ref()?)?;
+            }
+        }
+        Some((snapshot, self.now()?))
+    }
+
+    /// The settings' version that this memory goes by.
+    pub const fn settings_version(&self) -> i64 {
+        self.settings_version
+    }
+
+    /// Whether usages may be needed: unless it is known that no tenant has limits.
+    pub fn may_need_usages(&self, requests: &[&Request]) -> bool {
+        let has_limits =
+            |tenant| self.parameters.get(tenant).is_none_or(|parameters| parameters.has_limits());
+        requests.iter().any(|request| has_limits(&request.tenant))
+    }
+
+    /// The remembered parameters of a tenant, if they are of this version.
+    pub fn parameters(&self, version: i64, tenant: TenantId) -> Option<&Arc<Parameters>> {
+        self.parameters.get(&tenant).filter(|_| version == self.settings_version)
+    }
+
+    /// Learns settings; what is remembered of another version is forgotten.
+    pub fn learn_settings(&mut self, version: i64, found: TenantParameters) {
+        if version != self.settings_version {
+            self.parameters.clear();
+            self.settings_version = version;
+        }
+        self.parameters.extend(found);
+    }
+
+    /// Learns how accounts stand after a commit, and what the database said.
+    pub fn learn(&mut self, snapshot: &Snapshot, written: Written) {
+        if ACCOUNTS_MAX < self.accounts.len() + snapshot.accounts().count() {
+            self.accounts.clear();
+        }
+        self.accounts
+            .extend(snapshot.accounts().map(|(tenant, id, account)| ((tenant, id), account.clone())));
+        self.next_batch = Some(written.next_batch);
+        self.clock = Some((Instant::now(), written.now));
+    }
+
+    /// A decision from memory was applied: nobody else works on the same accounts.
+    pub fn was_right(&mut self) {
+        self.contended_for = Duration::ZERO;
+    }
+
+    /// A decision from memory was refused. Nothing of it is believed any more, and for a while nothing is tried.
+    pub fn was_wrong(&mut self, effects: &Effects) {
+        for change in &effects.accounts {
+            self.accounts.remove(&(change.tenant, change.id));
+        }
+        self.next_batch = None;
+        self.clock = None;
+        self.contended_for = (self.contended_for * 2).clamp(CONTENDED, CONTENDED_MAX);
+        self.contended_until = Some(Instant::now() + self.contended_for);
+    }
+
+    /// Forgets accounts, batch and time: what became of a batch is not known.
+    pub fn forget(&mut self) {
+        self.accounts.clear();
+        self.next_batch = None;
+        self.clock = None;
+    }
+
+    /// Of two ids at most one exists, so the one that is remembered is the one that is meant.
+    fn insert_account(
+        &self,
+        snapshot: &mut Snapshot,
+        tenant: TenantId,
+        reference: &AccountRef,
+    ) -> Option<()> {
+        let id = reference.candidates().find(|id| self.accounts.contains_key(&(tenant, *id)))?;
+        if snapshot.account(tenant, id).is_none() {
+            let account = &self.accounts[&(tenant, id)];
+            // Another engine's batch was numbered later than ours: ours may not come after it.
+            if snapshot.first_sequence() <= account.last {
+                return None;
+            }
+            snapshot.insert_account(tenant, id, account.clone());
+        }
+        Some(())
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        let (at, time) = self.clock?;
+        let elapsed = at.elapsed();
+        let micros = i64::try_from(elapsed.as_micros()).ok().filter(|_| elapsed < CLOCK_MAX)?;
+        Some(Timestamp(time.0 + micros))
+    }
+}
+
+/// Whether every outcome moved money, so that each is held against the accounts that it was decided on when it is
+/// written. A refusal would not be.
+pub fn all_moved(outcomes: &[Outcome]) -> bool {
+    outcomes.iter().all(|outcome| {
+        matches!(outcome, Outcome::Decided { decision, replayed: false } if matches!(decision.verdict, Verdict::Done { .. }))
+    })
+}
