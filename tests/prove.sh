@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# `make prove`: the tests that prove money, at full size, and their report in docs/proof.md.
+#
+# What `make test` runs in seconds runs here for as long as the sizes below ask for. The report is written only if all of
+# it passed; it says on which commit and what each test printed about itself.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$ROOT"
+need_rust
+need_postgres
+
+HISTORIES=${PAYPLANE_PROPTEST_CASES:-20000}
+SEEDS=${PAYPLANE_SIM_SEEDS:-2000}
+LOGS=${CARGO_TARGET_DIR:-target}/prove-logs
+REPORT=docs/proof.md
+mkdir -p "$LOGS"
+git diff --quiet HEAD || die "commit first: the report names the commit that it describes"
+
+prove() { # NAME VARIABLE COMMAND...
+  local name=$1 setting=$2 begin=$SECONDS
+  shift 2
+  say "==> $name ($setting)"
+  env "$setting" "$@" -- --nocapture >"$LOGS/$name.log" 2>&1 </dev/null ||
+    { tail -n 40 "$LOGS/$name.log" >&2; die "$name failed, see $LOGS/$name.log"; }
+  say "    $((SECONDS - begin)) s"
+}
+
+section() { # NAME TITLE
+  printf '\n## %s\n\n```\n' "$2"
+  # What tests say about themselves, without cargo's own words and without times.
+  grep -vE '^ *(Compiling|Finished|Running|Blocking|Fresh|warning)|^running [0-9]+|^$|Doc-tests' "$LOGS/$1.log" |
+    sed -E 's/; finished in .*//' | grep -v '0 passed; 0 failed'
+  printf '```\n'
+}
+
+prove rules "PAYPLANE_PROPTEST_CASES=$HISTORIES" cargo test --locked --package payplane-ledger
+prove simulation "PAYPLANE_SIM_SEEDS=$SEEDS" cargo test --locked --package payplane-engine --test simulation
+prove verify PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test verify
+prove attacks PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test posture --test attacks
+prove races PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test commit --test crash
+
+{
+  cat <<INTRO
+# Proof
+
+What the tests of money printed about themselves at full size: \`make prove\` on $(date -u +%F), commit
+\`$(git rev-parse --short=12 HEAD)\`, $HISTORIES histories and $SEEDS seeds. How each of them can fail is shown by \`make mutants\`.
+INTRO
+  section rules "The rule book against an independent model"
+  section simulation "The committing code under faults, and the stand-in against PostgreSQL"
+  section verify "What verify finds"
+  section attacks "What the database refuses the engine's own login"
+  section races "Two engines, lost answers, killed servers"
+} >"$REPORT"
+say "wrote $REPORT"
