@@ -219,11 +219,17 @@ $$;
 --
 -- The accounts' deltas are summed from the rows that are inserted, so what an account gains is what the journal says.
 -- Payments, refunds and usages come with the versions that they were decided on (0: not stored yet). Gives the number
--- for a next batch and the time.
+-- for a next batch, with the three after it, and the time.
+--
+-- A batch may be sent before the one that it was decided on has been committed, over another connection. So that it
+-- comes after it, each session holds a lock named by the number that it was given last, its ticket, until its next batch
+-- ends; and whoever follows that batch waits for it.
 --
 -- Raises PP001 if what was decided on has changed or a key was decided meanwhile (decide again), PP002 if the decision
--- does not follow from the accounts as they stand, and PP004 if the engine's idea of time or of settings is wrong.
+-- does not follow from the accounts as they stand, and PP004 if the engine's idea of time or of settings is wrong. A key
+-- that is there already violates journal_pkey.
 create function payplane.commit_batch(
+    p_ticket bigint, p_after bigint,
     p_batch bigint, p_decided_us bigint, p_settings_version bigint, p_root bytea,
     p_root_tenants uuid[], p_tenant_roots bytea[], p_tenant_rows integer[],
     p_rows payplane.journal[],
@@ -240,19 +246,26 @@ set random_page_cost = 0 set cpu_tuple_cost = 1
 set plan_cache_mode = force_generic_plan
 as $$
 declare
-    v_updated  bigint;
-    v_postings bigint;
-    v_mistaken bigint;
-    v_strays   bigint;
-    v_count    bigint;
+    v_updated   bigint;
+    v_postings  bigint;
+    v_mistaken  bigint;
+    v_strays    bigint;
+    v_malformed bigint;
+    v_count     bigint;
+    v_current   boolean;
+    v_held      boolean;
 begin
+    -- From the session to the transaction, so that the end of either frees it.
+    if p_ticket is not null then
+        v_held := pg_try_advisory_xact_lock(p_ticket);
+        v_held := pg_advisory_unlock(p_ticket);
+    end if;
+    if p_after is not null and not pg_try_advisory_xact_lock_shared(p_after) then
+        perform pg_advisory_xact_lock_shared(p_after);
+    end if;
     now_us := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
     if abs(now_us - p_decided_us) > 5000000 then
         raise exception 'decided at another time' using errcode = 'PP004';
-    end if;
-    perform 1 from payplane.settings_version s where s.version = p_settings_version;
-    if not found then
-        raise exception 'decided with other settings' using errcode = 'PP004';
     end if;
 
     -- A wallet's floor may be lowered before money leaves it or raised after money came, but the table judges every update:
@@ -272,7 +285,7 @@ begin
             version = a.version + d.counted, last_operation = d.last_sequence
         from (
             select p.tenant_id, p.account_id, p.currency, count(*) as counted, max(p.sequence) as last_sequence,
-                   min(p.version) as first_version,
+                   min(p.version) as first_version, min(p.previous) as previous_sequence,
                    sum(p.debits)::bigint as debits, sum(p.credits)::bigint as credits,
                    sum(p.held_debits)::bigint as held_debits, sum(p.held_credits)::bigint as held_credits,
                    max(p.total_debits) as total_debits, max(p.total_credits) as total_credits,
@@ -281,14 +294,14 @@ begin
                    max(p.kind) as kind
             from (
                 select r.tenant_id, r.debit_account as account_id, r.currency, r.sequence, r.kind,
-                       r.debit_version as version, r.posted as debits, 0::bigint as credits,
+                       r.debit_version as version, r.debit_previous as previous, r.posted as debits, 0::bigint as credits,
                        r.pending as held_debits, 0::bigint as held_credits,
                        r.debit_posted_debits as total_debits, r.debit_posted_credits as total_credits
                 from unnest(p_rows) r
                 where r.debit_version is not null
                 union all
                 select r.tenant_id, r.credit_account, r.currency, r.sequence, r.kind,
-                       r.credit_version, 0, r.posted,
+                       r.credit_version, r.credit_previous, 0, r.posted,
                        0, r.pending,
                        r.credit_posted_debits, r.credit_posted_credits
                 from unnest(p_rows) r
@@ -298,7 +311,8 @@ begin
             order by p.tenant_id, p.account_id
         ) d
         where a.tenant_id = d.tenant_id and a.account_id = d.account_id and a.currency = d.currency
-          and a.version = d.first_version - 1 and a.last_operation < p_batch * 1024
+          and a.version = d.first_version - 1 and a.last_operation = d.previous_sequence
+          and a.last_operation < p_batch * 1024
         returning
             d.counted,
             d.total_debits = a.posted_debits and d.total_credits = a.posted_credits and (
@@ -315,21 +329,32 @@ begin
     -- After the accounts, so that whoever waits for a key holds all the accounts that it needs. Two engines that decide the
     -- same keys for other accounts meet here: the second waits for the first.
     with inserted as (
-        insert into payplane.journal select r.* from unnest(p_rows) r on conflict do nothing
-        returning sequence, debit_version, credit_version
+        insert into payplane.journal select r.* from unnest(p_rows) r
+        returning sequence, kind, origin, minor, posted, pending, refusal, refusal_field, refusal_limit,
+                  debit_account, debit_version, credit_account, credit_version
     )
-    select count(*), count(i.debit_version) + count(i.credit_version), count(*) filter (where i.sequence / 1024 <> p_batch)
-    into v_count, v_postings, v_strays
+    select count(*), count(i.debit_version) + count(i.credit_version),
+           count(*) filter (where i.sequence / 1024 <> p_batch),
+           -- Money is posted, held, or what was held is taken or given back.
+           count(*) filter (where not (
+               i.kind between 1 and 14 and i.origin in (1, 2) and case when i.kind <= 2 then 0 < i.minor else 0 <= i.minor end
+               and num_nulls(i.refusal, i.refusal_field, i.refusal_limit) in (0, 3) and coalesce(20 <= i.refusal, true)
+               and coalesce(i.debit_account <> i.credit_account, true)
+               and (i.posted is null or i.kind = 14 or (
+                   0 <= i.posted and (i.posted <> 0 or i.pending <> 0)
+                   and case when i.pending < 0 then i.posted <= -i.pending else i.posted = 0 or i.pending = 0 end))
+           ))
+    into v_count, v_postings, v_strays, v_malformed
     from inserted i;
-    if v_count <> cardinality(p_rows) then
-        raise exception 'a key of the batch was decided meanwhile' using errcode = 'PP001';
-    end if;
     if v_updated <> v_postings then
         raise exception 'an account has changed since the batch was decided' using errcode = 'PP001';
     end if;
     -- Nothing is added to a batch that somebody may have sealed, and no batch is empty or has other rows than it says.
-    if v_strays <> 0 or v_count = 0 or v_count <> (select coalesce(sum(n), 0) from unnest(p_tenant_rows) n) then
+    if v_strays <> 0 or v_count = 0 then
         raise exception 'the rows are not those of the batch' using errcode = 'PP002';
+    end if;
+    if v_malformed <> 0 then
+        raise exception 'a row of the batch has no meaning' using errcode = 'PP002';
     end if;
     if v_mistaken <> 0 then
         raise exception 'the batch does not follow from the accounts' using errcode = 'PP002';
@@ -340,7 +365,8 @@ begin
         set status = w.status, floor_minor = w.floor_minor, ceiling_minor = w.ceiling_minor
         from (select (json_populate_record(null::payplane.accounts, t::json)).* from unnest(p_wallets) t) w
         where a.tenant_id = w.tenant_id and a.account_id = w.account_id and a.version = w.version
-          and a.status <> 5 and a.kind <> 2;
+          and a.status <> 5 and a.kind <> 2
+          and (w.status <> 5 or (a.posted_credits = a.posted_debits and a.pending_debits = 0 and a.pending_credits = 0));
         get diagnostics v_count = row_count;
         if v_count <> cardinality(p_wallets) then
             raise exception 'a wallet cannot be changed so' using errcode = 'PP002';
@@ -433,16 +459,34 @@ begin
         end if;
     end if;
 
-    insert into payplane.batches (batch_id, root, decided_us) values (p_batch, p_root, p_decided_us);
-    insert into payplane.batch_tenants (tenant_id, batch_id, root, row_count)
-    select r.tenant_id, p_batch, r.root, r.row_count
-    from unnest(p_root_tenants, p_tenant_roots, p_tenant_rows) as r (tenant_id, root, row_count);
-    insert into payplane.unsealed (batch_id) values (p_batch);
+    with batch as (
+        insert into payplane.batches (batch_id, root, decided_us) values (p_batch, p_root, p_decided_us)
+    ),
+    unsealed as (
+        insert into payplane.unsealed (batch_id) values (p_batch)
+    ),
+    roots as (
+        insert into payplane.batch_tenants (tenant_id, batch_id, root, row_count)
+        select r.tenant_id, p_batch, r.root, r.row_count
+        from unnest(p_root_tenants, p_tenant_roots, p_tenant_rows) as r (tenant_id, root, row_count)
+        returning row_count
+    )
+    select coalesce(sum(r.row_count), 0),
+           exists (select from payplane.settings_version s where s.version = p_settings_version)
+    into v_postings, v_current
+    from roots r;
+    if not v_current then
+        raise exception 'decided with other settings' using errcode = 'PP004';
+    end if;
+    if v_postings <> cardinality(p_rows) then
+        raise exception 'the rows are not those of the batch' using errcode = 'PP002';
+    end if;
     next_batch := nextval('payplane.batch_ids');
     -- A number from the future would keep the accounts from ever changing again.
     if next_batch <= p_batch then
         raise exception 'the number of the batch was not drawn' using errcode = 'PP002';
     end if;
+    v_held := pg_try_advisory_lock(next_batch);
 end $$;
 
 -- Gives committed batches their gapless numbers and chains their roots. Returns how many it sealed; 0 also while

@@ -176,8 +176,8 @@ const TAMPERINGS: [(&str, &str, &str); 27] = [
          update payplane.journal set sequence = -sequence where sequence < 0",
     ),
     ("hashes", "a root is deleted", "delete from payplane.batch_tenants where row_count = 1"),
-    ("hashes", "a batch is deleted", "delete from payplane.batches where batch_id % 2 = 0"),
-    ("chain", "a batch is deleted", "delete from payplane.batches where batch_id % 2 = 0"),
+    ("hashes", "a batch is deleted", "delete from payplane.batches where batch_id % 8 = 1"),
+    ("chain", "a batch is deleted", "delete from payplane.batches where batch_id % 8 = 1"),
     (
         "hashes",
         "a batch without rows is forged",

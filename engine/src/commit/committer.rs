@@ -1,7 +1,8 @@
 //! The committer: takes a batch, brings it to a definite end, answers.
 //!
 //! A batch is decided from memory first, if memory holds all that it needs, and written in one round trip; the database
-//! refuses it if anything has changed. Otherwise, and after any refusal, it is decided under locks.
+//! refuses it if anything has changed. Meanwhile the next one may be decided on top of it and sent after it. Otherwise,
+//! and after any refusal, a batch is decided under locks, once nothing else is in the air.
 //!
 //! After any error the connection is thrown away. A batch whose commit was sent but not answered is *in doubt*: it is
 //! decided again on a fresh connection, under locks. The locks make that wait for the old transaction's end, and then its
@@ -21,7 +22,8 @@ use payplane_ledger::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    Answer, Batch, CommitError, Database, Job, Locked, Locks, Queue, Session,
+    Answer, Batch, CommitError, Database, Locked, Locks, Queue, Session,
+    flight::{COMPANY_MIN, Flight, Flights, Landed, Party},
     memory::{Memory, all_moved},
 };
 use crate::{metrics::Metrics, store::StoreError, telemetry::Causes};
@@ -48,14 +50,16 @@ pub struct Pulse {
     pub committed: Notify,
 }
 
-/// Commits batches over one connection.
+/// Commits batches, one after the other.
 #[derive(Debug)]
 pub struct Committer<D: Database> {
     database: Arc<D>,
     queue: Arc<Queue>,
     metrics: Arc<Metrics>,
     pulse: Arc<Pulse>,
-    session: Option<D::Session>,
+    /// Connections that no batch uses now.
+    idle: Vec<D::Session>,
+    flights: Flights<D::Session>,
     memory: Memory,
     /// Until then, accounts that somebody else holds are not waited for.
     cautious_until: Option<Instant>,
@@ -69,157 +73,195 @@ type InDoubt = Vec<BatchId>;
 /// The answers to the groups of a batch, in their order.
 type Answers = Vec<Answer>;
 
+/// Why a batch has no end yet.
+struct Failure {
+    error: StoreError,
+    /// Whether the connection was made for it.
+    is_fresh: bool,
+}
+
+/// A batch that has to be decided again.
+struct Again {
+    party: Party,
+    in_doubt: InDoubt,
+    failure: Option<Failure>,
+}
+
 impl<D: Database> Committer<D> {
     /// Connects with the first batch.
     pub fn new(database: Arc<D>, queue: Arc<Queue>, metrics: Arc<Metrics>, pulse: Arc<Pulse>) -> Self {
         let (memory, chance) = (Memory::default(), RandomState::new().hash_one(0));
-        Self { database, queue, metrics, pulse, session: None, memory, cautious_until: None, chance }
+        let (idle, flights) = (Vec::new(), Flights::new(COMPANY_MIN));
+        Self { database, queue, metrics, pulse, idle, flights, memory, cautious_until: None, chance }
     }
 
-    /// Takes chance from a seed, for a simulation that can be repeated.
-    pub const fn seeded(mut self, seed: u64) -> Self {
-        self.chance = seed;
+    /// Takes chance from a seed and sends the next batch as soon as there is one: for a simulation that can be repeated,
+    /// with few clients.
+    pub fn seeded(mut self, seed: u64) -> Self {
+        (self.chance, self.flights) = (seed, Flights::new(1));
         self
     }
 
     /// Commits until the queue is closed and empty. Runs in a task of its own; no caller can cancel it.
     pub async fn run(mut self) {
         loop {
-            let jobs = self.queue.take(BATCH_ITEMS_MAX).await;
+            let (may_leave, company) = (self.flights.may_leave(), self.flights.company());
+            let jobs = tokio::select! {
+                biased;
+                Some(landed) = self.flights.land() => {
+                    self.end(landed).await;
+                    continue;
+                }
+                jobs = self.queue.take(company, BATCH_ITEMS_MAX), if may_leave => jobs,
+            };
             if jobs.is_empty() {
                 break;
             }
-            self.serve(jobs).await;
+            self.serve(Party::new(jobs)).await;
+        }
+        self.land_all().await;
+    }
+
+    async fn serve(&mut self, party: Party) {
+        let decided = self.memory.snapshot(&party.requests()).map(|(mut snapshot, now)| {
+            let outcomes = decide_all(&mut snapshot, &party.groups, now);
+            (snapshot, now, outcomes)
+        });
+        match decided {
+            Some((snapshot, now, outcomes)) if outcomes.iter().all(|outcomes| all_moved(outcomes)) => {
+                let (effects, settings_version) = (Effects::of(&snapshot), self.memory.settings_version());
+                self.memory.left(&snapshot, effects.batch);
+                let flight = Flight { party, outcomes, effects, now, settings_version };
+                self.flights.leave(&self.database, self.idle.pop(), flight);
+            }
+            _ => {
+                self.land_all().await;
+                self.decide(Again { party, in_doubt: InDoubt::new(), failure: None }).await;
+            }
         }
     }
 
-    async fn serve(&mut self, jobs: Vec<Job>) {
-        let (groups, answers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.group, job.answer)).unzip();
-        let started = Instant::now();
-        let decided = self.decide(&groups).await;
-        let items = groups.iter().map(Vec::len).sum();
-        self.metrics.observe_batch(items, started.elapsed());
+    async fn land_all(&mut self) {
+        while let Some(landed) = self.flights.land().await {
+            self.end(landed).await;
+        }
+    }
+
+    /// Answers a batch that has landed. If it was not committed it is decided again, and so are those that were decided on
+    /// top of it.
+    async fn end(&mut self, landed: Landed<D::Session>) {
+        let Some(first) = self.try_end(landed) else { return };
+        let mut again = vec![first];
+        while let Some(landed) = self.flights.land().await {
+            again.extend(self.try_end(landed));
+        }
+        for batch in again {
+            self.decide(batch).await;
+        }
+    }
+
+    fn try_end(&mut self, landed: Landed<D::Session>) -> Option<Again> {
+        let Landed { flight: Flight { party, outcomes, effects, .. }, session, is_fresh, was_sent, result } =
+            landed;
+        self.idle.extend(session);
+        let (in_doubt, failure) = match result {
+            Ok(written) => {
+                self.memory.was_right(written);
+                self.answer(party, Ok(outcomes.into_iter().map(Ok).collect()));
+                return None;
+            }
+            // The server says no, so nothing was committed, and the connection is as good as new.
+            Err(error) if error.is_refusal() => {
+                self.memory.was_wrong(&effects);
+                self.metrics.count_memory_miss();
+                (InDoubt::new(), None)
+            }
+            Err(error) => {
+                self.memory.forget();
+                let in_doubt = if was_sent { vec![effects.batch] } else { InDoubt::new() };
+                (in_doubt, Some(Failure { error, is_fresh }))
+            }
+        };
+        Some(Again { party, in_doubt, failure })
+    }
+
+    fn answer(&self, party: Party, decided: Result<Answers, CommitError>) {
+        self.metrics.observe_batch(party.items(), party.since.elapsed());
         match decided {
             Ok(outcomes) => {
-                for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                self.pulse.committed.notify_one();
+                for (caller, outcome) in party.callers.into_iter().zip(outcomes) {
                     if let Ok(outcomes) = &outcome {
                         outcomes.iter().for_each(|outcome| self.metrics.count_outcome(outcome));
                     }
                     // A caller that has gone meanwhile finds the outcome under its key.
-                    let _ = answer.send(outcome);
+                    let _ = caller.send(outcome);
                 }
             }
             Err(error) => {
                 self.pulse.trouble.notify_one();
-                for answer in answers {
-                    let _ = answer.send(Err(error));
+                for caller in party.callers {
+                    let _ = caller.send(Err(error));
                 }
             }
         }
     }
 
-    /// Repeats a batch until it has an end that can be told.
-    async fn decide(&mut self, groups: &[Vec<Request>]) -> Result<Answers, CommitError> {
-        let requests: Vec<&Request> = groups.iter().flatten().collect();
-        let mut in_doubt = InDoubt::new();
+    /// Decides a batch under locks, until it has an end that can be told. Nothing is in the air.
+    async fn decide(&mut self, again: Again) {
+        let Again { party, mut in_doubt, mut failure } = again;
         let mut doubt_ends = None;
         let mut attempt = 1;
-        loop {
-            let fresh = self.session.is_none();
-            let error = match self.attempt(groups, &requests, attempt, &mut in_doubt).await {
-                Ok(answers) => {
-                    self.pulse.committed.notify_one();
-                    return Ok(if attempt == 1 { answers } else { own(groups, answers, &in_doubt) });
+        let decided = loop {
+            if let Some(Failure { error, is_fresh }) = failure.take() {
+                if matches!(error, StoreError::Busy(_)) {
+                    self.cautious_until = Some(Instant::now() + CAUTION);
                 }
-                Err(error) => error,
-            };
-            self.session = None;
-            if matches!(error, StoreError::Busy(_)) {
-                self.cautious_until = Some(Instant::now() + CAUTION);
+                let pause = if in_doubt.is_empty() {
+                    self.pause_before_retry(&error, attempt, is_fresh)
+                } else {
+                    let ends = *doubt_ends.get_or_insert_with(|| Instant::now() + DOUBT_MAX);
+                    self.pause_in_doubt(&error, ends)
+                };
+                match pause {
+                    Ok(pause) => tokio::time::sleep(pause).await,
+                    Err(error) => break Err(error),
+                }
+                attempt += 1;
             }
-            let pause = if in_doubt.is_empty() {
-                self.pause_before_retry(&error, attempt, fresh)?
-            } else {
-                let ends = *doubt_ends.get_or_insert_with(|| Instant::now() + DOUBT_MAX);
-                self.pause_in_doubt(&error, ends)?
-            };
-            attempt += 1;
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    async fn attempt(
-        &mut self,
-        groups: &[Vec<Request>],
-        requests: &[&Request],
-        attempt: u32,
-        in_doubt: &mut InDoubt,
-    ) -> Result<Answers, StoreError> {
-        if attempt == 1
-            && let Some((snapshot, now)) = self.memory.snapshot(requests)
-            && let Some(answers) = self.attempt_from_memory(groups, snapshot, now, in_doubt).await?
-        {
-            return Ok(answers);
-        }
-        self.attempt_under_locks(groups, requests, in_doubt).await
-    }
-
-    /// One round trip. Nothing if it has to be done under locks, and then nothing was written.
-    async fn attempt_from_memory(
-        &mut self,
-        groups: &[Vec<Request>],
-        mut snapshot: Snapshot,
-        now: Timestamp,
-        in_doubt: &mut InDoubt,
-    ) -> Result<Option<Answers>, StoreError> {
-        let outcomes: Vec<Vec<Outcome>> =
-            groups.iter().map(|group| decide(&mut snapshot, group, now)).collect();
-        if !outcomes.iter().all(|outcomes| all_moved(outcomes)) {
-            return Ok(None);
-        }
-        let effects = Effects::of(&snapshot);
-        let settings_version = self.memory.settings_version();
-        let session = match &mut self.session {
-            Some(session) => session,
-            empty => empty.insert(self.database.session().await?),
+            match self.attempt(&party, &mut in_doubt).await {
+                Ok(answers) => break Ok(own(&party.groups, answers, &in_doubt)),
+                Err(failed) => failure = Some(failed),
+            }
         };
-        in_doubt.push(effects.batch);
-        match session.write(&Batch { effects: &effects, now, settings_version }).await {
-            Ok(written) => {
-                self.memory.was_right();
-                self.memory.learn(&snapshot, written);
-                Ok(Some(outcomes.into_iter().map(Ok).collect()))
-            }
-            // The server says no, so nothing was committed, and the connection is as good as new.
-            Err(error) if error.is_refusal() => {
-                in_doubt.pop();
-                self.memory.was_wrong(&effects);
-                self.metrics.count_memory_miss();
-                Ok(None)
-            }
-            Err(error) => {
-                self.memory.forget();
-                Err(error)
-            }
-        }
+        self.answer(party, decided);
+    }
+
+    async fn attempt(&mut self, party: &Party, in_doubt: &mut InDoubt) -> Result<Answers, Failure> {
+        let (session, is_fresh) = match self.idle.pop() {
+            Some(session) => (Ok(session), false),
+            None => (self.database.session().await, true),
+        };
+        let failed = |error| Failure { error, is_fresh };
+        let mut session = session.map_err(failed)?;
+        let answers = self.attempt_under_locks(&mut session, party, in_doubt).await.map_err(failed)?;
+        self.idle.push(session);
+        Ok(answers)
     }
 
     /// One transaction: lock and read, decide, write, commit.
     async fn attempt_under_locks(
         &mut self,
-        groups: &[Vec<Request>],
-        requests: &[&Request],
+        session: &mut D::Session,
+        party: &Party,
         in_doubt: &mut InDoubt,
     ) -> Result<Answers, StoreError> {
+        let (groups, requests) = (&party.groups, &party.requests());
         // A transaction in doubt may still hold its locks; only waiting for them tells how it ended.
         let is_cautious =
             in_doubt.is_empty() && self.cautious_until.is_some_and(|until| Instant::now() < until);
         let locks = if is_cautious { Locks::Skip } else { Locks::Wait };
         let with_usages = self.memory.may_need_usages(requests);
-        let session = match &mut self.session {
-            Some(session) => session,
-            empty => empty.insert(self.database.session().await?),
-        };
         let Locked { mut snapshot, now, settings_version, busy } =
             session.lock_and_read(requests, locks, with_usages).await?;
         let tenants: BTreeSet<TenantId> = requests.iter().map(|request| request.tenant).collect();
@@ -262,7 +304,8 @@ impl<D: Database> Committer<D> {
             return Ok(answers);
         }
         let effects = Effects::of(&snapshot);
-        let written = session.write(&Batch { effects: &effects, now, settings_version }).await?;
+        let batch = Batch { effects: &effects, now, settings_version, after: None };
+        let written = session.write(&batch).await?;
         in_doubt.push(effects.batch);
         session.commit().await?;
         if busy.is_empty() {
@@ -315,6 +358,10 @@ impl<D: Database> Committer<D> {
         self.metrics.count_doubt();
         if Instant::now() < ends { Ok(DOUBT_PAUSE) } else { Err(CommitError::Unknown) }
     }
+}
+
+fn decide_all(snapshot: &mut Snapshot, groups: &[Vec<Request>], now: Timestamp) -> Vec<Vec<Outcome>> {
+    groups.iter().map(|group| decide(snapshot, group, now)).collect()
 }
 
 fn decide(snapshot: &mut Snapshot, group: &[Request], now: Timestamp) -> Vec<Outcome> {

@@ -32,6 +32,9 @@ pub trait Session: Send {
         tenants: &[TenantId],
     ) -> impl Future<Output = Result<(i64, TenantParameters), StoreError>> + Send;
 
+    /// By what others can wait for the next batch of this session, if there is such a thing.
+    fn ticket(&self) -> Option<Ticket>;
+
     /// Writes what was decided. Outside a transaction this commits it too, in one round trip.
     fn write(&mut self, batch: &Batch<'_>) -> impl Future<Output = Result<Written, StoreError>> + Send;
 
@@ -76,12 +79,21 @@ pub struct Batch<'a> {
     pub now: Timestamp,
     /// The settings that it was decided with.
     pub settings_version: i64,
+    /// The batch that it was decided on top of, if that may not have been committed yet: this one is written after it.
+    pub after: Option<Ticket>,
 }
+
+/// Names the next batch of a session before that is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(pub BatchId);
+
+/// How many numbers a drawn one stands for: itself and those after it.
+pub const NUMBERS_PER_DRAW: i64 = 4;
 
 /// A batch was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// A number for a next batch.
+    /// A number for a next batch, the first of [`NUMBERS_PER_DRAW`].
     pub next_batch: BatchId,
     /// The database's time.
     pub now: Timestamp,

@@ -12,7 +12,7 @@ use payplane_ledger::{
 };
 use tokio::time::Instant;
 
-use super::{TenantParameters, Written};
+use super::{NUMBERS_PER_DRAW, TenantParameters, Written};
 
 /// About 200 bytes each. When it is reached everything is forgotten, which costs a batch or two under locks.
 const ACCOUNTS_MAX: usize = 65_536;
@@ -32,7 +32,9 @@ pub struct Memory {
     accounts: HashMap<(TenantId, AccountId), Account>,
     settings_version: i64,
     parameters: HashMap<TenantId, Arc<Parameters>>,
-    next_batch: Option<BatchId>,
+    /// The last number that was drawn, and the last that was used.
+    drawn: Option<BatchId>,
+    used: Option<BatchId>,
     clock: Option<(Instant, Timestamp)>,
     contended_until: Option<Instant>,
     contended_for: Duration,
@@ -44,7 +46,7 @@ impl Memory {
         if self.contended_until.is_some_and(|until| Instant::now() < until) {
             return None;
         }
-        let mut snapshot = Snapshot::new(self.next_batch?);
+        let mut snapshot = Snapshot::new(self.next_batch()?);
         for request in requests {
             // A settlement account's floor follows the tenant's cap without a new version of the account. Too much is
             // refused when it is written; too little, of a payment that takes what there is, nobody would notice.
@@ -91,26 +93,49 @@ impl Memory {
 
     /// Learns how accounts stand after a commit, and what the database said.
     pub fn learn(&mut self, snapshot: &Snapshot, written: Written) {
+        self.learn_accounts(snapshot);
+        self.learn_written(written);
+    }
+
+    /// A batch that was decided from memory was sent: the next one is decided on top of it.
+    pub fn left(&mut self, snapshot: &Snapshot, batch: BatchId) {
+        self.learn_accounts(snapshot);
+        self.used = Some(batch);
+    }
+
+    /// A decision from memory was applied: nobody else works on the same accounts.
+    pub fn was_right(&mut self, written: Written) {
+        self.contended_for = Duration::ZERO;
+        self.learn_written(written);
+    }
+
+    fn learn_accounts(&mut self, snapshot: &Snapshot) {
         if ACCOUNTS_MAX < self.accounts.len() + snapshot.accounts().count() {
             self.accounts.clear();
         }
         self.accounts
             .extend(snapshot.accounts().map(|(tenant, id, account)| ((tenant, id), account.clone())));
-        self.next_batch = Some(written.next_batch);
+    }
+
+    fn learn_written(&mut self, written: Written) {
+        self.drawn = self.drawn.max(Some(written.next_batch));
         self.clock = Some((Instant::now(), written.now));
     }
 
-    /// A decision from memory was applied: nobody else works on the same accounts.
-    pub fn was_right(&mut self) {
-        self.contended_for = Duration::ZERO;
+    /// The first number that was drawn and not used yet.
+    fn next_batch(&self) -> Option<BatchId> {
+        let drawn = self.drawn?;
+        let next = self.used.map_or(drawn, |used| drawn.max(BatchId(used.0 + 1)));
+        (next.0 < drawn.0 + NUMBERS_PER_DRAW).then_some(next)
     }
 
-    /// A decision from memory was refused. Nothing of it is believed any more, and for a while nothing is tried.
+    /// A decision from memory was refused. Nothing of it is believed any more, and for a while nothing is tried. What was
+    /// decided on top of it is refused too.
     pub fn was_wrong(&mut self, effects: &Effects) {
         for change in &effects.accounts {
             self.accounts.remove(&(change.tenant, change.id));
         }
-        self.next_batch = None;
+        self.drawn = None;
         self.clock = None;
         self.contended_for = (self.contended_for * 2).clamp(CONTENDED, CONTENDED_MAX);
         self.contended_until = Some(Instant::now() + self.contended_for);
@@ -119,7 +144,7 @@ impl Memory {
     /// Forgets accounts, batch and time: what became of a batch is not known.
     pub fn forget(&mut self) {
         self.accounts.clear();
-        self.next_batch = None;
+        self.drawn = None;
         self.clock = None;
     }
 

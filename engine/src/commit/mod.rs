@@ -3,9 +3,9 @@
 //! company: a lone request is a batch of one.
 //!
 //! Every change names the version of the row that it was decided on, and the database applies it to that version only.
-//! So a batch may be decided on what the committer remembers and be written in one round trip; when somebody else was
-//! quicker, it is decided again under locks: lock the accounts, sorted; read balances and known outcomes; decide; write;
-//! commit. Nobody is answered before the commit.
+//! So a batch may be decided on what the committer remembers and be written in one round trip, and the next one on top of
+//! it before it is committed; when somebody else was quicker, it is decided again under locks: lock the accounts, sorted;
+//! read balances and known outcomes; decide; write; commit. Nobody is answered before the commit.
 //!
 //! Keys are not claimed before. Two engines that decide the same key and the same body meet at the accounts. If the
 //! bodies name different accounts, they meet at the primary key of the journal: the insert waits for the other commit,
@@ -14,11 +14,14 @@
 
 mod committer;
 mod database;
+mod flight;
 mod memory;
 mod queue;
 
 pub use committer::{Committer, Pulse};
-pub use database::{Batch, Database, Locked, Locks, Session, TenantParameters, Written};
+pub use database::{
+    Batch, Database, Locked, Locks, NUMBERS_PER_DRAW, Session, TenantParameters, Ticket, Written,
+};
 pub use queue::{Job, Queue};
 
 use payplane_ledger::Outcome;

@@ -1,5 +1,5 @@
 //! Where requests wait: one line per tenant, served in turn, so a tenant with a thousand requests delays a tenant with
-//! one by at most one batch. Bounded per tenant and in total; what does not fit is refused at once. Requests that succeed
+//! one by at most the batches that have left, and those are small while tenants share the engine. Bounded per tenant and in total; what does not fit is refused at once. Requests that succeed
 //! or fail together are a group and stay together.
 
 use std::{
@@ -8,7 +8,10 @@ use std::{
 };
 
 use payplane_ledger::{Request, TenantId};
-use tokio::sync::{Notify, oneshot};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{Duration, Instant},
+};
 
 use super::{Answer, CommitError};
 
@@ -17,6 +20,11 @@ const TENANT_WAITING_MAX: usize = 10_000;
 
 /// Bounds the memory of all lines together: a waiting request is about one kilobyte.
 const TOTAL_WAITING_MAX: usize = 30_000;
+
+/// How many requests are taken at once while more than one tenant asks, and for how long after that: a large batch is the
+/// cheapest for the one whose it is, but everybody else waits for it to end.
+const SHARED_MAX: usize = 128;
+const SHARED_FOR: Duration = Duration::from_secs(1);
 
 /// A group of requests and where its answer goes.
 #[derive(Debug)]
@@ -42,6 +50,8 @@ struct Lines {
     turns: VecDeque<TenantId>,
     /// Requests in all lines.
     total: usize,
+    /// When more than one tenant waited, for the last time.
+    shared: Option<Instant>,
     closed: bool,
 }
 
@@ -60,14 +70,15 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for requests and takes up to `max` of them, one per tenant in turn. Empty once the queue is closed and
-    /// everything was taken.
-    pub async fn take(&self, max: usize) -> Vec<Job> {
+    /// Waits until at least so many requests wait and takes up to `max` of them, one per tenant in turn. Empty once the
+    /// queue is closed and everything was taken. May be dropped while it waits.
+    pub async fn take(&self, least: usize, max: usize) -> Vec<Job> {
         loop {
             let arrival = self.arrival.notified();
             {
                 let mut lines = self.lock();
-                let jobs = lines.take(max);
+                let is_time = lines.closed || least <= lines.total;
+                let jobs = if is_time { lines.take(max) } else { Vec::new() };
                 if !jobs.is_empty() || lines.closed {
                     // Another committer may sleep although requests are left, or has to see the end.
                     self.arrival.notify_one();
@@ -116,6 +127,11 @@ impl Lines {
 
     /// Takes one group per tenant in turn; stops before the group that would make the batch too large.
     fn take(&mut self, max: usize) -> Vec<Job> {
+        if 1 < self.turns.len() {
+            self.shared = Some(Instant::now());
+        }
+        let is_shared = self.shared.is_some_and(|at| at.elapsed() < SHARED_FOR);
+        let max = if is_shared { max.min(SHARED_MAX) } else { max };
         let mut jobs = Vec::new();
         let mut taken = 0;
         while let Some(tenant) = self.turns.pop_front() {

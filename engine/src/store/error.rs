@@ -2,6 +2,9 @@
 
 use sqlx::postgres::PgDatabaseError;
 
+/// What a key violates that was decided meanwhile.
+const KEY_IS_NEW: &str = "journal_pkey";
+
 /// Why the database did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -62,6 +65,9 @@ impl From<sqlx::Error> for StoreError {
                 let state = database.code().unwrap_or_default().into_owned();
                 let detail = database.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::message);
                 let detail = detail.unwrap_or_default().to_owned();
+                if state == "23505" && database.constraint() == Some(KEY_IS_NEW) {
+                    return Self::Conflict(error);
+                }
                 Self::from_state(&state, detail, error)
             }
             _ => Self::Statement(error),
@@ -72,7 +78,7 @@ impl From<sqlx::Error> for StoreError {
 impl StoreError {
     fn from_state(state: &str, message: String, error: sqlx::Error) -> Self {
         match state {
-            // Serialization failure, deadlock, and a key that was decided meanwhile.
+            // Serialization failure, deadlock, and an account that was changed meanwhile.
             "40001" | "40P01" | "PP001" => Self::Conflict(error),
             "PP004" => Self::Stale(error),
             // Lock and statement timeouts, too many connections.

@@ -18,7 +18,7 @@ use super::{
     journal::{JournalOids, JournalRows},
     locked, row,
 };
-use crate::commit::{self, Batch, Locked, Locks, TenantParameters, Written};
+use crate::commit::{self, Batch, Locked, Locks, TenantParameters, Ticket, Written};
 
 /// Locks are waited for less long than the client waits for the step, so the server always gives up first. The idle
 /// timeout frees the locks of a batch whose engine vanished. A database may ask for more than the local disk, never for
@@ -41,13 +41,14 @@ const READ_DECISIONS: &str = "select * from payplane.read_decisions($1, $2)";
 const READ_SETTINGS: &str = "select version, settings from payplane.read_settings($1)";
 
 const COMMIT_BATCH: &str = "select next_batch, now_us from payplane.commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, \
-                            $10, $11, $12, $13, $14, $15)";
+                            $10, $11, $12, $13, $14, $15, $16, $17)";
 
 /// A connection that commits one batch after another.
 #[derive(Debug)]
 pub struct Session {
     connection: PgConnection,
     journal: JournalOids,
+    ticket: Option<Ticket>,
 }
 
 impl commit::Database for Store {
@@ -63,7 +64,7 @@ impl Session {
         bounded("prepare", connection.execute(sqlx::raw_sql(PREPARE))).await?;
         let types = sqlx::query_as(JOURNAL_TYPES).fetch_one(&mut connection);
         let (row, array): (Oid, Oid) = bounded("prepare", types).await?;
-        Ok(Self { connection, journal: JournalOids { row, array } })
+        Ok(Self { connection, journal: JournalOids { row, array }, ticket: None })
     }
 
     async fn execute(&mut self, step: &'static str, statement: &'static str) -> Result<(), StoreError> {
@@ -168,12 +169,19 @@ impl commit::Session for Session {
         Ok((found.try_get("version")?, tenants.iter().map(of).collect()))
     }
 
+    fn ticket(&self) -> Option<Ticket> {
+        self.ticket
+    }
+
     async fn write(&mut self, batch: &Batch<'_>) -> Result<Written, StoreError> {
-        let Batch { effects, now, settings_version } = batch;
+        let Batch { effects, now, settings_version, after } = batch;
         let Effects { batch, operations, payments, refunds, usages, seal, .. } = *effects;
         let roots = &seal.tenants;
         let wallets = operations.iter().filter(|row| row.decision.body.kind == Kind::ChangeWallet);
+        let ticket = self.ticket.take();
         let query = sqlx::query(COMMIT_BATCH)
+            .bind(ticket.map(|ticket| ticket.0.0))
+            .bind(after.map(|ticket| ticket.0.0))
             .bind(batch.0)
             .bind(now.0)
             .bind(settings_version)
@@ -194,6 +202,7 @@ impl commit::Session for Session {
         let found = bounded("write", query).await?;
         let found = found.first().ok_or(StoreError::Ended)?;
         let next_batch = BatchId(found.try_get("next_batch")?);
+        self.ticket = Some(Ticket(next_batch));
         Ok(Written { next_batch, now: Timestamp(found.try_get("now_us")?) })
     }
 

@@ -2,46 +2,50 @@
 
 use payplane_engine::store::StoreError;
 use payplane_ledger::{
-    Account, AccountKind, Kind, Movement, OperationRow, PaymentState, RefundPhase, RefundState, Status,
-    Verdict,
+    Account, AccountKind, Movement, OperationRow, PaymentState, RefundPhase, RefundState, Verdict,
 };
 
-use super::refusal::refused;
+use super::refusal::violated;
 
 fn check(holds: bool, constraint: &'static str) -> Result<(), StoreError> {
-    if holds { Ok(()) } else { Err(refused("23514", constraint)) }
+    if holds { Ok(()) } else { Err(violated("23514", constraint)) }
 }
 
 pub(crate) fn account(account: &Account) -> Result<(), StoreError> {
     let balance = &account.balance;
     let totals =
         [balance.posted_debits, balance.posted_credits, balance.pending_debits, balance.pending_credits];
-    check(account.floor <= 0, "accounts_floor_not_positive")?;
-    check(account.ceiling.is_none_or(|ceiling| 0 <= ceiling), "accounts_ceiling_not_negative")?;
-    check(totals.iter().all(|total| 0 <= *total) && 0 <= balance.version, "accounts_totals_not_negative")?;
+    check(account.floor <= 0, "account_floor_check")?;
+    check(account.ceiling.is_none_or(|ceiling| 0 <= ceiling), "account_ceiling_check")?;
+    check(totals.iter().all(|total| 0 <= *total) && 0 <= balance.version, "account_total_check")?;
     let is_above =
         account.kind == AccountKind::Settlement || i128::from(account.floor) <= balance.available();
-    check(is_above, "accounts_wallet_above_floor")?;
-    check(account.status != Status::Closed || balance.is_empty(), "accounts_closed_is_empty")
+    check(is_above, "accounts_wallet_above_floor")
 }
 
 pub(crate) fn journal(row: &OperationRow) -> Result<(), StoreError> {
-    let body = &row.decision.body;
-    let minor_fits = 0 <= body.minor && (0 < body.minor || Kind::Authorize < body.kind);
-    check(minor_fits, "journal_minor_not_negative")?;
     match &row.decision.verdict {
-        Verdict::Refused(refusal) => check(refusal.reason.is_definitive(), "journal_refusal_definitive"),
         Verdict::Done { movement: Movement::Transfer(transfer), .. } => {
-            let (posted, pending) = (transfer.posted, transfer.pending);
-            let fits = 0 <= posted
-                && (posted != 0 || pending != 0)
-                && (pending < 0 || posted == 0 || pending == 0)
-                && (0 <= pending || posted <= -pending);
-            check(transfer.debit.account != transfer.credit.account, "journal_two_accounts")?;
-            check(fits, "journal_movement_shape")
+            check(transfer.debit.account != transfer.credit.account, "journal_two_sides")
         }
-        Verdict::Done { .. } => Ok(()),
+        Verdict::Done { .. } | Verdict::Refused(_) => Ok(()),
     }
+}
+
+/// What commit_batch itself says about a row.
+pub(crate) fn has_meaning(row: &OperationRow) -> bool {
+    let body = &row.decision.body;
+    let minor_fits = if body.kind.makes_payment() { 0 < body.minor } else { 0 <= body.minor };
+    minor_fits
+        && match &row.decision.verdict {
+            Verdict::Refused(refusal) => refusal.reason.is_definitive(),
+            Verdict::Done { movement: Movement::Transfer(transfer), .. } => {
+                let (posted, pending) = (transfer.posted, transfer.pending);
+                let is_change = if pending < 0 { posted <= -pending } else { posted == 0 || pending == 0 };
+                0 <= posted && (posted != 0 || pending != 0) && is_change
+            }
+            Verdict::Done { .. } => true,
+        }
 }
 
 pub(crate) fn payment(state: &PaymentState) -> Result<(), StoreError> {

@@ -285,9 +285,11 @@ impl Likeness {
         how.after(&mut one, used);
         how.after(&mut other, used);
         let (now, settings_version) = (how.time(now), how.settings_version(self.settings_version));
+        // Nobody is in the air: who is waited for has ended.
+        let after = self.pairs[turn].real.ticket().filter(|_| self.rng.chance(500));
         let pair = &mut self.pairs[turn];
-        let real = pair.real.write(&Batch { effects: &one, now, settings_version }).await;
-        let stand_in = pair.stand_in.write(&Batch { effects: &other, now, settings_version }).await;
+        let real = pair.real.write(&Batch { effects: &one, now, settings_version, after }).await;
+        let stand_in = pair.stand_in.write(&Batch { effects: &other, now, settings_version, after }).await;
         let step = format!("{step} {how:?}");
         let (real, stand_in) = self.agree(turn, &step, real, stand_in).await?;
         assert_eq!(real.next_batch, stand_in.next_batch, "numbers of batches");

@@ -17,6 +17,8 @@ pub(crate) enum Resource {
     Refund(OperationKey),
     Usage(UsageKey),
     Batch(i64),
+    /// An advisory lock: the next batch of a session.
+    Ticket(i64),
 }
 
 #[derive(Debug, Default)]
@@ -30,11 +32,23 @@ impl Locks {
         *self.held.entry(resource).or_insert(owner) == owner
     }
 
+    pub(crate) fn is_held(&self, resource: Resource) -> bool {
+        self.held.contains_key(&resource)
+    }
+
+    /// From one owner to another, if the first has it.
+    pub(crate) fn hand_over(&mut self, from: TransactionId, to: TransactionId, resource: Resource) {
+        if let Some(owner) = self.held.get_mut(&resource).filter(|owner| **owner == from) {
+            *owner = to;
+        }
+    }
+
     pub(crate) fn release(&mut self, owner: TransactionId) {
         self.held.retain(|_, holder| *holder != owner);
     }
 
+    /// Whoever is connected holds a ticket; everything else ends with a transaction.
     pub(crate) fn len(&self) -> usize {
-        self.held.len()
+        self.held.keys().filter(|resource| !matches!(resource, Resource::Ticket(_))).count()
     }
 }

@@ -10,6 +10,7 @@ use sqlx::error::{DatabaseError, ErrorKind};
 struct Refusal {
     state: &'static str,
     message: String,
+    constraint: Option<&'static str>,
 }
 
 impl fmt::Display for Refusal {
@@ -41,6 +42,10 @@ impl DatabaseError for Refusal {
         self
     }
 
+    fn constraint(&self) -> Option<&str> {
+        self.constraint
+    }
+
     fn kind(&self) -> ErrorKind {
         ErrorKind::Other
     }
@@ -48,7 +53,13 @@ impl DatabaseError for Refusal {
 
 /// The server says no.
 pub(crate) fn refused(state: &'static str, message: impl Into<String>) -> StoreError {
-    sqlx::Error::Database(Box::new(Refusal { state, message: message.into() })).into()
+    sqlx::Error::Database(Box::new(Refusal { state, message: message.into(), constraint: None })).into()
+}
+
+/// A row breaks a rule of its table.
+pub(crate) fn violated(state: &'static str, constraint: &'static str) -> StoreError {
+    let message = format!("violates constraint \"{constraint}\"");
+    sqlx::Error::Database(Box::new(Refusal { state, message, constraint: Some(constraint) })).into()
 }
 
 /// The network says nothing more.

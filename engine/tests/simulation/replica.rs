@@ -79,7 +79,7 @@ impl Replicas {
         replica.is_alive = false;
         replica.committers.iter().for_each(JoinHandle::abort);
         // Whoever waits in its queue is never answered. In their order: a queue that is dropped has none.
-        let waiting = replica.queue.take(usize::MAX).now_or_never().unwrap_or_default();
+        let waiting = replica.queue.take(1, usize::MAX).now_or_never().unwrap_or_default();
         waiting.into_iter().for_each(drop);
     }
 

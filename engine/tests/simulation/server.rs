@@ -10,7 +10,7 @@ use std::{
 };
 
 use payplane_engine::{
-    commit::{Locked, Written},
+    commit::{Locked, NUMBERS_PER_DRAW, Written},
     store::StoreError,
 };
 use payplane_ledger::{AccountId, Effects, Parameters, TenantId, Timestamp};
@@ -95,6 +95,8 @@ pub(crate) struct OwnedBatch {
     pub(crate) effects: Effects,
     pub(crate) now: Timestamp,
     pub(crate) settings_version: i64,
+    pub(crate) ticket: Option<i64>,
+    pub(crate) after: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,8 @@ pub(crate) struct Asked {
 /// What a backend has open.
 #[derive(Debug, Default)]
 struct Transaction {
+    /// Owns what is held beyond transactions.
+    session: TransactionId,
     id: Option<TransactionId>,
     writes: Option<Writes>,
 }
@@ -186,13 +190,15 @@ impl Server {
     }
 
     async fn backend(self: Arc<Self>, mut inbox: mpsc::UnboundedReceiver<Asked>) {
-        let mut open = Transaction::default();
+        let mut open = Transaction { session: self.next_transaction(), ..Transaction::default() };
         tokio::select! {
             biased;
             () = self.restarted.notified() => {}
             () = self.serve(&mut inbox, &mut open) => {}
         }
         self.end(&mut open);
+        self.lock().locks.release(open.session);
+        self.freed.notify_waiters();
     }
 
     async fn serve(&self, inbox: &mut mpsc::UnboundedReceiver<Asked>, open: &mut Transaction) {
@@ -239,7 +245,7 @@ impl Server {
                 let is_alone = open.id.is_none();
                 let statement = Statement { transaction: self.begin(open), deadline };
                 self.work("write").await;
-                let (written, mut writes) = self.commit_batch(statement, &batch).await?;
+                let (written, mut writes) = self.commit_batch(open.session, statement, &batch).await?;
                 self.disturb("after")?;
                 writes.is_alone = is_alone;
                 open.writes = Some(writes);
@@ -264,11 +270,14 @@ impl Server {
         if open.id.is_none() {
             state.open += 1;
         }
-        let next = &mut state.next_transaction;
-        *open.id.get_or_insert_with(|| {
-            *next += 1;
-            *next
-        })
+        drop(state);
+        *open.id.get_or_insert_with(|| self.next_transaction())
+    }
+
+    fn next_transaction(&self) -> TransactionId {
+        let mut state = self.lock();
+        state.next_transaction += 1;
+        state.next_transaction
     }
 
     /// To the disk, then visible, then the locks go.
@@ -324,8 +333,8 @@ impl Server {
     /// Another number for a batch. Never given back.
     pub(crate) fn next_batch(&self) -> i64 {
         let mut state = self.lock();
-        state.next_batch += 1;
-        state.next_batch - 1
+        state.next_batch += NUMBERS_PER_DRAW;
+        state.next_batch - NUMBERS_PER_DRAW
     }
 
     /// What the server itself does to a statement.

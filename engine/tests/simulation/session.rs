@@ -12,7 +12,7 @@ use std::{
 };
 
 use payplane_engine::{
-    commit::{Batch, Database, Locked, Locks, Session, Written},
+    commit::{Batch, Database, Locked, Locks, Session, Ticket, Written},
     store::{CONNECT_TIMEOUT, StoreError},
 };
 use payplane_ledger::{AccountId, OperationRow, Parameters, Request, TenantId, Verdict};
@@ -49,6 +49,7 @@ pub(crate) struct SimSession {
     rng: Rng,
     outbox: Option<mpsc::UnboundedSender<Asked>>,
     in_transaction: bool,
+    ticket: Option<Ticket>,
     old: Arc<Mutex<BTreeMap<(TenantId, AccountId), i64>>>,
 }
 
@@ -95,7 +96,7 @@ impl Database for SimDatabase {
         }
         let outbox = Some(self.server.accept()?);
         let (server, old) = (self.server.clone(), self.old.clone());
-        Ok(SimSession { server, name, rng, outbox, in_transaction: false, old })
+        Ok(SimSession { server, name, rng, outbox, in_transaction: false, ticket: None, old })
     }
 }
 
@@ -183,10 +184,12 @@ impl SimSession {
         for change in &batch.effects.accounts {
             let key = (change.tenant, change.id);
             let stored = state.tables.accounts.get(&key).map_or(0, |account| account.balance.version);
-            if old.get(&key).is_some_and(|known| *known == change.base && stored != change.base) {
+            // What was decided on top of a batch that came to nothing is not old: the account has yet to get there.
+            let has_moved_on = result.is_err() && change.base < stored;
+            if has_moved_on && old.get(&key) == Some(&change.base) {
                 self.server.trace.violation("a committer believes what was refused before");
             }
-            if matches!(result, Err(StoreError::Conflict(_))) && stored != change.base {
+            if has_moved_on && matches!(result, Err(StoreError::Conflict(_))) {
                 old.insert(key, change.base);
             }
         }
@@ -251,12 +254,21 @@ impl Session for SimSession {
         }
     }
 
+    fn ticket(&self) -> Option<Ticket> {
+        self.ticket
+    }
+
     async fn write(&mut self, batch: &Batch<'_>) -> Result<Written, StoreError> {
-        let Batch { effects, now, settings_version } = *batch;
-        let owned = Box::new(OwnedBatch { effects: effects.clone(), now, settings_version });
+        let Batch { effects, now, settings_version, after } = *batch;
+        let number = |ticket: Ticket| ticket.0.0;
+        let (ticket, after) = (self.ticket.take().map(number), after.map(number));
+        let owned = Box::new(OwnedBatch { effects: effects.clone(), now, settings_version, ticket, after });
         let step = if self.in_transaction { "write" } else { "write alone" };
         let result = match self.ask(step, Message::Write(owned)).await {
-            Ok(Reply::Written(written)) => Ok(written),
+            Ok(Reply::Written(written)) => {
+                self.ticket = Some(Ticket(written.next_batch));
+                Ok(written)
+            }
             Ok(_) => Err(StoreError::Ended),
             Err(error) => Err(error),
         };

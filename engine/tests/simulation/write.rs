@@ -10,8 +10,8 @@ use payplane_ledger::{
 
 use super::{
     checks,
-    locks::Resource,
-    refusal::refused,
+    locks::{Resource, TransactionId},
+    refusal::{refused, violated},
     server::{OwnedBatch, Server, Statement},
     tables::{AccountKey, OperationKey, Writes},
 };
@@ -23,6 +23,8 @@ const CLOCKS_APART_MAX_US: i64 = 5_000_000;
 #[derive(Debug)]
 struct Delta {
     first_version: i64,
+    /// The sequence before the first of them.
+    previous: Sequence,
     last_sequence: i64,
     counted: i64,
     debits: i64,
@@ -49,9 +51,11 @@ impl Updated {
         }
         let rows = &effects.operations;
         let strays = rows.iter().any(|row| row.decision.sequence.batch() != effects.batch);
-        let counted: i32 = effects.seal.tenants.iter().map(|root| root.rows).sum();
-        if strays || rows.is_empty() || usize::try_from(counted) != Ok(rows.len()) {
+        if strays || rows.is_empty() {
             return Err(refused("PP002", "the rows are not those of the batch"));
+        }
+        if !rows.iter().all(checks::has_meaning) {
+            return Err(refused("PP002", "a row of the batch has no meaning"));
         }
         if !self.is_right {
             return Err(refused("PP002", "the batch does not follow from the accounts"));
@@ -63,16 +67,23 @@ impl Updated {
 impl Server {
     pub(crate) async fn commit_batch(
         &self,
+        session: TransactionId,
         statement: Statement,
         batch: &OwnedBatch,
     ) -> Result<(Written, Writes), StoreError> {
-        let OwnedBatch { effects, now: decided, settings_version } = batch;
+        let OwnedBatch { effects, now: decided, settings_version, ticket, after } = batch;
+        if let Some(ticket) = ticket {
+            self.lock().locks.hand_over(session, statement.transaction, Resource::Ticket(*ticket));
+        }
+        if let Some(after) = after {
+            if self.lock().locks.is_held(Resource::Ticket(*after)) {
+                self.trace.count("server: waited for the batch before");
+            }
+            self.wait_for(statement, Resource::Ticket(*after)).await?;
+        }
         let now = self.now();
         if CLOCKS_APART_MAX_US < (now.0 - decided.0).abs() {
             return Err(refused("PP004", "decided at another time"));
-        }
-        if self.lock().tables.settings_version != *settings_version {
-            return Err(refused("PP004", "decided with other settings"));
         }
         let mut writes = Writes {
             batch: effects.batch.0,
@@ -87,12 +98,20 @@ impl Server {
         self.write_states(statement, effects, &mut writes).await?;
         self.wait_for(statement, Resource::Batch(effects.batch.0)).await?;
         if self.lock().tables.batches.contains_key(&effects.batch.0) {
-            return Err(refused("23505", "batches_pkey"));
+            return Err(violated("23505", "batches_pkey"));
+        }
+        if self.lock().tables.settings_version != *settings_version {
+            return Err(refused("PP004", "decided with other settings"));
+        }
+        let counted: i32 = effects.seal.tenants.iter().map(|root| root.rows).sum();
+        if usize::try_from(counted) != Ok(effects.operations.len()) {
+            return Err(refused("PP002", "the rows are not those of the batch"));
         }
         let next_batch = BatchId(self.next_batch());
         if next_batch <= effects.batch {
             return Err(refused("PP002", "the number of the batch was not drawn"));
         }
+        self.lock().locks.acquire(session, Resource::Ticket(next_batch.0));
         Ok((Written { next_batch, now }, writes))
     }
 
@@ -111,6 +130,7 @@ impl Server {
             account.is_some_and(|account| {
                 account.currency == currency
                     && account.balance.version == delta.first_version - 1
+                    && account.last == delta.previous
                     && account.last < first_sequence
             })
         };
@@ -148,14 +168,13 @@ impl Server {
             self.wait_for(statement, Resource::Key(key)).await?;
             self.wait_for(statement, Resource::Sequence(row.tenant, sequence)).await?;
             let state = self.lock();
-            let is_free = !state.tables.journal.contains_key(&key)
-                && !state.tables.sequences.contains(&(row.tenant, sequence));
-            if is_free && seen.insert(key) {
-                writes.journal.push((key, row.decision.clone()));
+            if state.tables.journal.contains_key(&key) || !seen.insert(key) {
+                return Err(violated("23505", "journal_pkey"));
             }
-        }
-        if writes.journal.len() != effects.operations.len() {
-            return Err(refused("PP001", "a key of the batch was decided meanwhile"));
+            if state.tables.sequences.contains(&(row.tenant, sequence)) {
+                return Err(violated("23505", "journal_sequence_key"));
+            }
+            writes.journal.push((key, row.decision.clone()));
         }
         Ok(())
     }
@@ -166,6 +185,7 @@ impl Server {
             let fits = |account: &&mut Account| {
                 account.balance.version == change.now.balance.version
                     && account.status != Status::Closed
+                    && (change.now.status != Status::Closed || account.balance.is_empty())
                     && account.kind != AccountKind::Settlement
             };
             let Some(account) = account.filter(fits) else {
@@ -202,7 +222,7 @@ impl Server {
             let payment = (change.tenant, change.now.payment);
             if !writes.payments.contains_key(&payment) && !self.lock().tables.payments.contains_key(&payment)
             {
-                return Err(refused("23503", "refunds_payment_fkey"));
+                return Err(violated("23503", "refunds_payment_fkey"));
             }
             if self.claim(statement, Resource::Refund(key), change, stored).await? {
                 writes.refunds.insert(key, change.now.clone());
@@ -234,7 +254,8 @@ impl Server {
         stored: impl Fn(&Self) -> Option<i64>,
     ) -> Result<bool, StoreError> {
         let fits = |server: &Self| stored(server).unwrap_or(0) == change.base;
-        if !fits(self) {
+        // An insert waits for whoever writes the same key; an update looks for its version first.
+        if change.base != 0 && !fits(self) {
             return Ok(false);
         }
         self.wait_for(statement, resource).await?;
@@ -266,10 +287,11 @@ fn deltas(rows: &[OperationRow]) -> BTreeMap<(AccountKey, Currency), Delta> {
             let (version, sequence) = (posting.after.version, row.decision.sequence.0);
             let totals = (posting.after.posted_debits, posting.after.posted_credits);
             let key = ((row.tenant, posting.account), body.currency);
-            let delta = deltas.entry(key).or_insert_with(|| Delta::new(version));
+            let delta = deltas.entry(key).or_insert_with(|| Delta::new(version, posting.previous));
             let (debit, credit) =
                 if side == 0 { ((posted, pending), (0, 0)) } else { ((0, 0), (posted, pending)) };
             delta.first_version = delta.first_version.min(version);
+            delta.previous = delta.previous.min(posting.previous);
             delta.last_sequence = delta.last_sequence.max(sequence);
             delta.totals = (delta.totals.0.max(totals.0), delta.totals.1.max(totals.1));
             delta.counted += 1;
@@ -284,9 +306,10 @@ fn deltas(rows: &[OperationRow]) -> BTreeMap<(AccountKey, Currency), Delta> {
 }
 
 impl Delta {
-    const fn new(first_version: i64) -> Self {
+    const fn new(first_version: i64, previous: Sequence) -> Self {
         Self {
             first_version,
+            previous,
             last_sequence: 0,
             counted: 0,
             debits: 0,

@@ -60,7 +60,7 @@ impl Forgery {
         let counts = list(row_counts.iter().map(i64::to_string).collect());
         let rows = Value::from(rows.clone()).to_string().replace('\'', "''");
         format!(
-            "select payplane.commit_batch({batch}, ({decided_us})::bigint, \
+            "select payplane.commit_batch(null, null, {batch}, ({decided_us})::bigint, \
              (select version from payplane.settings_version), sha256(''), array[{tenants}]::uuid[], \
              array[{roots}]::bytea[], array[{counts}]::integer[], \
              array(select jsonb_populate_record(null::payplane.journal, r) from jsonb_array_elements('{rows}') r), \

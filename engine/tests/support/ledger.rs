@@ -109,7 +109,7 @@ impl Ledger {
         Ask { from, to, minor, ..Ask::default() }
     }
 
-    async fn request(&self, tenant: TenantId, kind: Kind, ask: &Ask<'_>) -> Request {
+    pub(crate) async fn request(&self, tenant: TenantId, kind: Kind, ask: &Ask<'_>) -> Request {
         let platform = self.engine.platform().await.unwrap();
         // One space for all: the keys of a test differ.
         let operation = match (kind, ask.target) {

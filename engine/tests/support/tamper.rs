@@ -22,9 +22,10 @@ do $$
 declare
     v record;
 begin
-    for v in select conrelid::regclass as of_table, conname from pg_constraint
-             where connamespace = 'payplane'::regnamespace and contype in ('c', 'f') and conrelid <> 0 loop
-        execute format('alter table %s drop constraint %I', v.of_table, v.conname);
+    for v in select case conrelid when 0 then 'domain ' || contypid::regtype else 'table ' || conrelid::regclass end as whose,
+                    conname
+             from pg_constraint where connamespace = 'payplane'::regnamespace and contype in ('c', 'f') loop
+        execute format('alter %s drop constraint %I', v.whose, v.conname);
     end loop;
 end $$";
 

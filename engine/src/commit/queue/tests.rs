@@ -48,8 +48,8 @@ async fn tenants_take_turns() {
         queue.push(job).unwrap();
         callers.push(caller);
     }
-    assert_eq!(tenants(&queue.take(4).await), [1, 2, 3, 1]);
-    assert_eq!(tenants(&queue.take(4).await), [1, 1]);
+    assert_eq!(tenants(&queue.take(1, 4).await), [1, 2, 3, 1]);
+    assert_eq!(tenants(&queue.take(1, 4).await), [1, 1]);
     assert_eq!(queue.depth(), 0);
 }
 
@@ -65,7 +65,7 @@ async fn a_line_is_bounded_and_others_are_not_affected() {
     assert_eq!(queue.push(job(1).0), Err(CommitError::QueueFull));
     let (other, _caller) = job(2);
     assert_eq!(queue.push(other), Ok(()));
-    assert_eq!(tenants(&queue.take(2).await), [1, 2]);
+    assert_eq!(tenants(&queue.take(1, 2).await), [1, 2]);
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn callers_that_have_gone_are_left_out() {
     queue.push(gone).unwrap();
     let (waiting, _caller) = job(2);
     queue.push(waiting).unwrap();
-    assert_eq!(tenants(&queue.take(10).await), [2]);
+    assert_eq!(tenants(&queue.take(1, 10).await), [2]);
 }
 
 #[tokio::test]
@@ -86,8 +86,8 @@ async fn a_closed_queue_serves_what_waits_and_then_ends() {
     queue.push(waiting).unwrap();
     queue.close();
     assert_eq!(queue.push(job(1).0), Err(CommitError::Draining));
-    assert_eq!(queue.take(10).await.len(), 1);
-    assert!(queue.take(10).await.is_empty());
+    assert_eq!(queue.take(1, 10).await.len(), 1);
+    assert!(queue.take(1, 10).await.is_empty());
 }
 
 #[tokio::test]
@@ -101,8 +101,8 @@ async fn a_group_stays_together_and_counts_with_all_its_items() {
     queue.push(small).unwrap();
     assert_eq!(queue.depth(), 121);
     // Two groups of sixty do not fit into a hundred, so the second waits for the next batch.
-    assert_eq!(tenants(&queue.take(100).await), [1]);
-    assert_eq!(tenants(&queue.take(100).await), [2, 1]);
+    assert_eq!(tenants(&queue.take(1, 100).await), [1]);
+    assert_eq!(tenants(&queue.take(1, 100).await), [2, 1]);
     let (too_large, _caller) = group(1, TENANT_WAITING_MAX + 1);
     assert_eq!(queue.push(too_large), Err(CommitError::QueueFull));
 }
