@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::collections::HashMap;
+
 use payplane_proto::v1::{self as proto, RefusalReason};
 use support::{
     client::{fields, funding, id, name, paid, payment, refused, settlement, usd},
@@ -75,6 +77,7 @@ async fn a_key_with_another_body_names_the_field() {
         ("from", proto::CreatePaymentRequest { from: Some(name("carol")), ..first.clone() }),
         ("to", proto::CreatePaymentRequest { to: Some(name("nobody")), ..first.clone() }),
         ("reference", proto::CreatePaymentRequest { reference: "x".to_owned(), ..first.clone() }),
+        ("metadata", proto::CreatePaymentRequest { metadata: labels(&[("order", "7")]), ..first.clone() }),
     ];
     for (field, other) in others {
         let outcome = operator.pay(other).await.unwrap();
@@ -149,6 +152,8 @@ async fn malformed_requests_name_every_field() {
         ("idempotency_key", proto::CreatePaymentRequest { idempotency_key: text("ключ"), ..good() }),
         ("reference",       proto::CreatePaymentRequest { reference: text("a\tb"), ..good() }),
         ("reference",       proto::CreatePaymentRequest { reference: "r".repeat(257), ..good() }),
+        ("metadata",        proto::CreatePaymentRequest { metadata: labels(&[("Order", "7")]), ..good() }),
+        ("metadata",        proto::CreatePaymentRequest { metadata: labels(&[("order", "7\n")]), ..good() }),
         ("origin_ref",      proto::CreatePaymentRequest { origin_ref: "r".repeat(129), ..good() }),
         ("from",            proto::CreatePaymentRequest { from: None, ..good() }),
         ("from.id",         proto::CreatePaymentRequest { from: Some(id("1")), ..good() }),
@@ -228,6 +233,39 @@ async fn lists_come_in_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn payments_are_found_by_their_labels() {
+    let world = World::new().await;
+    let operator = world.as_role("acme", "operator");
+    operator.wallet("alice", "USD").await;
+    operator.wallet("bob", "USD").await;
+    world.fund("acme", "alice", "10.00").await;
+    let labelled = |key: &str, given: &[(&str, &str)]| proto::CreatePaymentRequest {
+        metadata: labels(given),
+        ..payment(key, "alice", "bob", "1.00")
+    };
+    for (key, given) in
+        [("plain", &[][..]), ("one", &[("order", "7")]), ("two", &[("order", "7"), ("shop", "a")])]
+    {
+        let first = operator.pay(labelled(key, given)).await.unwrap();
+        assert_eq!(paid(&first).metadata, labels(given));
+        let again = operator.pay(labelled(key, given)).await.unwrap();
+        assert!(again.replayed);
+        assert_eq!(paid(&again).metadata, labels(given));
+    }
+    for (given, found) in [
+        (&[("order", "7")][..], vec!["two", "one"]),
+        (&[("shop", "a"), ("order", "7")], vec!["two"]),
+        (&[("order", "8")], vec![]),
+    ] {
+        let request = proto::ListPaymentsRequest { metadata: labels(given), ..Default::default() };
+        let page = operator.payments.clone().list_payments(request).await.unwrap().into_inner();
+        let keys: Vec<_> = page.payments.iter().map(|payment| &*payment.idempotency_key).collect();
+        assert_eq!(keys, found, "{given:?}");
+        assert!(page.payments.iter().all(|payment| payment.metadata["order"] == "7"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cap_that_goes_away_stops_debits_and_not_credits() {
     let world = World::new().await;
     world.as_role("acme", "operator").wallet("alice", "USD").await;
@@ -255,6 +293,10 @@ async fn a_cap_that_goes_away_stops_debits_and_not_credits() {
 }
 
 /// The keys of all payments of a wallet, newest first, read page by page.
+fn labels(given: &[(&str, &str)]) -> HashMap<String, String> {
+    given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
 async fn keys(client: &support::client::Client, wallet: &str, page_size: i32) -> Vec<String> {
     let mut request =
         proto::ListPaymentsRequest { page_size, wallet_id: wallet.to_owned(), ..Default::default() };

@@ -269,10 +269,12 @@ pub enum Field {
     Kind = 17,
     /// The other items of a linked request.
     Items = 18,
+    /// The caller's labels.
+    Metadata = 19,
 }
 
 /// Every field, in the order of the numbers.
-pub const FIELDS: [Field; 18] = [
+pub const FIELDS: [Field; 19] = [
     Field::From,
     Field::To,
     Field::Amount,
@@ -291,6 +293,7 @@ pub const FIELDS: [Field; 18] = [
     Field::Maximum,
     Field::Kind,
     Field::Items,
+    Field::Metadata,
 ];
 
 impl Field {
@@ -315,6 +318,7 @@ impl Field {
             Self::Maximum => "maximum",
             Self::Kind => "kind",
             Self::Items => "items",
+            Self::Metadata => "metadata",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is asked for, who asks, and what of it a repeated key is compared with.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +130,9 @@ pub struct Terms {
     /// The wallet's new ceiling; [`i64::MAX`] takes it away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<i64>,
+    /// What the caller wants to find the payment by. Never personal data.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
     /// The first operation of those that succeed or fail together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<OperationId>,

@@ -17,6 +17,14 @@ const ORIGIN_REF_CHARS_MAX: usize = 128;
 const TEXT_CHARS_MAX: usize = 256;
 const WALLET_NAME_CHARS_MAX: usize = 253;
 const LABEL_CHARS_MAX: usize = 64;
+const PAYMENT_LABELS_MAX: usize = 16;
+
+/// Of any label.
+pub(super) const LABEL_VALUE_CHARS_MAX: usize = 256;
+
+/// How many labels a list can be filtered by.
+pub(super) const LABEL_FILTERS_MAX: usize = 8;
+
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// A request that is wrong in a thousand ways is answered with the first few.
@@ -159,6 +167,15 @@ pub(super) fn labels(
         text_of(field, value, value_chars_max, violations);
     }
     labels.into_iter().collect()
+}
+
+/// Labels of a payment.
+pub(super) fn payment_labels(
+    field: Path<'_>,
+    given: HashMap<String, String>,
+    violations: &mut Violations,
+) -> BTreeMap<String, String> {
+    labels(field, given, (PAYMENT_LABELS_MAX, LABEL_VALUE_CHARS_MAX), violations)
 }
 
 fn is_name(text: &str, chars_max: usize) -> bool {

@@ -45,6 +45,7 @@ fn first_difference_of_terms(asked: &Terms, known: &Terms) -> Option<Field> {
         (Field::Status, asked.status != known.status),
         (Field::Minimum, asked.floor != known.floor),
         (Field::Maximum, asked.ceiling != known.ceiling),
+        (Field::Metadata, asked.metadata != known.metadata),
         (Field::Items, asked.link != known.link),
     ])
 }

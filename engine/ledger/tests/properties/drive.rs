@@ -1,6 +1,6 @@
 //! From plain numbers to the ledger's requests, and from its outcomes back to plain numbers.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use payplane_ledger::{
     AccountId, AccountRef, After, Currency, Expect, KINDS, Movement, OperationId, Origin, Outcome,
@@ -119,6 +119,7 @@ fn terms(terms: &ask::Terms) -> Terms {
         status: terms.status.map(status),
         floor: terms.floor,
         ceiling: terms.ceiling,
+        metadata: BTreeMap::new(),
         link: terms.link.map(operation),
     }
 }

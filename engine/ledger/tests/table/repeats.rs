@@ -19,6 +19,7 @@ fn a_known_key_answers_before_anything_else_is_looked_at() {
         pay   k1  rich    poor  100  USD  s  up_to  -> idempotency_conflict reference
         pay   k1  rich    poor  100  USD  r  up_to version=1  -> idempotency_conflict up_to
         pay   k1  rich    poor  100  USD  r  available=1 link=k0  -> idempotency_conflict expect
+        pay   k1  rich    poor  100  USD  r  label=7 link=k0  -> idempotency_conflict metadata
         pay   k1  rich    poor  100  USD  r  link=k0  -> idempotency_conflict items
         pay   k2  poor    rich  101  USD  r  -> insufficient_funds from
         pay   k3  rich    poor  1    USD  r  -> moved 1

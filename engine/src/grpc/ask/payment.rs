@@ -29,11 +29,13 @@ pub(in crate::grpc) fn create(
         origin_ref,
         up_to,
         expect,
+        metadata,
     } = request;
     let texts = Texts::usual(idempotency_key, reference, origin_ref);
     let mut draft = asker.draft(Kind::Pay, at, texts, violations);
     let parties = parties(asker, at, (amount, from, to), violations);
     draft.terms.up_to = up_to;
+    draft.terms.metadata = decode::payment_labels(at.at("metadata"), metadata, violations);
     draft.terms.expect = expected(at, expect.as_ref(), parties.currency, violations);
     parties.fill(draft)
 }
@@ -50,6 +52,7 @@ pub(in crate::grpc) fn authorize(
     let mut draft = asker.draft(Kind::Authorize, at, texts, violations);
     let parties = parties(asker, at, (amount, from, to), violations);
     draft.terms.expect = expected(at, request.expect.as_ref(), parties.currency, violations);
+    draft.terms.metadata = decode::payment_labels(at.at("metadata"), request.metadata, violations);
     if let Some(timeout) = &request.timeout {
         draft.terms.timeout_us = decode::duration(at.at("timeout"), timeout, TIMEOUT_DAYS_MAX, violations);
     }

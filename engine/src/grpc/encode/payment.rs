@@ -115,6 +115,7 @@ fn payment(id: OperationId, decision: &Decision, now: &PaymentState) -> proto::P
         deadline_level: level(now.deadline_level).into(),
         capture_time: now.capture_at.map(timestamp),
         gateway_reference: now.gateway.to_string(),
+        metadata: body.terms.metadata.clone().into_iter().collect(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::Api;
 use crate::{
     engine::detached,
     grpc::{
-        decode::{self, Path, Violations},
+        decode::{self, LABEL_FILTERS_MAX, LABEL_VALUE_CHARS_MAX, Path, Violations},
         encode, page, status,
     },
     store::{PaymentFilter, ReferenceFilter},
@@ -75,6 +75,12 @@ fn filter(request: proto::ListPaymentsRequest, violations: &mut Violations) -> P
         phase: phase(request.state, violations),
         times: page::times(request.start_time.as_ref(), request.end_time.as_ref(), violations),
         reference,
+        metadata: decode::labels(
+            Path::Root.at("metadata"),
+            request.metadata,
+            (LABEL_FILTERS_MAX, LABEL_VALUE_CHARS_MAX),
+            violations,
+        ),
     }
 }
 

@@ -24,8 +24,6 @@ use crate::{
 
 const BALANCES_MAX: usize = 1_000;
 const LABELS_MAX: usize = 32;
-const LABEL_FILTERS_MAX: usize = 8;
-const LABEL_VALUE_CHARS_MAX: usize = 256;
 
 #[tonic::async_trait]
 impl WalletService for Api {
@@ -213,12 +211,12 @@ fn wallet_filter(request: proto::ListWalletsRequest, violations: &mut Violations
     };
     decode::text(Path::Root.at("owner"), &request.owner, violations);
     decode::wallet_class(Path::Root.at("wallet_class"), &request.wallet_class, violations);
-    let metadata = labels(request.metadata, LABEL_FILTERS_MAX, violations);
+    let metadata = labels(request.metadata, decode::LABEL_FILTERS_MAX, violations);
     WalletFilter { origin, owner: request.owner, class: request.wallet_class, metadata }
 }
 
 fn labels(given: HashMap<String, String>, entries_max: usize, violations: &mut Violations) -> Labels {
-    decode::labels(Path::Root.at("metadata"), given, (entries_max, LABEL_VALUE_CHARS_MAX), violations)
+    decode::labels(Path::Root.at("metadata"), given, (entries_max, decode::LABEL_VALUE_CHARS_MAX), violations)
 }
 
 /// The terms and labels of the tenant's own accounts are nobody's to change.

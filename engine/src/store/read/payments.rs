@@ -11,7 +11,10 @@ use super::{
     scan::{Scan, bounds, last_below, within},
     states, uuids,
 };
-use crate::store::{Store, StoreError};
+use crate::store::{
+    Store, StoreError,
+    wallets::{Labels, labels_text},
+};
 
 /// A payment: the request that made it, and its state if it was ever held or refunded.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub struct PaymentFilter {
     pub times: TimeRange,
     /// Has this reference.
     pub reference: Option<ReferenceFilter>,
+    /// Has all of these labels.
+    pub metadata: Labels,
 }
 
 /// Which references are asked for.
@@ -89,8 +94,9 @@ impl Store {
             (None, None) => Sequence(above.saturating_sub(1)),
             (None, Some(account)) => last_below(connection, (tenant, account), above).await?,
         };
-        let conditions = |query: &mut QueryBuilder<Postgres>| conditions(filter, query);
-        let is_dense = filter.phase.is_none() && filter.reference.is_none();
+        let metadata = labels_text(&filter.metadata)?;
+        let conditions = |query: &mut QueryBuilder<Postgres>| conditions(filter, &metadata, query);
+        let is_dense = filter.phase.is_none() && filter.reference.is_none() && filter.metadata.is_empty();
         let scan = Scan { tenant, account: filter.account, lowest, conditions: &conditions, is_dense };
         let found = scan.page(connection, start, limit).await?;
         let decisions = decisions(connection, tenant, &found.operations).await?;
@@ -116,7 +122,7 @@ impl Store {
     }
 }
 
-fn conditions(filter: &PaymentFilter, query: &mut QueryBuilder<Postgres>) {
+fn conditions(filter: &PaymentFilter, metadata: &str, query: &mut QueryBuilder<Postgres>) {
     query.push(" and j.refusal is null and j.kind in (").push_bind(Kind::Pay as i16);
     query.push(", ").push_bind(Kind::Authorize as i16).push(")");
     if let Some(phase) = filter.phase {
@@ -132,6 +138,10 @@ fn conditions(filter: &PaymentFilter, query: &mut QueryBuilder<Postgres>) {
         Some(ReferenceFilter::Prefix(text)) => {
             query.push(" and starts_with(j.reference, ").push_bind(text.clone()).push(")");
         }
+    }
+    if !filter.metadata.is_empty() {
+        query.push(" and coalesce(j.terms::jsonb -> 'metadata' @> ");
+        query.push_bind(metadata.to_owned()).push("::jsonb, false)");
     }
     within(filter.times, query);
 }
