@@ -2,7 +2,7 @@
 //! after it, and in the place of its answer.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     io::ErrorKind,
     sync::{
         Arc, Mutex,
@@ -38,8 +38,8 @@ pub(crate) struct SimDatabase {
     name: String,
     seed: u64,
     connections: AtomicU64,
-    /// Accounts, with the version that this committer was told is old.
-    old: Arc<Mutex<BTreeMap<(TenantId, AccountId), i64>>>,
+    /// Accounts of which this committer was told that it knows them badly, and that it has not read since.
+    old: Arc<Mutex<BTreeSet<(TenantId, AccountId)>>>,
 }
 
 #[derive(Debug)]
@@ -50,7 +50,9 @@ pub(crate) struct SimSession {
     outbox: Option<mpsc::UnboundedSender<Asked>>,
     in_transaction: bool,
     ticket: Option<Ticket>,
-    old: Arc<Mutex<BTreeMap<(TenantId, AccountId), i64>>>,
+    old: Arc<Mutex<BTreeSet<(TenantId, AccountId)>>>,
+    /// What the open transaction has read.
+    read: Vec<(TenantId, AccountId)>,
 }
 
 /// What the network does to one statement.
@@ -96,7 +98,16 @@ impl Database for SimDatabase {
         }
         let outbox = Some(self.server.accept()?);
         let (server, old) = (self.server.clone(), self.old.clone());
-        Ok(SimSession { server, name, rng, outbox, in_transaction: false, ticket: None, old })
+        Ok(SimSession {
+            server,
+            name,
+            rng,
+            outbox,
+            in_transaction: false,
+            ticket: None,
+            old,
+            read: Vec::new(),
+        })
     }
 }
 
@@ -172,26 +183,18 @@ impl SimSession {
         tokio::time::sleep(STEP_TIMEOUT).await;
     }
 
-    /// Memory may be wrong, but only where the database notices; and a committer that was told that an account has moved
-    /// on must not come with the same version again.
-    fn watch_memory(&self, batch: &Batch<'_>, result: &Result<Written, StoreError>) {
+    /// Memory may be wrong, but only where the database notices; and a committer that was told that it knows an account
+    /// badly must not come with that account again before it has read it. What follows another batch in the air was
+    /// decided before that was told.
+    fn watch_memory(&self, batch: &Batch<'_>) {
         let is_refusal = |row: &OperationRow| matches!(row.decision.verdict, Verdict::Refused(_));
         if batch.effects.operations.iter().any(is_refusal) {
             self.server.trace.violation("a refusal from memory, which nothing holds against the accounts");
         }
-        let mut old = self.old.lock().unwrap();
-        let state = self.server.lock();
-        for change in &batch.effects.accounts {
-            let key = (change.tenant, change.id);
-            let stored = state.tables.accounts.get(&key).map_or(0, |account| account.balance.version);
-            // What was decided on top of a batch that came to nothing is not old: the account has yet to get there.
-            let has_moved_on = result.is_err() && change.base < stored;
-            if has_moved_on && old.get(&key) == Some(&change.base) {
-                self.server.trace.violation("a committer believes what was refused before");
-            }
-            if has_moved_on && matches!(result, Err(StoreError::Conflict(_))) {
-                old.insert(key, change.base);
-            }
+        let old = self.old.lock().unwrap();
+        let mut keys = batch.effects.accounts.iter().map(|change| (change.tenant, change.id));
+        if batch.after.is_none() && keys.any(|key| old.contains(&key)) {
+            self.server.trace.violation("a committer believes what was refused before");
         }
     }
 }
@@ -239,7 +242,10 @@ impl Session for SimSession {
         };
         self.in_transaction = true;
         match self.ask("lock_and_read", Message::LockAndRead(wanted)).await? {
-            Reply::Locked(locked) => Ok(*locked),
+            Reply::Locked(locked) => {
+                self.read = locked.snapshot.accounts().map(|(tenant, id, _)| (tenant, id)).collect();
+                Ok(*locked)
+            }
             _ => Err(StoreError::Ended),
         }
     }
@@ -264,6 +270,9 @@ impl Session for SimSession {
         let (ticket, after) = (self.ticket.take().map(number), after.map(number));
         let owned = Box::new(OwnedBatch { effects: effects.clone(), now, settings_version, ticket, after });
         let step = if self.in_transaction { "write" } else { "write alone" };
+        if !self.in_transaction {
+            self.watch_memory(batch);
+        }
         let result = match self.ask(step, Message::Write(owned)).await {
             Ok(Reply::Written(written)) => {
                 self.ticket = Some(Ticket(written.next_batch));
@@ -279,7 +288,10 @@ impl Session for SimSession {
                 Err(_) => "memory: not answered",
             };
             self.server.trace.count(what);
-            self.watch_memory(batch, &result);
+            if matches!(result, Err(StoreError::Conflict(_))) {
+                let keys = effects.accounts.iter().map(|change| (change.tenant, change.id));
+                self.old.lock().unwrap().extend(keys);
+            }
         }
         result
     }
@@ -287,6 +299,11 @@ impl Session for SimSession {
     async fn commit(&mut self) -> Result<(), StoreError> {
         self.ask("commit", Message::Commit).await?;
         self.in_transaction = false;
+        let mut old = self.old.lock().unwrap();
+        self.read.iter().for_each(|key| {
+            old.remove(key);
+        });
+        drop(old);
         Ok(())
     }
 

@@ -88,7 +88,10 @@ fn terms(words: &[&str]) -> Terms {
         status: option(words, "status").map(status),
         floor: value("minimum"),
         ceiling: value("maximum"),
-        metadata: option(words, "label").map(|text| ("label".to_owned(), text.to_owned())).into_iter().collect(),
+        metadata: option(words, "label")
+            .map(|text| ("label".to_owned(), text.to_owned()))
+            .into_iter()
+            .collect(),
         link: option(words, "link").map(operation),
     }
 }
