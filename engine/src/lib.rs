@@ -21,3 +21,7 @@ pub mod store;
 pub mod metrics;
 
 pub mod telemetry;
+
+#[cfg(test)]
+#[path = "../tests/support/fuzz.rs"]
+mod fuzz;

@@ -6,8 +6,8 @@
 
 use crate::Currency;
 
-/// The longest text that is looked at.
-pub const AMOUNT_CHARS_MAX: usize = 20;
+/// The longest text that is looked at: a minus, the digits of 64 bits and a point.
+pub const AMOUNT_CHARS_MAX: usize = 21;
 
 /// Which values a field allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum AmountError {
     #[error("is empty: expected a decimal such as \"125.00\"")]
     Empty,
     /// Longer than [`AMOUNT_CHARS_MAX`].
-    #[error("is too long: expected at most 20 characters")]
+    #[error("is too long: expected at most 21 characters")]
     TooLong,
     /// Not of the form that the module describes.
     #[error("is not a plain decimal: expected ASCII digits with at most one point, such as \"125.00\"")]

@@ -3,6 +3,8 @@
 
 mod directory;
 mod keys;
+#[cfg(test)]
+mod parsers;
 mod role;
 mod token;
 

@@ -265,7 +265,8 @@ pub(super) fn duration(
     violations: &mut Violations,
 ) -> Option<i64> {
     const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
-    let micros = duration.seconds.checked_mul(MICROS_PER_SECOND);
+    let is_defined = (0..1_000_000_000).contains(&duration.nanos);
+    let micros = duration.seconds.checked_mul(MICROS_PER_SECOND).filter(|_| is_defined);
     let micros = micros.and_then(|micros| micros.checked_add(i64::from(duration.nanos) / 1_000));
     let micros = micros.filter(|micros| (1..=days_max * MICROS_PER_DAY).contains(micros));
     if micros.is_none() {

@@ -190,7 +190,9 @@ fn deadline(headers: &HeaderMap) -> Duration {
 
 fn parse_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let number: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    // A number alone may have a sign.
+    let is_right = digits.len() <= 8 && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let number: u64 = digits.parse().ok().filter(|_| is_right)?;
     Some(match unit {
         "H" => Duration::from_secs(number.saturating_mul(3_600)),
         "M" => Duration::from_secs(number.saturating_mul(60)),
@@ -221,5 +223,50 @@ const fn code_label(code: Code) -> &'static str {
         Code::Unavailable => "unavailable",
         Code::DataLoss => "data_loss",
         Code::Unauthenticated => "unauthenticated",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzz::{fuzz, texts};
+
+    fn with(name: &'static str, value: &str) -> Option<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_bytes(value.as_bytes()).ok()?);
+        Some(headers)
+    }
+
+    #[test]
+    fn timeouts() {
+        fuzz("grpc-timeout", &texts("[+]?[0-9]{0,9}[HMSmunx]?"), |text| {
+            let headers = with("grpc-timeout", &text);
+            assert!(headers.is_none_or(|headers| deadline(&headers) < DEADLINE_DEFAULT));
+            let is_right = text.len().checked_sub(1).and_then(|end| text.split_at_checked(end));
+            let is_right = is_right.is_some_and(|(digits, unit)| {
+                let is_number =
+                    digits.bytes().all(|byte| byte.is_ascii_digit()) && matches!(digits.len(), 1..=8);
+                is_number && "HMSmun".contains(unit)
+            });
+            assert_eq!(parse_timeout(&text).is_some(), is_right, "{text:?}");
+            is_right
+        });
+    }
+
+    #[test]
+    fn bearers_and_correlation_ids() {
+        fuzz("authorization", &texts("([Bb]earer|BEARER|Basic)? [a-z.]{0,9}"), |text| {
+            let Some(headers) = with("authorization", &text) else { return false };
+            bearer(&headers)
+                .inspect(|token| assert!(text.contains(token) && token.trim() == *token))
+                .is_some()
+        });
+        fuzz("correlation ids", &texts("[a-z-]{0,200}"), |text| {
+            let Some(headers) = with(CORRELATION_ID, &text) else { return false };
+            correlation_id(&headers).is_ok_and(|id| {
+                assert!(*id == *text && HeaderValue::from_str(&id).is_ok());
+                true
+            })
+        });
     }
 }

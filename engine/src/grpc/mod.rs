@@ -8,6 +8,8 @@ mod encode;
 mod guard;
 mod ledger;
 mod page;
+#[cfg(test)]
+mod parsers;
 mod payments;
 mod people;
 mod policy;

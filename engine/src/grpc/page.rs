@@ -41,9 +41,10 @@ pub(super) fn token<T>(
     token
 }
 
-/// The token of a page that starts at a place in the journal.
+/// The token of a page that starts at a place in the journal, exactly as [`next`] writes it.
 pub(super) fn place(text: &str) -> Option<Sequence> {
-    text.parse().ok().filter(|number| 0 < *number).map(Sequence)
+    let place = text.parse().ok().filter(|number| 0 < *number).map(Sequence);
+    place.filter(|place| next(Some(*place)) == text)
 }
 
 /// Empty after the last page.

@@ -26,7 +26,9 @@ impl FromStr for ExpectedHead {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (seal, link) = text.split_once(':').ok_or(ExpectedHeadError)?;
-        let seal = seal.parse().ok().filter(|seal| 0 <= *seal).ok_or(ExpectedHeadError)?;
+        // Exactly as it is printed: no sign, no zeros in front.
+        let number = seal.parse().ok().filter(|number: &i64| 0 <= *number && number.to_string() == seal);
+        let seal = number.ok_or(ExpectedHeadError)?;
         Ok(Self { seal, link: unhex(link).ok_or(ExpectedHeadError)? })
     }
 }

@@ -2,6 +2,8 @@
 //! and goes on.
 
 mod items;
+#[cfg(test)]
+mod parsers;
 mod payment;
 mod refs;
 mod split;
