@@ -34,6 +34,9 @@ need_postgres() {
   need_package /usr/lib/postgresql/15/bin/postgres postgresql-15 "tests and benchmarks run their own servers of it"
 }
 
+# A library that is loaded into an engine, so that its clock can be wrong.
+need_faketime() { need_package faketime faketime "a test runs an engine whose clock is wrong"; }
+
 # Points kubectl, helm and the tests at one cluster: the one that the user named with PAYPLANE_CONTEXT or KUBECONFIG, or
 # else the local one.
 use_cluster() {

@@ -9,6 +9,7 @@ set -uo pipefail
 cd "$ROOT/tests/mutants" || exit 1
 need_rust
 need_postgres
+need_faketime
 
 WORK=$ROOT/target/mutants
 export CARGO_TARGET_DIR=$WORK/build

@@ -8,6 +8,7 @@ set -euo pipefail
 cd "$ROOT"
 need_rust
 need_postgres
+need_faketime
 
 HISTORIES=${PAYPLANE_PROPTEST_CASES:-20000}
 SEEDS=${PAYPLANE_SIM_SEEDS:-2000}
@@ -34,10 +35,13 @@ section() { # NAME TITLE
 }
 
 prove rules "PAYPLANE_PROPTEST_CASES=$HISTORIES" cargo test --locked --package payplane-ledger
+prove parsers PAYPLANE_PROVE=1 cargo test --locked --package payplane-ledger --package payplane-engine --lib --test parsers
 prove simulation "PAYPLANE_SIM_SEEDS=$SEEDS" cargo test --locked --package payplane-engine --test simulation
 prove verify PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test verify
 prove attacks PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test posture --test attacks
-prove races PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test commit --test crash
+prove races PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test commit --test races
+prove storms PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test crash --test storms
+prove clocks PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test clocks
 
 {
   cat <<INTRO
@@ -47,9 +51,12 @@ What the tests of money printed about themselves at full size: \`make prove\` on
 \`$(git rev-parse --short=12 HEAD)\`, $HISTORIES histories and $SEEDS seeds. How each of them can fail is shown by \`make mutants\`.
 INTRO
   section rules "The rule book against an independent model"
+  section parsers "Readers of foreign input"
   section simulation "The committing code under faults, and the stand-in against PostgreSQL"
   section verify "What verify finds"
   section attacks "What the database refuses the engine's own login"
-  section races "Two engines, lost answers, killed servers"
+  section races "Two engines that want the same"
+  section storms "Lost answers, killed engines and servers, callers who go away"
+  section clocks "Clocks that are wrong"
 } >"$REPORT"
 say "wrote $REPORT"

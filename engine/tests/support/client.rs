@@ -16,6 +16,8 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 
+use super::insist;
+
 /// Adds what a caller always says.
 #[derive(Clone, Debug)]
 pub(crate) struct Headers(Arc<Vec<(MetadataKey<Ascii>, MetadataValue<Ascii>)>>);
@@ -94,14 +96,15 @@ impl Client {
     /// The wallet as it stands.
     pub(crate) async fn read_wallet(&self, wallet: proto::WalletRef) -> proto::Wallet {
         let request = proto::GetWalletRequest { wallet: Some(wallet), currency: "USD".to_owned() };
-        self.wallets.clone().get_wallet(request).await.unwrap().into_inner().wallet.unwrap()
+        let found = insist(async || self.wallets.clone().get_wallet(request.clone()).await).await;
+        found.into_inner().wallet.unwrap()
     }
 
     /// The payment as it stands.
     pub(crate) async fn read_payment(&self, id: &str) -> proto::Payment {
         let request = proto::GetPaymentRequest { id: id.to_owned() };
-        let found = self.payments.clone().get_payment(request).await.unwrap().into_inner();
-        paid(&found.outcome.unwrap()).clone()
+        let found = insist(async || self.payments.clone().get_payment(request.clone()).await).await;
+        paid(&found.into_inner().outcome.unwrap()).clone()
     }
 
     /// Holds dollars and gives the outcome.

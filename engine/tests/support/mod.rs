@@ -12,14 +12,17 @@ pub(crate) mod tamper;
 pub(crate) mod world;
 
 use std::{
+    error::Error as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 /// How long a condition may take to come true before the test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Polls until `condition` gives a value. Fails with `what` when patience ends.
 pub(crate) async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
@@ -32,6 +35,28 @@ pub(crate) async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -
         // Between two looks, not instead of one: nothing that is waited for here can wake us.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// How many cases: few in a normal run, all of them under `make prove`.
+pub(crate) fn sized(few: usize, all: usize) -> usize {
+    if std::env::var_os("PAYPLANE_PROVE").is_some() { all } else { few }
+}
+
+/// Asks until there is an answer, as callers are told to.
+pub(crate) async fn insist<T>(mut call: impl AsyncFnMut() -> Result<T, Status>) -> T {
+    eventually("an answer", async || match call().await {
+        Err(status) if may_ask_again(&status) => None,
+        answer => Some(answer.unwrap()),
+    })
+    .await
+}
+
+/// Whether nothing is known and the same may be asked again. The engine says so itself, by "busy", "unavailable" or "the
+/// deadline passed"; what the transport says, when a connection breaks, has no details.
+pub(crate) fn may_ask_again(status: &Status) -> bool {
+    let is_from_the_engine = status.get_details_error_info().is_some();
+    matches!(status.code(), Code::Aborted | Code::DeadlineExceeded | Code::Unavailable)
+        || (!is_from_the_engine && status.source().is_some())
 }
 
 /// A directory that goes away with its value.

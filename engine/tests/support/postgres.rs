@@ -116,6 +116,12 @@ impl Postgres {
         std::fs::remove_file(self.directory.join(format!(".s.PGSQL.{}.lock", self.port))).unwrap();
     }
 
+    /// Ends one server process without a goodbye. The server then ends all of them, because the memory that they share may
+    /// be spoiled, and recovers.
+    pub(crate) fn kill_backend(&self, id: i32) {
+        assert!(Command::new("kill").args(["-9", &id.to_string()]).status().unwrap().success());
+    }
+
     /// Stops the server in an orderly way.
     pub(crate) fn stop(&self) {
         assert!(self.control(&["stop", "-w", "-s", "-m", "fast"]).status().unwrap().success());
@@ -180,6 +186,11 @@ impl Database {
         superuser(&self.socket, self.port, &self.name).await
     }
 
+    /// The way there, for whoever outlives a connection.
+    pub(crate) fn superuser_options(&self) -> PgConnectOptions {
+        superuser_options(&self.socket, self.port, &self.name)
+    }
+
     /// What an attacker has who stole the engine's password.
     pub(crate) async fn as_engine(&self) -> PgConnection {
         DatabaseConfig::read(&self.app_dir()).unwrap().options().connect().await.unwrap()
@@ -208,8 +219,12 @@ impl Database {
 }
 
 async fn superuser(socket: &Path, port: u16, database: &str) -> PgConnection {
+    superuser_options(socket, port, database).connect().await.unwrap()
+}
+
+fn superuser_options(socket: &Path, port: u16, database: &str) -> PgConnectOptions {
     let options = PgConnectOptions::new_without_pgpass().socket(socket).port(port).username("postgres");
-    options.database(database).connect().await.unwrap()
+    options.database(database)
 }
 
 /// The newest installed server.
@@ -269,6 +284,6 @@ fn is_running(id: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

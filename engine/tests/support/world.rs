@@ -8,14 +8,15 @@ use std::{
 use payplane_engine::{
     config::{AuthConfig, ServeConfig, TransportConfig},
     server::Server,
+    verify::{VerifyOptions, verify},
 };
 use payplane_proto::v1 as proto;
 
 use super::{
     client::{Client, funding, paid, usd},
-    eventually,
+    eventually, insist,
     issuer::{AUDIENCE, ISSUER, Issuer},
-    postgres::{Database, Postgres},
+    postgres::{Database, Postgres, free_port},
 };
 
 pub(crate) const OPERATOR_OF_PLATFORM: &str = "system:serviceaccount:payplane-system:payplane-operator";
@@ -25,6 +26,7 @@ pub(crate) struct World {
     pub(crate) database: Database,
     pub(crate) issuer: Issuer,
     pub(crate) engines: Vec<Server>,
+    sweep_millis: u64,
 }
 
 impl World {
@@ -34,8 +36,17 @@ impl World {
     }
 
     pub(crate) async fn with_engines(postgres: &Postgres, engines: usize) -> Self {
-        let mut world =
-            Self { database: postgres.database().await, issuer: Issuer::new(), engines: Vec::new() };
+        Self::sweeping(postgres, engines, 100).await
+    }
+
+    /// One engine, which never sweeps.
+    pub(crate) async fn without_sweeps() -> Self {
+        Self::sweeping(Postgres::shared(), 1, 86_400_000).await
+    }
+
+    async fn sweeping(postgres: &Postgres, engines: usize, sweep_millis: u64) -> Self {
+        let (database, issuer) = (postgres.database().await, Issuer::new());
+        let mut world = Self { database, issuer, engines: Vec::new(), sweep_millis };
         for _ in 0..engines {
             world.add_engine(world.database.app_dir()).await;
         }
@@ -54,8 +65,14 @@ impl World {
 
     /// Starts the real binary as a process of its own on the same database; returns it with its gRPC port.
     pub(crate) fn spawn_engine(&self) -> (Child, u16) {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(env!("CARGO_BIN_EXE_payplane-engine"))
+        let port = free_port();
+        (self.engine_command(port).spawn().unwrap(), port)
+    }
+
+    /// How the real binary is started on the same database.
+    pub(crate) fn engine_command(&self, port: u16) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_payplane-engine"));
+        command
             .args(["serve", "--insecure-plaintext", "--http-address", "127.0.0.1:0", "--issuer", ISSUER])
             .args(["--audience", AUDIENCE, "--platform-subject", OPERATOR_OF_PLATFORM])
             .args(["--grpc-address", &format!("127.0.0.1:{port}")])
@@ -63,10 +80,19 @@ impl World {
             .arg(self.database.app_dir())
             .arg("--jwks-file")
             .arg(self.issuer.jwks_file())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        (child, port)
+            .stdout(Stdio::null());
+        command
+    }
+
+    /// The same caller at an engine that is a process of its own.
+    pub(crate) fn as_role_at_port(&self, port: u16, tenant: &str, role: &str) -> Client {
+        let token = self.issuer.token(&format!("system:serviceaccount:{tenant}:{role}"));
+        self.with_token_at_port(port, &token)
+    }
+
+    pub(crate) fn with_token_at_port(&self, port: u16, token: &str) -> Client {
+        let address = format!("127.0.0.1:{port}").parse().unwrap();
+        Client::new(address, &[("authorization", &format!("Bearer {token}"))])
     }
 
     pub(crate) fn config(&self, database_dir: PathBuf) -> ServeConfig {
@@ -85,7 +111,7 @@ impl World {
             transport: TransportConfig { tls_dir: None, insecure_plaintext: true },
             reflection: false,
             drain_seconds: 25,
-            sweep_millis: 100,
+            sweep_millis: self.sweep_millis,
         }
     }
 
@@ -118,9 +144,9 @@ impl World {
 
     /// Puts dollars into a wallet.
     pub(crate) async fn fund(&self, tenant: &str, wallet: &str, amount: &str) {
-        let outcome =
-            self.as_role(tenant, "treasury").pay(funding(&format!("fund {wallet}"), wallet, amount)).await;
-        paid(&outcome.unwrap());
+        let (treasury, request) =
+            (self.as_role(tenant, "treasury"), funding(&format!("fund {wallet}"), wallet, amount));
+        paid(&insist(async || treasury.pay(request.clone()).await).await);
     }
 
     /// No currency of the platform is out of balance. Returns the number of transfers.
@@ -137,6 +163,21 @@ impl World {
             );
         }
         lines.iter().map(|line| line.transfers).sum()
+    }
+
+    /// The whole ledger is proved from its rows. Returns how many operations it has.
+    pub(crate) async fn assert_sound(&self) -> i64 {
+        let report = verify(&self.engines[0].engine.store, &VerifyOptions::default()).await.unwrap();
+        assert!(report.sound, "{report:#?}");
+        report.totals.journal
+    }
+
+    /// How often an engine has met a commit that was not answered.
+    pub(crate) fn doubts(&self, engine: usize) -> usize {
+        let metrics = self.engines[engine].engine.metrics.render(0);
+        let line =
+            metrics.lines().find(|line| line.contains("commit_doubts_total ") && !line.starts_with('#'));
+        line.and_then(|line| line.split(' ').next_back()?.parse().ok()).unwrap()
     }
 
     async fn put_tenant(&self, name: &str) {
