@@ -23,6 +23,10 @@ pub mod reason {
     pub const AS_SPECIFIED: &str = "AsSpecified";
     /// The balance would leave the ledger's range.
     pub const BALANCE_OVERFLOW: &str = "BalanceOverflow";
+    /// The capture is more than what is left of the hold.
+    pub const CAPTURE_EXCEEDS_HOLD: &str = "CaptureExceedsHold";
+    /// Less was captured than the spec asks for, and the hold is over.
+    pub const CAPTURE_INCOMPLETE: &str = "CaptureIncomplete";
     /// The payment's money moved.
     pub const COMPLETED: &str = "Completed";
     /// A wallet has another currency than the payment.
@@ -31,6 +35,14 @@ pub mod reason {
     pub const DATABASE_NOT_READY: &str = "DatabaseNotReady";
     /// The engine did not answer, or cannot reach its database.
     pub const ENGINE_UNAVAILABLE: &str = "EngineUnavailable";
+    /// The deadline passed before any of the hold was captured; it was given back.
+    pub const EXPIRED: &str = "Expired";
+    /// The external gateway failed the payment.
+    pub const GATEWAY_FAILED: &str = "GatewayFailed";
+    /// The money is held.
+    pub const HELD: &str = "Held";
+    /// The deadline of the hold has passed.
+    pub const HOLD_EXPIRED: &str = "HoldExpired";
     /// The key is known to the ledger with another body.
     pub const IDEMPOTENCY_CONFLICT: &str = "IdempotencyConflict";
     /// The payer has less available than the amount.
@@ -49,14 +61,22 @@ pub mod reason {
     pub const NAMESPACE_NOT_SERVED: &str = "NamespaceNotServed";
     /// The namespace belongs to no ready Tenant.
     pub const NO_TENANT: &str = "NoTenant";
+    /// No payment of this id in the tenant.
+    pub const PAYMENT_NOT_FOUND: &str = "PaymentNotFound";
     /// Not looked at yet.
     pub const PENDING: &str = "Pending";
     /// The Platform that is referred to is absent or not ready.
     pub const PLATFORM_NOT_READY: &str = "PlatformNotReady";
+    /// An external gateway has the payment.
+    pub const PROCESSING: &str = "Processing";
     /// Pods are starting or being replaced.
     pub const PROGRESSING: &str = "Progressing";
     /// The object could not be read as its kind.
     pub const MALFORMED: &str = "Malformed";
+    /// The amount is more than what was captured and not refunded yet.
+    pub const REFUND_EXCEEDS_CAPTURED: &str = "RefundExceedsCaptured";
+    /// The time in which the payment could be refunded is over.
+    pub const REFUND_WINDOW_CLOSED: &str = "RefundWindowClosed";
     /// Payer and payee are the same wallet.
     pub const SAME_WALLET: &str = "SameWallet";
     /// A Secret that is referred to is absent or lacks a key.
@@ -65,6 +85,8 @@ pub mod reason {
     pub const SETTLEMENT_CAP_EXCEEDED: &str = "SettlementCapExceeded";
     /// A StorageClass that is referred to is absent.
     pub const STORAGE_CLASS_NOT_FOUND: &str = "StorageClassNotFound";
+    /// The whole hold was given back, as asked.
+    pub const VOIDED: &str = "Voided";
     /// The wallet is closed.
     pub const WALLET_CLOSED: &str = "WalletClosed";
     /// The wallet is frozen in the needed direction.
@@ -73,4 +95,6 @@ pub mod reason {
     pub const WALLET_NOT_FOUND: &str = "WalletNotFound";
     /// A wallet of the payment is not Ready yet.
     pub const WALLET_NOT_READY: &str = "WalletNotReady";
+    /// The payment or refund is not in a state for what the spec asks for.
+    pub const WRONG_STATE: &str = "WrongState";
 }

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::money::{Currency, PositiveAmount};
 use crate::reference::WalletReference;
 
-/// An immediate payment between two wallets of one tenant. The spec cannot change after creation: to correct a payment
-/// make another one. Deleting the object moves no money, and applying it again pays nothing twice.
+/// Money that moves between two wallets of one tenant: at once, or held first and taken later. After creation only
+/// `capture` can grow and `void` be set: to correct a payment make another one. Deleting the object moves no money,
+/// and applying it again pays nothing twice.
 #[derive(Clone, CustomResource, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "payplane.io",
@@ -21,21 +22,37 @@ use crate::reference::WalletReference;
     namespaced,
     status = "PaymentStatus",
     derive = "PartialEq",
-    doc = "An immediate payment between two wallets of one tenant.",
+    doc = "Money that moves between two wallets of one tenant: at once, or held first and taken later.",
     selectable = ".status.state",
     validation = Rule::new("has(self.spec.idempotencyKey) || !has(self.metadata.generateName) || self.metadata.generateName == ''")
         .message("spec.idempotencyKey is required with metadata.generateName, or every retry would pay again"),
+    validation = Rule::new("self.spec == oldSelf.spec || !has(oldSelf.status) || !has(oldSelf.status.state) || oldSelf.status.state in ['New', 'Pending']")
+        .message("a Payment that is settled cannot change; create another one, or a Refund, instead"),
     printcolumn(name = "Amount", type_ = "string", json_path = ".spec.amount", description = "What shall move"),
     printcolumn(name = "Currency", type_ = "string", json_path = ".spec.currency"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "Settled", type_ = "string", json_path = ".status.conditions[?(@.type==\"Settled\")].status", description = "Nothing more will happen"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Captured", type_ = "string", json_path = ".status.captured", priority = 1, description = "What moved so far"),
+    printcolumn(name = "Deadline", type_ = "date", json_path = ".status.deadline", priority = 1, description = "When a hold is given back"),
     printcolumn(name = "Payment", type_ = "string", json_path = ".status.paymentId", priority = 1, description = "Id in the ledger"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("a Payment cannot change; create another one instead"))]
+#[x_kube(
+    validation = Rule::new("self.from == oldSelf.from && self.to == oldSelf.to && self.amount == oldSelf.amount && self.currency == oldSelf.currency && has(self.reference) == has(oldSelf.reference) && (!has(self.reference) || self.reference == oldSelf.reference) && has(self.idempotencyKey) == has(oldSelf.idempotencyKey) && (!has(self.idempotencyKey) || self.idempotencyKey == oldSelf.idempotencyKey) && has(self.hold) == has(oldSelf.hold) && (!has(self.hold) || self.hold == oldSelf.hold)")
+        .message("a Payment cannot change, except that capture grows and void is set; create another one instead"),
+    validation = Rule::new("(has(self.capture) || !has(oldSelf.capture)) && (has(self.void) || !has(oldSelf.void))")
+        .message("capture and void cannot change back: what was taken or given back stays so"),
+    validation = Rule::new("has(self.hold) || !(has(self.capture) || has(self.void))")
+        .message("capture and void are for payments with a hold"),
+    validation = Rule::new("!(has(self.capture) && has(self.void))")
+        .message("give one of capture and void; to give back what was not captured, set capture.final"),
+    validation = Rule::new("!has(self.void) || self.void").message("void can only be true; leave it out otherwise"),
+    validation = Rule::new("!has(self.capture) || quantity(self.capture.total).compareTo(quantity(self.amount)) <= 0")
+        .message("capture.total cannot be more than amount")
+)]
 pub struct PaymentSpec {
     /// Who pays. `{settlement: true}` brings money into the tenant: it needs the `payplane-treasury` role, and the
     /// Tenant caps it.
@@ -54,6 +71,48 @@ pub struct PaymentSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^[!-~]+$"))]
     pub idempotency_key: Option<String>,
+    /// Holds the money instead of moving it: it counts against what the payer has available, until it is captured,
+    /// voided, or given back at the deadline. `{}` holds it as long as the tenant's TimeoutPolicy says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// How much of the hold to take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture: Option<Capture>,
+    /// `true` gives the whole hold back. What was captured can only be refunded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub void: Option<bool>,
+}
+
+/// Terms of a hold.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    /// How long the money is held, counted from the ledger's decision by the database's clock. At most 366 days.
+    /// Default: what the parameters of class, tenant or platform say, which TimeoutPolicies set; else one minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 31_622_400))]
+    pub timeout_seconds: Option<i64>,
+    /// When the ledger takes the whole hold by itself. A hold that would end before then lives one timeout longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
+    pub capture_at: Option<Time>,
+}
+
+/// How much of a hold to take.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("quantity(self.total).compareTo(quantity(oldSelf.total)) >= 0")
+        .message("capture.total can only grow; give money back with a Refund"),
+    validation = Rule::new("!oldSelf.final || self == oldSelf")
+        .message("a final capture cannot change: the rest was given back")
+)]
+pub struct Capture {
+    /// What shall be taken in all, so far. To take more, raise it; it can only grow, and never beyond the amount.
+    pub total: PositiveAmount,
+    /// Gives back what `total` leaves of the hold. Cannot be undone.
+    #[serde(default, rename = "final")]
+    pub is_final: bool,
 }
 
 /// What became of a Payment. Everything here is what the ledger answered.
@@ -67,13 +126,28 @@ pub struct PaymentStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 36))]
     pub payment_id: Option<String>,
-    /// What both wallets had available right after the payment.
+    /// What moved so far, in the payment's currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub captured: Option<String>,
+    /// What is still held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub held: Option<String>,
+    /// What was given back by refunds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub refunded: Option<String>,
+    /// Until when the hold can be captured, by the database's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Time>,
+    /// What both wallets had available right after the money was moved or held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available_after: Option<AvailableAfter>,
-    /// Why the ledger refused.
+    /// Why the ledger refused the payment, or the last step that the spec asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
-    /// When the ledger decided, by the database's clock.
+    /// When the ledger decided the payment, by the database's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<Time>,
     /// Generation of the spec that this status describes.
@@ -90,10 +164,21 @@ pub enum PaymentState {
     /// Not yet decided by the ledger.
     #[default]
     New,
-    /// The money moved.
+    /// Held, or handed to an external gateway.
+    Pending,
+    /// Money moved, and nothing is held any more.
     Completed,
-    /// Refused for good.
+    /// Refused for good, or failed by the gateway.
     Failed,
+    /// Given back before any of it was taken.
+    Voided,
+    /// Given back by its deadline before any of it was taken.
+    Expired,
+}
+
+impl PaymentState {
+    /// States after which nothing more happens by itself. Their objects leave the operator's cache.
+    pub const SETTLED: [&'static str; 4] = ["Completed", "Failed", "Voided", "Expired"];
 }
 
 /// What both sides had available right after a payment.

@@ -19,7 +19,7 @@ use kube::{
     },
 };
 use payplane_crds::{
-    Payment, Platform, Tenant, Wallet,
+    Payment, PaymentState, Platform, Tenant, Wallet,
     condition::{ENGINE_READY, READY},
 };
 use tokio_util::sync::CancellationToken;
@@ -33,8 +33,8 @@ use crate::{
     watch::{self, Health, fingerprint},
 };
 
-pub use drive::Reconciled;
 use drive::control;
+pub use drive::{Again, Reconciled};
 
 /// A rolling update changes many children at once; one look at the end is enough.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -141,7 +141,7 @@ async fn wallets(
     control(context, changes.boxed(), context.stores.wallets.clone(), woken, Duration::ZERO, stop).await;
 }
 
-/// Payments: those that the ledger has not decided, so that memory follows open work. Every change passes: a payment
+/// Payments: those that are not settled, so that memory follows open work. Every change passes: a payment
 /// whose status was wiped comes back into view with nothing else changed, and must be asked about again.
 async fn payments(
     context: &Arc<Context>,
@@ -150,9 +150,14 @@ async fn payments(
     health: &Arc<Health>,
     stop: &CancellationToken,
 ) {
-    let open = watch::config().fields("status.state!=Completed,status.state!=Failed");
+    let open = watch::config().fields(&open_states(&PaymentState::SETTLED));
     let changes = kept(context, writer, open, health, |_| None);
     control(context, changes.boxed(), context.stores.payments.clone(), woken, Duration::ZERO, stop).await;
+}
+
+/// A field selector for objects that are in none of these states.
+fn open_states(settled: &[&str]) -> String {
+    settled.iter().map(|state| format!("status.state!={state}")).collect::<Vec<_>>().join(",")
 }
 
 /// Watches a root kind, keeps it in its store, and lets pass what changes the fingerprint.

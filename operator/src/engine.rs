@@ -6,17 +6,16 @@
 mod channel;
 mod convert;
 mod fault;
+mod payment;
 mod registry;
 mod token;
 
 use payplane_proto::v1 as proto;
-use proto::{
-    payment_service_client::PaymentServiceClient, tenant_service_client::TenantServiceClient,
-    wallet_service_client::WalletServiceClient,
-};
+use proto::{tenant_service_client::TenantServiceClient, wallet_service_client::WalletServiceClient};
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 pub use fault::EngineError;
+pub use payment::{Amount, HoldTerms, Outcome, Payment, PaymentRequest, Phase, Step, StepRequest};
 pub use registry::{Engines, PlatformKey};
 pub use token::Token;
 
@@ -38,27 +37,6 @@ pub struct Address {
     pub ca_pem: String,
 }
 
-/// What the operator asks to be paid.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PaymentRequest {
-    /// Namespace that the request speaks for.
-    pub namespace: String,
-    /// What makes it the same payment wherever it is applied.
-    pub key: String,
-    /// Who pays.
-    pub from: WalletRef,
-    /// Who is paid.
-    pub to: WalletRef,
-    /// Decimal string.
-    pub amount: String,
-    /// ISO 4217 code.
-    pub currency: String,
-    /// Free text.
-    pub reference: String,
-    /// UID of the object that asks.
-    pub origin_ref: String,
-}
-
 /// A wallet as the ledger knows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum WalletRef {
@@ -68,28 +46,6 @@ pub enum WalletRef {
     Id(String),
     /// The tenant's settlement account.
     Settlement,
-}
-
-/// What became of a requested payment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// Id in the ledger; also set when refused.
-    pub payment_id: String,
-    /// UID of the object that asked first.
-    pub origin_ref: String,
-    /// Paid, or why not.
-    pub result: Result<Paid, Refusal>,
-}
-
-/// A payment that went through.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Paid {
-    /// What the payer has available after it.
-    pub from_available: String,
-    /// What the payee has available after it.
-    pub to_available: String,
-    /// When the ledger decided.
-    pub decided_at: Option<jiff::Timestamp>,
 }
 
 /// The ledger's "no".
@@ -128,16 +84,6 @@ impl Engine {
         &self.address
     }
 
-    /// Makes the payment, or finds what became of it.
-    ///
-    /// # Errors
-    /// When no answer came, or the request can never be valid.
-    pub async fn create_payment(&self, request: &PaymentRequest) -> Result<Outcome, EngineError> {
-        let message = channel::request(convert::payment_request(request), Some(&request.namespace))?;
-        let answer = PaymentServiceClient::new(self.channel.clone()).create_payment(message).await;
-        convert::outcome(answer.map_err(fault::from_status)?.into_inner())
-    }
-
     /// Makes the wallet of a custom resource, or finds it.
     ///
     /// # Errors
@@ -151,6 +97,22 @@ impl Engine {
         let message = channel::request(convert::wallet_request(namespace, name, spec), Some(namespace))?;
         let answer = WalletServiceClient::new(self.channel.clone()).create_wallet(message).await;
         convert::created_wallet(answer.map_err(fault::from_status)?.into_inner())
+    }
+
+    /// Whether this is the id of one of the tenant's own accounts, such as settlement. None if there is no such wallet.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn is_own_account(&self, namespace: &str, id: &str) -> Result<Option<bool>, EngineError> {
+        let body = proto::GetWalletRequest {
+            wallet: Some(convert::wallet_ref(&WalletRef::Id(id.into()))),
+            currency: String::new(),
+        };
+        let message = channel::request(body, Some(namespace))?;
+        match WalletServiceClient::new(self.channel.clone()).get_wallet(message).await {
+            Ok(answer) => convert::is_own_account(answer.into_inner()).map(Some),
+            Err(status) => fault::absent(status),
+        }
     }
 
     /// One page of the tenant's wallets that custom resources made, and the token of the next page.

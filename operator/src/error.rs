@@ -51,6 +51,9 @@ pub enum Error {
     /// The ledger knows no such wallet yet.
     #[error("the ledger knows no such wallet yet")]
     WalletNotFound,
+    /// The ledger refuses a step for a reason that may pass, such as a frozen wallet.
+    #[error("the ledger refuses a step for now")]
+    RefusedForNow,
     /// A certificate could not be made.
     #[error("cannot make a certificate")]
     Certificate(#[from] rcgen::Error),
@@ -101,6 +104,7 @@ impl Error {
             Self::Missing => "missing",
             Self::BrokenSecret { .. } => "broken_secret",
             Self::WalletNotFound => "wallet_not_found",
+            Self::RefusedForNow => "refused_for_now",
             Self::Certificate(_) => "certificate",
             Self::Random => "random",
             Self::Json(_) => "json",
@@ -113,6 +117,7 @@ impl Error {
         match self {
             Self::Api { .. } | Self::Timeout { .. } | Self::Engine { .. } | Self::Raced { .. } => SOON,
             Self::WalletNotFound
+            | Self::RefusedForNow
             | Self::Certificate(_)
             | Self::Random
             | Self::Missing

@@ -11,7 +11,7 @@ use kube::{
     core::DynamicObject,
 };
 use serde_json::{Value, json};
-use support::{create, in_namespace, objects, payment};
+use support::{create, hold, in_namespace, objects, payment};
 
 async fn refusal(payments: &Api<DynamicObject>, body: Value) -> String {
     match create(payments, body.clone()).await {
@@ -135,6 +135,7 @@ async fn a_payment_and_a_wallet_cannot_change() {
             json!({"from": {"name": "c"}}),
             json!({"reference": "new"}),
             json!({"idempotencyKey": "other"}),
+            json!({"hold": {}}),
         ] {
             let error =
                 payments.patch("rent", &PatchParams::default(), &patch(spec.clone())).await.unwrap_err();
@@ -179,14 +180,133 @@ async fn open_payments_are_found_by_state_even_if_nobody_ever_touched_them() {
         for name in ["untouched", "done", "refused"] {
             create(&payments, payment(name)).await.unwrap();
         }
-        for (name, state) in [("done", "Completed"), ("refused", "Failed")] {
-            let patch = Patch::Merge(json!({"status": {"state": state}}));
-            payments.patch_status(name, &PatchParams::default(), &patch).await.unwrap();
-        }
+        create(&payments, hold("held")).await.unwrap();
+        say(&payments, "done", "Completed").await;
+        say(&payments, "refused", "Failed").await;
         let open = ListParams::default().fields("status.state!=Completed,status.state!=Failed");
         let found = payments.list(&open).await.unwrap();
         let names: Vec<_> = found.items.iter().filter_map(|item| item.metadata.name.as_deref()).collect();
-        assert_eq!(names, ["untouched"]);
+        assert_eq!(names, ["held", "untouched"]);
+    })
+    .await;
+}
+
+/// Says of a payment what only the operator should.
+async fn say(payments: &Api<DynamicObject>, name: &str, state: &str) {
+    let patch = Patch::Merge(json!({"status": {"state": state}}));
+    payments.patch_status(name, &PatchParams::default(), &patch).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_hold_has_terms_and_only_a_hold_is_captured_or_voided() {
+    in_namespace("hold", |client, namespace| async move {
+        let payments = objects(&client, "Payment", &namespace);
+        let (taken, final_too) = (json!({"total": "1.00"}), json!({"total": "1.00", "final": true}));
+        let bad = [
+            (json!({"hold": null, "capture": taken}), "hold"),
+            (json!({"hold": null, "void": true}), "hold"),
+            (json!({"capture": taken, "void": true}), "capture and void"),
+            (json!({"void": false}), "void"),
+            (json!({"capture": {"total": "5.01"}}), "capture.total"),
+            (json!({"capture": {"total": "50"}}), "capture.total"),
+            (json!({"capture": {"total": "0"}}), "capture.total"),
+            (json!({"capture": {}}), "capture.total"),
+            (json!({"hold": {"timeoutSeconds": 0}}), "hold.timeoutSeconds"),
+            (json!({"hold": {"timeoutSeconds": 31_622_401}}), "hold.timeoutSeconds"),
+            (json!({"hold": {"captureAt": "tomorrow"}}), "hold.captureAt"),
+        ];
+        for (n, (change, blamed)) in bad.into_iter().enumerate() {
+            let message = refusal(&payments, changed(hold(&format!("bad-{n}")), &change)).await;
+            assert!(message.contains(blamed), "{change}: {message}");
+        }
+        let good = [
+            json!({}),
+            json!({"hold": {}}),
+            json!({"hold": {"captureAt": "2036-01-01T00:00:00Z"}}),
+            json!({"capture": taken}),
+            json!({"capture": final_too}),
+            json!({"capture": {"total": "5"}}),
+            json!({"void": true}),
+        ];
+        for (n, change) in good.into_iter().enumerate() {
+            create(&payments, changed(hold(&format!("good-{n}")), &change)).await.unwrap();
+        }
+    })
+    .await;
+}
+
+/// The object with fields of its spec replaced; null takes one away.
+fn changed(mut body: Value, change: &Value) -> Value {
+    for (field, value) in change.as_object().unwrap() {
+        body["spec"][field] = value.clone();
+    }
+    body["spec"].as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    body
+}
+
+#[tokio::test]
+async fn of_a_hold_only_the_capture_grows_until_it_is_final_and_void_is_for_ever() {
+    in_namespace("grow", |client, namespace| async move {
+        let payments = objects(&client, "Payment", &namespace);
+        for name in ["taken", "given-back"] {
+            create(&payments, hold(name)).await.unwrap();
+        }
+        let total = |total: &str| json!({"capture": {"total": total}});
+        let cases = [
+            ("taken", json!({"hold": null}), Some("cannot change")),
+            ("taken", json!({"hold": {"timeoutSeconds": 601}}), Some("cannot change")),
+            ("taken", total("2.00"), None),
+            ("taken", total("1.99"), Some("can only grow")),
+            ("taken", json!({"capture": null}), Some("cannot change back")),
+            ("taken", json!({"void": true}), Some("one of capture and void")),
+            ("taken", total("2"), None),
+            ("taken", total("2.50"), None),
+            ("taken", json!({"capture": {"final": true}}), None),
+            ("taken", json!({"capture": {"final": false}}), Some("final capture cannot change")),
+            ("taken", total("3.00"), Some("final capture cannot change")),
+            ("given-back", json!({"void": true}), None),
+            ("given-back", json!({"void": null}), Some("cannot change back")),
+            ("given-back", total("1.00"), Some("one of capture and void")),
+        ];
+        for (name, spec, refused) in cases {
+            let patch = Patch::Merge(json!({ "spec": spec }));
+            let answer = payments.patch(name, &PatchParams::default(), &patch).await;
+            match (answer, refused) {
+                (Ok(_), None) => {}
+                (Err(error), Some(words)) => {
+                    assert!(error.to_string().contains(words), "{name} {spec}: {error}");
+                }
+                (answer, _) => panic!("{name} {spec}: {answer:?}"),
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_settled_payment_cannot_change_or_nobody_would_ever_look_at_the_change() {
+    in_namespace("settled", |client, namespace| async move {
+        let payments = objects(&client, "Payment", &namespace);
+        let capture = Patch::Merge(json!({"spec": {"capture": {"total": "1.00"}}}));
+        let states = [
+            ("Pending", true),
+            ("Completed", false),
+            ("Failed", false),
+            ("Voided", false),
+            ("Expired", false),
+        ];
+        for (state, may_change) in states {
+            let name = state.to_lowercase();
+            create(&payments, hold(&name)).await.unwrap();
+            say(&payments, &name, state).await;
+            let answer = payments.patch(&name, &PatchParams::default(), &capture).await;
+            assert_eq!(answer.is_ok(), may_change, "{state}: {answer:?}");
+            if let Err(error) = answer {
+                assert!(error.to_string().contains("settled cannot change"), "{error}");
+            }
+            let labelled = Patch::Merge(json!({"metadata": {"labels": {"team": "a"}}}));
+            payments.patch(&name, &PatchParams::default(), &labelled).await.unwrap();
+        }
     })
     .await;
 }

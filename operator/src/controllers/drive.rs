@@ -29,13 +29,22 @@ use crate::{
 /// How often an object is looked at though nothing happened.
 const RESYNC: Duration = Duration::from_secs(900);
 
+/// When to look at an object again though nothing happened to it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Again {
+    /// Whatever matters wakes it; a slow resync finds what was missed.
+    OnChange,
+    /// Something happens by itself at about that time, such as a deadline in the ledger.
+    After(Duration),
+}
+
 /// A kind with a reconciler.
 pub trait Reconciled: Reported + Clone + Debug + DeserializeOwned + Send + Sync + 'static {
     /// How many objects are worked on at once.
     const CONCURRENCY: u16;
     /// Brings the world one step closer to the object, and the object's status to the world. `Ok` means that nothing
-    /// is left to do until something changes.
-    fn reconcile(&self, context: &Context) -> impl Future<Output = Result<(), Error>> + Send;
+    /// is left to do now.
+    fn reconcile(&self, context: &Context) -> impl Future<Output = Result<Again, Error>> + Send;
 }
 
 /// Runs the controller of one kind until `stop`, and returns when its last reconcile has ended.
@@ -73,9 +82,12 @@ async fn drive<K: Reconciled>(guarded: Arc<Guarded<K>>, context: Arc<Context>) -
         if let Err(error) = &outcome {
             complain(&context, &key, error);
         }
-        outcome?;
+        let again = outcome?;
         context.backoff.forget(&key);
-        Ok(Action::requeue(context.backoff.spread(&key, RESYNC)))
+        Ok(Action::requeue(match again {
+            Again::OnChange => context.backoff.spread(&key, RESYNC),
+            Again::After(wait) => wait.min(RESYNC),
+        }))
     }
     .instrument(span)
     .await
@@ -106,7 +118,7 @@ async fn malformed<K: Reconciled>(
     context: &Context,
     guarded: &Guarded<K>,
     invalid: &InvalidObject,
-) -> Result<(), Error> {
+) -> Result<Again, Error> {
     let message = format!("The object cannot be read as {}: {}.", K::KIND, invalid.error);
     let conditions = Conditions::new(&[], invalid.metadata.generation, jiff::Timestamp::now())
         .stalled(reason::MALFORMED, &message)

@@ -8,22 +8,13 @@ use payplane_crds::{
 use payplane_proto::v1 as proto;
 use rust_decimal::Decimal;
 
-use super::{EngineError, Outcome, Paid, PaymentRequest, Refusal, Wallet, WalletRef};
+use super::{EngineError, Refusal, Wallet, WalletRef};
 
-pub(super) fn payment_request(request: &PaymentRequest) -> proto::CreatePaymentRequest {
-    let PaymentRequest { namespace: _, key, from, to, amount, currency, reference, origin_ref } = request;
-    proto::CreatePaymentRequest {
-        idempotency_key: key.clone(),
-        from: Some(wallet_ref(from)),
-        to: Some(wallet_ref(to)),
-        amount: Some(proto::Money { amount: amount.clone(), currency: currency.clone() }),
-        reference: reference.clone(),
-        origin_ref: origin_ref.clone(),
-        ..Default::default()
-    }
-}
+mod payment;
 
-fn wallet_ref(reference: &WalletRef) -> proto::WalletRef {
+pub(super) use payment::{capture_request, hold_request, made, outcome, payment_request, void_request};
+
+pub(super) fn wallet_ref(reference: &WalletRef) -> proto::WalletRef {
     use proto::wallet_ref::Ref;
     let named = match reference {
         WalletRef::Name(name) => Ref::Name(name.clone()),
@@ -33,31 +24,9 @@ fn wallet_ref(reference: &WalletRef) -> proto::WalletRef {
     proto::WalletRef { r#ref: Some(named) }
 }
 
-pub(super) fn outcome(answer: proto::CreatePaymentResponse) -> Result<Outcome, EngineError> {
-    use proto::payment_outcome::Result as Answer;
-    let outcome = answer.outcome.ok_or(EngineError::Answer("no outcome"))?;
-    let proto::PaymentOutcome { payment_id, result, replayed: _, origin_ref } = outcome;
-    let result = match result.ok_or(EngineError::Answer("neither payment nor refusal"))? {
-        Answer::Payment(payment) => Ok(paid(payment)?),
-        Answer::Refusal(refused) => Err(refusal(refused)),
-    };
-    Ok(Outcome { payment_id, origin_ref, result })
-}
-
-fn paid(payment: proto::Payment) -> Result<Paid, EngineError> {
-    if payment.state() != proto::PaymentState::Completed {
-        return Err(EngineError::Answer("an immediate payment that is not completed"));
-    }
-    let available = |balance: Option<proto::Balance>| {
-        balance.map(|balance| balance.available).ok_or(EngineError::Answer("a payment without balances"))
-    };
-    // Whole seconds, as every time in a status: a comparison must not see what cannot be written.
-    let decided_at = payment.create_time.and_then(|time| jiff::Timestamp::from_second(time.seconds).ok());
-    Ok(Paid {
-        from_available: available(payment.from_balance)?,
-        to_available: available(payment.to_balance)?,
-        decided_at,
-    })
+/// Whole seconds, as every time in a status: a comparison must not see what cannot be written.
+fn time(time: Option<prost_types::Timestamp>) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_second(time?.seconds).ok()
 }
 
 fn refusal(refused: proto::Refusal) -> Refusal {
@@ -74,19 +43,19 @@ fn refusal(refused: proto::Refusal) -> Refusal {
         Reason::LimitExceeded => reason::LIMIT_EXCEEDED,
         Reason::MaximumExceeded => reason::MAXIMUM_EXCEEDED,
         Reason::BalanceOverflow => reason::BALANCE_OVERFLOW,
+        Reason::PaymentNotFound => reason::PAYMENT_NOT_FOUND,
+        Reason::HoldExpired => reason::HOLD_EXPIRED,
+        Reason::WrongState => reason::WRONG_STATE,
+        Reason::CaptureExceedsHold => reason::CAPTURE_EXCEEDS_HOLD,
+        Reason::RefundExceedsCaptured => reason::REFUND_EXCEEDS_CAPTURED,
+        Reason::RefundWindowClosed => reason::REFUND_WINDOW_CLOSED,
         // Answers to what the operator does not ask for.
         Reason::Unspecified
-        | Reason::PaymentNotFound
         | Reason::RefundNotFound
         | Reason::ApproverIsRequester
         | Reason::NotDue
         | Reason::LinkedItemDeclined
         | Reason::WalletNotEmpty
-        | Reason::HoldExpired
-        | Reason::WrongState
-        | Reason::CaptureExceedsHold
-        | Reason::RefundExceedsCaptured
-        | Reason::RefundWindowClosed
         | Reason::ConditionNotMet
         | Reason::LinkedItemRefused => reason::INVALID,
     };
@@ -106,6 +75,9 @@ pub(super) fn spec_field(field: &str) -> String {
         ("amount", _) => "amount".into(),
         ("minimum", Some("currency")) => "currency".into(),
         ("idempotency_key", _) => "idempotencyKey".into(),
+        ("kind", _) => "hold".into(),
+        ("timeout", _) => "hold.timeoutSeconds".into(),
+        ("capture_time", _) => "hold.captureAt".into(),
         ("from", _) => "from".into(),
         ("to", _) => "to".into(),
         _ => field
@@ -140,6 +112,11 @@ pub(super) fn created_wallet(
         Answer::Wallet(made) => wallet(made).map(Ok),
         Answer::Refusal(refused) => Ok(Err(refusal(refused))),
     }
+}
+
+pub(super) fn is_own_account(answer: proto::GetWalletResponse) -> Result<bool, EngineError> {
+    let found = answer.wallet.ok_or(EngineError::Answer("no wallet"))?;
+    Ok(found.kind() != proto::WalletKind::Wallet)
 }
 
 pub(super) fn wallet(made: proto::Wallet) -> Result<Wallet, EngineError> {

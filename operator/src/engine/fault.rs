@@ -7,6 +7,8 @@ use super::convert;
 
 /// How the engine says that a namespace is registered for another tenant.
 const NAMESPACE_TAKEN: &str = "NAMESPACE_TAKEN";
+/// How the engine says that the tenant has nothing of this id. A proxy's bare code does not count.
+const NOT_FOUND: &str = "NOT_FOUND";
 
 /// A call without an outcome.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +91,14 @@ pub(super) fn from_status(status: Status) -> EngineError {
     }
 }
 
+/// Of a call that looks something up: that it is not there, or why there was no answer.
+pub(super) fn absent<T>(status: Status) -> Result<Option<T>, EngineError> {
+    if status.code() == Code::NotFound && reason(&status) == NOT_FOUND {
+        return Ok(None);
+    }
+    Err(from_status(status))
+}
+
 fn invalid(status: &Status) -> Option<EngineError> {
     let violation = status.get_details_bad_request()?.field_violations.into_iter().next()?;
     let field = convert::spec_field(&violation.field);
@@ -127,6 +137,15 @@ mod tests {
         };
         assert_eq!(with("NAMESPACE_TAKEN"), "engine_taken");
         assert_eq!(with("UNKNOWN_NAMESPACE"), "engine_unavailable", "a registration that is on its way");
+    }
+
+    #[test]
+    fn only_the_engine_itself_says_that_something_is_absent() {
+        let details = ErrorDetails::with_error_info("NOT_FOUND", "payplane.io", HashMap::new());
+        let told = Status::with_error_details(Code::NotFound, "", details);
+        assert!(absent::<()>(told).unwrap().is_none());
+        let category = absent::<()>(Status::new(Code::NotFound, "no route")).unwrap_err().category();
+        assert_eq!(category, "engine_unavailable");
     }
 
     #[test]

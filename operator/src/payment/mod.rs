@@ -1,9 +1,10 @@
-//! Payment: asks the ledger to move money, once for ever under one key, and shows what became of it.
+//! Payment: asks the ledger to move or hold money, once for ever under one key, and shows what became of it.
 //!
-//! The ledger is asked on every look at an undecided object, with the same key, and its answer alone is believed: the
+//! The ledger is asked on every look at an open object, with the same key, and its answer alone is believed: the
 //! object's own status proves nothing. So a crash between answer and status heals with the next look. There is no
 //! finalizer: deleting the object moves nothing, and applying it again pays nothing twice.
 
+mod act;
 mod observe;
 mod plan;
 mod report;
@@ -13,21 +14,21 @@ use payplane_crds::Payment;
 
 use crate::{
     context::Context,
-    controllers::Reconciled,
-    engine::{Engine, EngineError, Outcome, PaymentRequest},
+    controllers::{Again, Reconciled},
+    engine::{EngineError, Outcome, Refusal},
     error::Error,
     status,
 };
 
-pub use plan::{Next, Waiting};
+pub use plan::{Next, Waiting, Wanted, Wish};
 
 /// What came of one look.
 #[derive(Debug)]
 pub enum Answer {
     /// Not asked yet: something is missing.
     Waiting(Waiting),
-    /// The ledger paid or refused.
-    Outcome(Outcome),
+    /// The ledger paid, holds or refused; and why it refused the last step that the spec asks for, if it did.
+    Outcome(Outcome, Option<Refusal>),
     /// No answer, or the request can never be valid.
     Failed(EngineError),
 }
@@ -35,41 +36,30 @@ pub enum Answer {
 impl Reconciled for Payment {
     const CONCURRENCY: u16 = 32;
 
-    async fn reconcile(&self, context: &Context) -> Result<(), Error> {
+    async fn reconcile(&self, context: &Context) -> Result<Again, Error> {
         let observed = observe::observe(self, context); // reads caches only
         let next = plan::plan(validate::validate(self, &observed)); // pure
-        let answer = act(next, observed.engine.as_deref()).await; // asks the ledger
-        let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
+        let answer = act::act(&next, observed.engine.as_deref()).await; // asks the ledger
+        let status = report::report(self, &next, &answer, jiff::Timestamp::now()); // pure
         status::write(context, self, &status).await?;
         finish(self, context, answer)
     }
 }
 
-async fn act(next: Next, engine: Option<&Engine>) -> Answer {
-    match (next, engine) {
-        (Next::Wait(waiting), _) => Answer::Waiting(waiting),
-        (Next::Submit(request), Some(engine)) => submit(&request, engine).await,
-        (Next::Submit(_), None) => Answer::Waiting(Waiting::engine()),
-    }
-}
-
-async fn submit(request: &PaymentRequest, engine: &Engine) -> Answer {
-    match engine.create_payment(request).await {
-        Ok(outcome) => Answer::Outcome(outcome),
-        Err(error) => Answer::Failed(error),
-    }
-}
-
-/// After the status is written: whom to wake, and whether to come again.
-fn finish(payment: &Payment, context: &Context, answer: Answer) -> Result<(), Error> {
+/// After the status is written: whom to wake, and when to come again.
+fn finish(payment: &Payment, context: &Context, answer: Answer) -> Result<Again, Error> {
     match answer {
         // Whatever is missing wakes the payment when it comes.
-        Answer::Waiting(_) | Answer::Failed(EngineError::Invalid { .. }) => Ok(()),
+        Answer::Waiting(_) | Answer::Failed(EngineError::Invalid { .. }) => Ok(Again::OnChange),
         Answer::Failed(source) => Err(Error::Engine { operation: "ask for a payment", source }),
-        Answer::Outcome(outcome) if report::is_open(&outcome) => Err(Error::WalletNotFound),
-        Answer::Outcome(_) => {
+        Answer::Outcome(outcome, _) if report::is_open(&outcome) => Err(Error::WalletNotFound),
+        Answer::Outcome(outcome, refused) => {
             wake_wallets(payment, context);
-            Ok(())
+            if refused.as_ref().is_some_and(plan::may_pass) {
+                return Err(Error::RefusedForNow);
+            }
+            let due = outcome.result.ok().and_then(|stands| plan::due_in(&stands, jiff::Timestamp::now()));
+            Ok(due.map_or(Again::OnChange, Again::After))
         }
     }
 }

@@ -1,16 +1,56 @@
-//! What to do next about an undecided Payment. Pure.
+//! What to do next about an open Payment. Pure.
+//!
+//! Keys of steps follow from the payment's id, which follows from the payment's own key, and from where the step starts.
+//! A capture is named after what was captured before it, so of all who want to take the next part of a hold, also one
+//! who has slept over a newer spec, only one can: the others meet its key and look again. Captures never add up twice.
 
-use payplane_crds::condition::reason::ENGINE_UNAVAILABLE;
+use std::time::Duration;
 
-use crate::engine::PaymentRequest;
+use jiff::{SignedDuration, Timestamp};
+use payplane_crds::condition::reason::{ENGINE_UNAVAILABLE, MAXIMUM_EXCEEDED, WALLET_FROZEN};
+use rust_decimal::Decimal;
+
+use crate::engine::{Amount, Payment, PaymentRequest, Phase, Refusal, Step, StepRequest};
+
+/// How often one capture is tried that others have tried before, or that was refused for a reason that may pass.
+pub const ATTEMPTS_MAX: u32 = 16;
+/// How soon to look whether the ledger has done what is due.
+const SOON: Duration = Duration::from_secs(5);
+/// How soon, if it has not for a while.
+const LATER: Duration = Duration::from_secs(60);
 
 /// What to do next.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Next {
     /// Ask the ledger.
-    Submit(PaymentRequest),
+    Submit(Box<Wanted>),
     /// Nothing, until something comes that is missing.
     Wait(Waiting),
+}
+
+/// What the spec asks for, ready to be asked of the ledger.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wanted {
+    /// The payment or the hold.
+    pub request: PaymentRequest,
+    /// What shall become of the hold.
+    pub wish: Wish,
+}
+
+/// What shall become of a hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wish {
+    /// Nothing yet; also of a payment without a hold.
+    Keep,
+    /// This much of it is taken in all.
+    Capture {
+        /// In all, so far.
+        total: Decimal,
+        /// Whether the rest is given back.
+        is_final: bool,
+    },
+    /// It is given back.
+    Void,
 }
 
 /// What is missing.
@@ -34,10 +74,73 @@ impl Waiting {
     }
 }
 
-/// Immediate payments have one step: ask.
-pub fn plan(valid: Result<PaymentRequest, Waiting>) -> Next {
+/// Asks, if everything is there.
+pub fn plan(valid: Result<Wanted, Waiting>) -> Next {
     match valid {
-        Ok(request) => Next::Submit(request),
+        Ok(wanted) => Next::Submit(Box::new(wanted)),
         Err(waiting) => Next::Wait(waiting),
     }
 }
+
+/// The next step from where the payment stands to what is wanted, at this attempt. None if there is none to do.
+pub fn step(wanted: &Wanted, payment_id: &str, stands: &Payment, attempt: u32) -> Option<StepRequest> {
+    let (path, step) = match (stands.phase, wanted.wish) {
+        (Phase::Pending, Wish::Capture { total, is_final }) => capture(stands, total, is_final, attempt)?,
+        (Phase::Pending, Wish::Void) => ("void".into(), Step::Void),
+        (Phase::Pending, Wish::Keep) => return None,
+        // Nothing is held any more, or only the gateway can say what becomes of it.
+        (Phase::Processing | Phase::Completed | Phase::Failed | Phase::Voided | Phase::Expired, _) => {
+            return None;
+        }
+    };
+    Some(StepRequest {
+        namespace: wanted.request.namespace.clone(),
+        payment_id: payment_id.into(),
+        origin_ref: wanted.request.origin_ref.clone(),
+        key: format!("{payment_id}/{path}"),
+        step,
+    })
+}
+
+fn capture(stands: &Payment, total: Decimal, is_final: bool, attempt: u32) -> Option<(String, Step)> {
+    let captured = decimal(&stands.captured);
+    if captured < total {
+        let currency = stands.amount.currency.clone();
+        let amount = Amount { amount: total.checked_sub(captured)?.to_string(), currency };
+        let path = format!("capture/{}/{attempt}", stands.captured);
+        return Some((path, Step::Capture { amount, is_final }));
+    }
+    // All of it was taken; what is left goes back.
+    is_final.then(|| ("void".into(), Step::Void))
+}
+
+/// The ledger writes decimals; anything else counts as nothing captured, and the ledger refuses what is too much.
+fn decimal(text: &str) -> Decimal {
+    Decimal::from_str_exact(text).unwrap_or_default()
+}
+
+/// Whether less was taken than the spec asks for.
+pub fn falls_short(wish: Wish, stands: &Payment) -> bool {
+    matches!(wish, Wish::Capture { total, .. } if decimal(&stands.captured) < total)
+}
+
+/// Whether a step that was refused for this may be done later as it is.
+pub fn may_pass(refusal: &Refusal) -> bool {
+    [WALLET_FROZEN, MAXIMUM_EXCEEDED].contains(&refusal.reason)
+}
+
+/// When the ledger will change a hold by itself. None if it will not.
+pub fn due_in(stands: &Payment, now: Timestamp) -> Option<Duration> {
+    if stands.phase != Phase::Pending {
+        return None;
+    }
+    let wait = |at: Timestamp| match at.duration_since(now) {
+        ahead if ahead.is_positive() => ahead.unsigned_abs() + Duration::from_secs(1),
+        since if SignedDuration::from_secs(-60) < since => SOON,
+        _ => LATER,
+    };
+    [stands.capture_at, stands.deadline].into_iter().flatten().map(wait).min()
+}
+
+#[cfg(test)]
+mod tests;

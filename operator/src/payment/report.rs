@@ -1,7 +1,8 @@
 //! From what the ledger answered to a Payment's status. Pure.
 //!
 //! A refusal is a result: the payment is Settled and did not succeed, and nothing is stalled. Only answers that a later
-//! try can change leave the payment New: no answer at all, and a wallet that the ledger does not know yet.
+//! try can change leave the payment New: no answer at all, and a wallet that the ledger does not know yet. A hold stays
+//! Pending until it is captured, given back or expired; a refused capture or void is told beside it.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -9,32 +10,40 @@ use payplane_crds::{
     Payment, PaymentState, PaymentStatus,
     condition::{
         REPLAYED, SETTLED, SUCCEEDED,
-        reason::{COMPLETED, ENGINE_UNAVAILABLE, INVALID, WALLET_NOT_FOUND},
+        reason::{
+            CAPTURE_INCOMPLETE, COMPLETED, ENGINE_UNAVAILABLE, EXPIRED, GATEWAY_FAILED, HELD, INVALID,
+            PROCESSING, VOIDED, WALLET_NOT_FOUND, WRONG_STATE,
+        },
     },
     payment,
 };
 
-use super::Answer;
+use super::{
+    Answer,
+    plan::{self, Next, Wish},
+};
 use crate::{
     condition::Conditions,
-    engine::{EngineError, Outcome, Paid, Refusal},
+    engine::{self, EngineError, Outcome, Phase, Refusal},
     status::Reported,
 };
 
 const PAID: &str = "The money moved.";
 
 /// The status that tells this answer.
-pub fn report(payment: &Payment, answer: &Answer, now: Timestamp) -> PaymentStatus {
+pub fn report(payment: &Payment, next: &Next, answer: &Answer, now: Timestamp) -> PaymentStatus {
     let conditions = Conditions::new(payment.current(), payment.metadata.generation, now);
     let mut status = match answer {
-        Answer::Waiting(waiting) => open(conditions.waiting(waiting.reason, &waiting.message)),
+        Answer::Waiting(waiting) => kept(payment, conditions.waiting(waiting.reason, &waiting.message)),
         Answer::Failed(EngineError::Invalid { field, message }) => {
             let refusal =
                 payment::Refusal { reason: INVALID.into(), field: field.clone(), message: message.clone() };
             failed(conditions, refusal)
         }
-        Answer::Failed(error) => open(conditions.waiting(ENGINE_UNAVAILABLE, &error.advice())),
-        Answer::Outcome(outcome) => decided(payment, outcome, conditions),
+        Answer::Failed(error) => kept(payment, conditions.waiting(ENGINE_UNAVAILABLE, &error.advice())),
+        Answer::Outcome(outcome, refused) => {
+            decided(payment, outcome, wish(next), refused.as_ref(), conditions)
+        }
     };
     status.observed_generation = payment.metadata.generation;
     status
@@ -45,9 +54,25 @@ pub fn is_open(outcome: &Outcome) -> bool {
     outcome.result.as_ref().is_err_and(|refusal| !refusal.definitive && refusal.reason == WALLET_NOT_FOUND)
 }
 
-fn decided(payment: &Payment, outcome: &Outcome, conditions: Conditions) -> PaymentStatus {
+fn wish(next: &Next) -> Wish {
+    match next {
+        Next::Submit(wanted) => wanted.wish,
+        Next::Wait(_) => Wish::Keep,
+    }
+}
+
+fn decided(
+    payment: &Payment,
+    outcome: &Outcome,
+    wish: Wish,
+    refused: Option<&Refusal>,
+    conditions: Conditions,
+) -> PaymentStatus {
     let status = match &outcome.result {
-        Ok(paid) => completed(paid, replay(payment, outcome, conditions)),
+        Ok(stands) => {
+            let conditions = replay(payment, outcome, conditions);
+            PaymentStatus { refusal: refused.map(recorded), ..standing(stands, wish, refused, conditions) }
+        }
         Err(refusal) if is_open(outcome) => open(conditions.waiting(WALLET_NOT_FOUND, &told(refusal))),
         Err(refusal) if refusal.definitive => failed(replay(payment, outcome, conditions), recorded(refusal)),
         Err(refusal) => failed(conditions, recorded(refusal)),
@@ -69,16 +94,113 @@ fn replay<'a>(payment: &Payment, outcome: &Outcome, conditions: Conditions<'a>) 
     conditions.set(REPLAYED, "True", "Replayed", &message)
 }
 
-fn completed(paid: &Paid, conditions: Conditions) -> PaymentStatus {
-    let Paid { from_available, to_available, decided_at } = paid;
-    let after = payment::AvailableAfter { from: from_available.clone(), to: to_available.clone() };
+fn standing(
+    stands: &engine::Payment,
+    wish: Wish,
+    refused: Option<&Refusal>,
+    conditions: Conditions,
+) -> PaymentStatus {
+    let available = stands.available.clone();
+    let is_hold = stands.deadline.is_some();
     PaymentStatus {
-        state: PaymentState::Completed,
-        available_after: Some(after),
-        decided_at: decided_at.map(Time),
-        conditions: settled(conditions.ready(COMPLETED, PAID), "True", COMPLETED, PAID),
+        state: state(stands.phase),
+        captured: is_hold.then(|| stands.captured.clone()),
+        held: is_hold.then(|| stands.held.clone()),
+        refunded: Some(stands.refunded.clone()).filter(|refunded| is_some(refunded)),
+        deadline: stands.deadline.map(Time),
+        available_after: available.map(|(from, to)| payment::AvailableAfter { from, to }),
+        decided_at: stands.decided_at.map(Time),
+        conditions: life(stands, wish, refused, conditions),
         ..PaymentStatus::default()
     }
+}
+
+/// Whether an amount is more than zero.
+fn is_some(amount: &str) -> bool {
+    amount.bytes().any(|byte| matches!(byte, b'1'..=b'9'))
+}
+
+const fn state(phase: Phase) -> PaymentState {
+    match phase {
+        Phase::Pending | Phase::Processing => PaymentState::Pending,
+        Phase::Completed => PaymentState::Completed,
+        Phase::Failed => PaymentState::Failed,
+        Phase::Voided => PaymentState::Voided,
+        Phase::Expired => PaymentState::Expired,
+    }
+}
+
+/// The conditions of a payment that the ledger has, by where in its life it is.
+fn life(
+    stands: &engine::Payment,
+    wish: Wish,
+    refused: Option<&Refusal>,
+    conditions: Conditions,
+) -> Vec<Condition> {
+    match stands.phase {
+        Phase::Pending => held(stands, refused, conditions),
+        Phase::Processing => {
+            let message = "An external gateway has the payment; only its word ends it.";
+            let conditions = conditions.waiting(PROCESSING, message);
+            conditions.set(SETTLED, "False", PROCESSING, message).into_vec()
+        }
+        Phase::Completed => completed(stands, wish, conditions),
+        Phase::Failed => {
+            let message = "The external gateway failed the payment; the hold was given back.";
+            settled(conditions.refused(GATEWAY_FAILED, message), "False", GATEWAY_FAILED, message)
+        }
+        Phase::Voided => {
+            let message = "The hold was given back; no money moved.";
+            let conditions = match wish {
+                Wish::Void => conditions.ready(VOIDED, message),
+                Wish::Keep | Wish::Capture { .. } => conditions.refused(VOIDED, message),
+            };
+            settled(conditions, "False", VOIDED, message)
+        }
+        Phase::Expired => {
+            let message = "The deadline passed before anything was captured; the hold was given back.";
+            settled(conditions.refused(EXPIRED, message), "False", EXPIRED, message)
+        }
+    }
+}
+
+fn held(stands: &engine::Payment, refused: Option<&Refusal>, conditions: Conditions) -> Vec<Condition> {
+    let message =
+        format!("{} {} are held, {} were captured.", stands.held, currency(stands), stands.captured);
+    let conditions = match refused {
+        None => conditions.ready(HELD, &message),
+        Some(refusal) if plan::may_pass(refusal) => {
+            conditions.waiting(refusal.reason, &format!("{}; trying again", told(refusal)))
+        }
+        Some(refusal) => conditions.refused(refusal.reason, &told(refusal)),
+    };
+    conditions.set(SETTLED, "False", HELD, &message).into_vec()
+}
+
+fn completed(stands: &engine::Payment, wish: Wish, conditions: Conditions) -> Vec<Condition> {
+    let part = format!("{} of {} {} moved", stands.captured, stands.amount.amount, currency(stands));
+    if plan::falls_short(wish, stands) {
+        let message = format!("{part}, less than capture.total asks for: the hold ended first.");
+        return settled(
+            conditions.refused(CAPTURE_INCOMPLETE, &message),
+            "False",
+            CAPTURE_INCOMPLETE,
+            &message,
+        );
+    }
+    if wish == Wish::Void {
+        let message = format!("{part} before the hold could be voided; give it back with a Refund.");
+        return settled(conditions.refused(WRONG_STATE, &message), "True", COMPLETED, &message);
+    }
+    let message = match stands.captured == stands.amount.amount {
+        true => PAID.into(),
+        false => format!("{part}; the rest was given back."),
+    };
+    settled(conditions.ready(COMPLETED, &message), "True", COMPLETED, &message)
+}
+
+fn currency(stands: &engine::Payment) -> &str {
+    &stands.amount.currency
 }
 
 fn failed(conditions: Conditions, refusal: payment::Refusal) -> PaymentStatus {
@@ -95,6 +217,16 @@ fn failed(conditions: Conditions, refusal: payment::Refusal) -> PaymentStatus {
 
 fn settled(conditions: Conditions, succeeded: &str, reason: &str, message: &str) -> Vec<Condition> {
     conditions.set(SETTLED, "True", reason, message).set(SUCCEEDED, succeeded, reason, message).into_vec()
+}
+
+/// What the ledger said of a hold last stays true until it says something else.
+fn kept(payment: &Payment, conditions: Conditions) -> PaymentStatus {
+    match &payment.status {
+        Some(status) if status.state == PaymentState::Pending => {
+            PaymentStatus { conditions: conditions.into_vec(), ..status.clone() }
+        }
+        _ => open(conditions),
+    }
 }
 
 fn open(conditions: Conditions) -> PaymentStatus {

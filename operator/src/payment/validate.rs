@@ -3,21 +3,24 @@
 use kube::ResourceExt;
 use payplane_crds::{
     Payment, PaymentSpec,
-    condition::reason::{NO_TENANT, WALLET_NOT_FOUND, WALLET_NOT_READY},
+    condition::reason::{INVALID, NO_TENANT, WALLET_NOT_FOUND, WALLET_NOT_READY},
+    payment::Capture,
     reference::WalletReference,
 };
 
+use rust_decimal::Decimal;
+
 use super::{
     observe::{Observed, Side},
-    plan::Waiting,
+    plan::{Waiting, Wanted, Wish},
 };
-use crate::engine::{PaymentRequest, WalletRef};
+use crate::engine::{Amount, HoldTerms, PaymentRequest, WalletRef};
 
 /// The request, if everything is there.
 ///
 /// # Errors
 /// The first thing that is missing.
-pub fn validate(payment: &Payment, observed: &Observed) -> Result<PaymentRequest, Waiting> {
+pub fn validate(payment: &Payment, observed: &Observed) -> Result<Wanted, Waiting> {
     if !observed.has_tenant {
         return Err(Waiting::new(NO_TENANT, "The namespace belongs to no Tenant that is Ready."));
     }
@@ -26,7 +29,7 @@ pub fn validate(payment: &Payment, observed: &Observed) -> Result<PaymentRequest
     }
     check("from", &payment.spec.from, observed.from)?;
     check("to", &payment.spec.to, observed.to)?;
-    request(payment)
+    Ok(Wanted { request: request(payment), wish: wish(&payment.spec)? })
 }
 
 fn check(field: &str, reference: &WalletReference, side: Side) -> Result<(), Waiting> {
@@ -43,20 +46,37 @@ fn check(field: &str, reference: &WalletReference, side: Side) -> Result<(), Wai
     }
 }
 
-fn request(payment: &Payment) -> Result<PaymentRequest, Waiting> {
+fn request(payment: &Payment) -> PaymentRequest {
     let namespace = payment.namespace().unwrap_or_default();
-    let PaymentSpec { from, to, amount, currency, reference, idempotency_key } = &payment.spec;
+    let PaymentSpec { from, to, amount, currency, reference, idempotency_key, hold, capture: _, void: _ } =
+        &payment.spec;
     let key = idempotency_key.clone().unwrap_or_else(|| format!("{namespace}/{}", payment.name_any()));
-    Ok(PaymentRequest {
+    PaymentRequest {
         key,
         from: wallet(&namespace, from),
         to: wallet(&namespace, to),
-        amount: amount.0.clone(),
-        currency: currency.0.clone(),
+        amount: Amount { amount: amount.0.clone(), currency: currency.0.clone() },
         reference: reference.clone().unwrap_or_default(),
         origin_ref: payment.uid().unwrap_or_default(),
+        hold: hold.as_ref().map(|hold| HoldTerms {
+            timeout_seconds: hold.timeout_seconds,
+            capture_at: hold.capture_at.as_ref().map(|at| at.0),
+        }),
         namespace,
-    })
+    }
+}
+
+/// Admission guarantees that at most one of the two is given, and what a total looks like.
+fn wish(spec: &PaymentSpec) -> Result<Wish, Waiting> {
+    match &spec.capture {
+        Some(Capture { total, is_final }) => {
+            let total = Decimal::from_str_exact(&total.0)
+                .map_err(|_| Waiting::new(INVALID, "capture.total is no decimal number."))?;
+            Ok(Wish::Capture { total, is_final: *is_final })
+        }
+        None if spec.void == Some(true) => Ok(Wish::Void),
+        None => Ok(Wish::Keep),
+    }
 }
 
 /// Admission guarantees that exactly one of the three is given.

@@ -20,7 +20,7 @@ use payplane_crds::Platform;
 use crate::{
     apply,
     context::Context,
-    controllers::Reconciled,
+    controllers::{Again, Reconciled},
     engine::{Address, PlatformKey},
     error::Error,
     status,
@@ -54,7 +54,7 @@ pub struct Applied {
 impl Reconciled for Platform {
     const CONCURRENCY: u16 = 4;
 
-    async fn reconcile(&self, context: &Context) -> Result<(), Error> {
+    async fn reconcile(&self, context: &Context) -> Result<Again, Error> {
         let answer = match validate::serves(self, &context.settings) {
             Err(refused) => Answer::Refused(refused), // nothing may be read there
             Ok(names) => match look(self, context, &names).await {
@@ -64,7 +64,8 @@ impl Reconciled for Platform {
         };
         let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
         status::write(context, self, &status).await?;
-        finish(&answer)
+        finish(&answer)?;
+        Ok(Again::OnChange)
     }
 }
 

@@ -15,7 +15,7 @@ use payplane_crds::Tenant;
 use crate::{
     apply,
     context::Context,
-    controllers::Reconciled,
+    controllers::{Again, Reconciled},
     engine::{Address, Engine, EngineError},
     error::Error,
     status,
@@ -48,7 +48,7 @@ struct Valid<'a> {
 impl Reconciled for Tenant {
     const CONCURRENCY: u16 = 4;
 
-    async fn reconcile(&self, context: &Context) -> Result<(), Error> {
+    async fn reconcile(&self, context: &Context) -> Result<Again, Error> {
         let observed = observe::observe(self, context).await?; // reads namespaces
         let answer = match validate(self, &observed) {
             Ok(valid) => act(self, context, &valid).await?, // writes, asks the engine
@@ -56,7 +56,8 @@ impl Reconciled for Tenant {
         };
         let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
         status::write(context, self, &status).await?;
-        finish(answer)
+        finish(answer)?;
+        Ok(Again::OnChange)
     }
 }
 

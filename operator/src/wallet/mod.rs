@@ -11,7 +11,7 @@ use payplane_crds::Wallet;
 
 use crate::{
     context::Context,
-    controllers::Reconciled,
+    controllers::{Again, Reconciled},
     engine::{self, EngineError, Refusal},
     error::Error,
     status,
@@ -37,12 +37,13 @@ pub enum Answer {
 impl Reconciled for Wallet {
     const CONCURRENCY: u16 = 8;
 
-    async fn reconcile(&self, context: &Context) -> Result<(), Error> {
+    async fn reconcile(&self, context: &Context) -> Result<Again, Error> {
         let observed = observe::observe(self, context); // reads caches only
         let answer = act(self, observed).await; // asks the ledger
         let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
         status::write(context, self, &status).await?;
-        finish(answer)
+        finish(answer)?;
+        Ok(Again::OnChange)
     }
 }
 

@@ -73,6 +73,14 @@ pub fn payment(name: &str) -> Value {
     })
 }
 
+/// A hold of five dollars as a user would write it.
+pub fn hold(name: &str) -> Value {
+    let mut body = payment(name);
+    body["spec"]["amount"] = json!("5.00");
+    body["spec"]["hold"] = json!({"timeoutSeconds": 600});
+    body
+}
+
 pub async fn create(objects: &Api<DynamicObject>, body: Value) -> Result<DynamicObject, kube::Error> {
     objects.create(&PostParams::default(), &serde_json::from_value(body).unwrap()).await
 }

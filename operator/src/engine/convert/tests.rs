@@ -37,6 +37,9 @@ fn fields_of_requests_have_their_names_in_the_spec() {
         ("from", "from"),
         ("from.name", "from"),
         ("idempotency_key", "idempotencyKey"),
+        ("kind", "hold"),
+        ("timeout", "hold.timeoutSeconds"),
+        ("capture_time", "hold.captureAt"),
         ("minimum.amount", "minimum.amount"),
         ("tenant.settlement_caps[0].amount", "settlement[0].amount"),
         ("tenant.service_accounts[1].namespace", "access.serviceAccounts[1].namespace"),
@@ -49,7 +52,7 @@ fn fields_of_requests_have_their_names_in_the_spec() {
 #[test]
 fn every_refusal_of_a_payment_has_a_reason_of_its_own() {
     let mut seen = std::collections::BTreeSet::new();
-    for n in [1, 2, 5, 6, 20, 21, 29, 30, 31, 32, 33] {
+    for n in [1, 2, 3, 5, 6, 20, 21, 23, 24, 25, 26, 27, 29, 30, 31, 32, 33] {
         let refused = refusal(proto::Refusal { reason: n, ..Default::default() });
         assert!(seen.insert(refused.reason), "{} twice", refused.reason);
         assert_ne!(refused.reason, reason::INVALID);
@@ -58,14 +61,35 @@ fn every_refusal_of_a_payment_has_a_reason_of_its_own() {
 
 #[test]
 fn an_answer_that_is_neither_yes_nor_no_is_an_error_and_never_a_result() {
-    let empty = proto::CreatePaymentResponse { outcome: Some(proto::PaymentOutcome::default()) };
-    assert_eq!(outcome(empty).unwrap_err().category(), "engine_answer");
-    let held = proto::Payment { state: proto::PaymentState::Pending.into(), ..Default::default() };
-    let pending = proto::CreatePaymentResponse {
-        outcome: Some(proto::PaymentOutcome {
-            result: Some(proto::payment_outcome::Result::Payment(held)),
-            ..Default::default()
-        }),
+    assert_eq!(made(None, false).unwrap_err().category(), "engine_answer");
+    assert_eq!(made(Some(proto::PaymentOutcome::default()), false).unwrap_err().category(), "engine_answer");
+}
+
+/// The answer to a request, with or without a hold.
+fn answered(state: proto::PaymentState, is_hold: bool) -> Result<crate::engine::Outcome, EngineError> {
+    let usd = |amount: &str| proto::Money { amount: amount.into(), currency: "USD".into() };
+    let payment = proto::Payment {
+        state: state.into(),
+        amount: Some(usd("1.00")),
+        from_balance: Some(balance("9.00", "0.00", "0.00", "9.00")),
+        to_balance: Some(balance("1.00", "0.00", "0.00", "1.00")),
+        ..Default::default()
     };
-    assert_eq!(outcome(pending).unwrap_err().category(), "engine_answer");
+    let result = Some(proto::payment_outcome::Result::Payment(payment));
+    made(Some(proto::PaymentOutcome { result, ..Default::default() }), is_hold)
+}
+
+#[test]
+fn a_payment_that_shall_move_money_at_once_is_completed_or_not_understood() {
+    use proto::PaymentState::{Completed, Pending, Unspecified};
+    let cases = [
+        (Completed, false, true),
+        (Pending, false, false),
+        (Pending, true, true),
+        (Completed, true, true),
+        (Unspecified, true, false),
+    ];
+    for (state, is_hold, is_understood) in cases {
+        assert_eq!(answered(state, is_hold).is_ok(), is_understood, "{state:?} {is_hold}");
+    }
 }

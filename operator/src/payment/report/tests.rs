@@ -3,7 +3,11 @@ use serde_json::json;
 use tonic::Code;
 
 use super::*;
-use crate::{condition::find, payment::Waiting};
+use crate::{
+    condition::find,
+    engine::{Amount, PaymentRequest, WalletRef},
+    payment::{Waiting, Wanted},
+};
 
 const ID: &str = "11111111-1111-5111-8111-111111111111";
 
@@ -17,19 +21,39 @@ fn payment() -> Payment {
     .unwrap()
 }
 
-fn outcome(origin: &str, result: Result<Paid, Refusal>) -> Answer {
-    Answer::Outcome(Outcome { payment_id: ID.into(), origin_ref: origin.into(), result })
+fn outcome(origin: &str, result: Result<engine::Payment, Refusal>) -> Answer {
+    Answer::Outcome(
+        Outcome { payment_id: ID.into(), origin_ref: origin.into(), replayed: false, result },
+        None,
+    )
 }
 
-fn paid() -> Result<Paid, Refusal> {
-    Ok(Paid {
-        from_available: "9.00".into(),
-        to_available: "1.00".into(),
+fn stands(phase: Phase, captured: &str, held: &str) -> engine::Payment {
+    engine::Payment {
+        phase,
+        key: "shop/rent".into(),
+        is_of_resource: true,
+        to_wallet_id: "w".into(),
+        amount: Amount { amount: "1.00".into(), currency: "USD".into() },
+        captured: captured.into(),
+        refunded: "0.00".into(),
+        held: held.into(),
+        deadline: None,
+        capture_at: None,
+        available: Some(("9.00".into(), "1.00".into())),
         decided_at: Timestamp::from_second(1_000).ok(),
-    })
+    }
 }
 
-fn refused(reason: &'static str, definitive: bool) -> Result<Paid, Refusal> {
+fn paid() -> Result<engine::Payment, Refusal> {
+    Ok(stands(Phase::Completed, "1.00", "0.00"))
+}
+
+fn hold(phase: Phase, captured: &str, held: &str) -> engine::Payment {
+    engine::Payment { deadline: Timestamp::from_second(2_000).ok(), ..stands(phase, captured, held) }
+}
+
+fn refused(reason: &'static str, definitive: bool) -> Result<engine::Payment, Refusal> {
     Err(Refusal { reason, field: "from".into(), message: "no".into(), definitive })
 }
 
@@ -41,9 +65,34 @@ fn invalid() -> Answer {
     Answer::Failed(EngineError::Invalid { field: "amount".into(), message: "too many digits".into() })
 }
 
+fn wanting(wish: Wish) -> Next {
+    let request = PaymentRequest {
+        namespace: "shop".into(),
+        key: "shop/rent".into(),
+        from: WalletRef::Name("shop/a".into()),
+        to: WalletRef::Name("shop/b".into()),
+        amount: Amount { amount: "1.00".into(), currency: "USD".into() },
+        reference: String::new(),
+        origin_ref: "u-1".into(),
+        hold: None,
+    };
+    Next::Submit(Box::new(Wanted { request, wish }))
+}
+
+fn capture(total: &str) -> Wish {
+    Wish::Capture { total: total.parse().unwrap(), is_final: true }
+}
+
+fn status(answer: &Answer) -> PaymentStatus {
+    report(&payment(), &wanting(Wish::Keep), answer, Timestamp::UNIX_EPOCH)
+}
+
 /// State, then Ready, Reconciling, Stalled, Settled, Succeeded, Replayed as T, F or - for absent, then Ready's reason.
 fn told(answer: &Answer) -> (PaymentState, String, String) {
-    let status = report(&payment(), answer, Timestamp::UNIX_EPOCH);
+    told_of(&status(answer))
+}
+
+fn told_of(status: &PaymentStatus) -> (PaymentState, String, String) {
     let letters = [READY, RECONCILING, STALLED, SETTLED, SUCCEEDED, REPLAYED]
         .map(|type_| find(&status.conditions, type_).map_or("-", |condition| &condition.status[..1]));
     let ready = find(&status.conditions, READY).unwrap();
@@ -82,7 +131,7 @@ fn every_answer_has_its_conditions() {
 
 #[test]
 fn a_completed_payment_shows_what_the_ledger_said() {
-    let status = report(&payment(), &outcome("u-1", paid()), Timestamp::UNIX_EPOCH);
+    let status = status(&outcome("u-1", paid()));
     let mut told = serde_json::to_value(&status).unwrap();
     told.as_object_mut().unwrap().remove("conditions");
     assert_eq!(
@@ -99,7 +148,7 @@ fn a_completed_payment_shows_what_the_ledger_said() {
 
 #[test]
 fn a_refusal_names_its_field_in_the_status_and_in_the_message() {
-    let status = report(&payment(), &invalid(), Timestamp::UNIX_EPOCH);
+    let status = status(&invalid());
     assert_eq!(status.refusal.unwrap().field, "amount");
     assert_eq!(find(&status.conditions, READY).unwrap().message, "amount: too many digits");
 }
@@ -107,18 +156,83 @@ fn a_refusal_names_its_field_in_the_status_and_in_the_message() {
 #[test]
 fn another_failure_of_the_same_sort_changes_nothing_so_that_retries_write_nothing() {
     let mut object = payment();
-    object.status = Some(report(&object, &unavailable(), Timestamp::from_second(5).unwrap()));
+    let next = wanting(Wish::Keep);
+    object.status = Some(report(&object, &next, &unavailable(), Timestamp::from_second(5).unwrap()));
     let error = EngineError::Unavailable { code: Code::DeadlineExceeded, message: "connection 18".into() };
-    let again = report(&object, &Answer::Failed(error), Timestamp::from_second(50).unwrap());
+    let again = report(&object, &next, &Answer::Failed(error), Timestamp::from_second(50).unwrap());
     assert_eq!(object.status, Some(again));
 }
 
 #[test]
 fn a_forged_status_is_not_believed() {
     let mut object = payment();
-    object.status = Some(report(&object, &outcome("u-1", paid()), Timestamp::UNIX_EPOCH));
-    let status = report(&object, &outcome("u-1", refused("InsufficientFunds", true)), Timestamp::UNIX_EPOCH);
+    object.status = Some(status(&outcome("u-1", paid())));
+    let no = outcome("u-1", refused("InsufficientFunds", true));
+    let status = report(&object, &wanting(Wish::Keep), &no, Timestamp::UNIX_EPOCH);
     assert_eq!(status.state, PaymentState::Failed);
     assert_eq!(status.available_after, None);
     assert_eq!(status.decided_at, None);
+}
+
+#[test]
+fn a_hold_tells_where_in_its_life_it_is_and_whether_that_is_what_was_asked_for() {
+    use PaymentState::{Completed, Expired, Failed, Pending, Voided};
+    let cases = [
+        (Phase::Pending, "0.00", "1.00", Wish::Keep, Pending, "TFFF--", "Held"),
+        (Phase::Pending, "0.40", "0.60", capture("0.40"), Pending, "TFFF--", "Held"),
+        (Phase::Processing, "0.00", "1.00", Wish::Keep, Pending, "FTFF--", "Processing"),
+        (Phase::Completed, "1.00", "0.00", capture("1.00"), Completed, "TFFTT-", "Completed"),
+        (Phase::Completed, "0.40", "0.00", capture("0.40"), Completed, "TFFTT-", "Completed"),
+        (Phase::Completed, "0.40", "0.00", capture("0.90"), Completed, "FFFTF-", "CaptureIncomplete"),
+        (Phase::Completed, "0.40", "0.00", Wish::Keep, Completed, "TFFTT-", "Completed"),
+        (Phase::Completed, "1.00", "0.00", Wish::Void, Completed, "FFFTT-", "WrongState"),
+        (Phase::Failed, "0.00", "0.00", Wish::Keep, Failed, "FFFTF-", "GatewayFailed"),
+        (Phase::Voided, "0.00", "0.00", Wish::Void, Voided, "TFFTF-", "Voided"),
+        (Phase::Voided, "0.00", "0.00", capture("1.00"), Voided, "FFFTF-", "Voided"),
+        (Phase::Expired, "0.00", "0.00", Wish::Keep, Expired, "FFFTF-", "Expired"),
+        (Phase::Expired, "0.00", "0.00", Wish::Void, Expired, "FFFTF-", "Expired"),
+    ];
+    for (phase, captured, held, wish, state, letters, reason) in cases {
+        let answer = outcome("u-1", Ok(hold(phase, captured, held)));
+        let status = report(&payment(), &wanting(wish), &answer, Timestamp::UNIX_EPOCH);
+        assert_eq!(told_of(&status), (state, letters.into(), reason.into()), "{phase:?} {captured} {wish:?}");
+        assert_eq!(status.captured.as_deref(), Some(captured), "{phase:?}");
+    }
+}
+
+#[test]
+fn a_refused_capture_is_told_beside_the_hold_and_tried_again_only_where_that_may_help() {
+    for (reason, letters) in [("WalletFrozen", "FTFF--"), ("CaptureExceedsHold", "FFFF--")] {
+        let Answer::Outcome(outcome, _) = outcome("u-1", Ok(hold(Phase::Pending, "0.00", "1.00"))) else {
+            panic!("an outcome")
+        };
+        let answer = Answer::Outcome(outcome, refused(reason, true).err());
+        let status = report(&payment(), &wanting(capture("1.00")), &answer, Timestamp::UNIX_EPOCH);
+        assert_eq!(told_of(&status), (PaymentState::Pending, letters.into(), reason.into()));
+        assert_eq!(status.refusal.unwrap().reason, reason);
+        assert_eq!(status.held.as_deref(), Some("1.00"));
+    }
+}
+
+#[test]
+fn while_nobody_answers_a_hold_keeps_what_was_said_of_it_and_an_undecided_payment_claims_nothing() {
+    let mut object = payment();
+    object.status = Some(status(&outcome("u-1", Ok(hold(Phase::Pending, "0.40", "0.60")))));
+    for answer in [unavailable(), Answer::Waiting(Waiting::engine())] {
+        let status = report(&object, &wanting(Wish::Keep), &answer, Timestamp::UNIX_EPOCH);
+        assert_eq!(status.state, PaymentState::Pending);
+        assert_eq!(status.held.as_deref(), Some("0.60"));
+        assert_eq!(status.payment_id.as_deref(), Some(ID));
+        assert_eq!(told_of(&status).2, "EngineUnavailable");
+    }
+    assert_eq!(status(&unavailable()).payment_id, None);
+}
+
+#[test]
+fn refunds_show_only_when_there_were_some() {
+    let status_of = |refunded: &str| {
+        status(&outcome("u-1", Ok(engine::Payment { refunded: refunded.into(), ..paid().unwrap() })))
+    };
+    assert_eq!(status_of("0.00").refunded, None);
+    assert_eq!(status_of("0.50").refunded.as_deref(), Some("0.50"));
 }

@@ -55,18 +55,19 @@ async fn the_first_thing_that_is_missing_is_named() {
 
 #[tokio::test]
 async fn the_default_key_is_namespace_and_name_and_the_origin_is_the_uid() {
-    let request = validate(&rent(), &observed(true, true, Side::Ready, Side::Ready)).unwrap();
+    let wanted = validate(&rent(), &observed(true, true, Side::Ready, Side::Ready)).unwrap();
+    assert_eq!(wanted.wish, Wish::Keep);
     assert_eq!(
-        request,
+        wanted.request,
         PaymentRequest {
             namespace: "shop".into(),
             key: "shop/rent".into(),
             from: WalletRef::Name("shop/a".into()),
             to: WalletRef::Name("shop/b".into()),
-            amount: "1.00".into(),
-            currency: "USD".into(),
+            amount: Amount { amount: "1.00".into(), currency: "USD".into() },
             reference: String::new(),
             origin_ref: "u-1".into(),
+            hold: None,
         },
         "another default key would pay every payment of every cluster a second time"
     );
@@ -79,9 +80,37 @@ async fn an_own_key_an_id_and_the_settlement_account_go_through_as_they_are() {
         "from": {"settlement": true}, "to": {"id": id}, "amount": "5", "currency": "JPY",
         "reference": "invoice 7", "idempotencyKey": "k-7",
     });
-    let request = validate(&payment(spec), &observed(true, true, Side::Ledger, Side::Ledger)).unwrap();
+    let wanted = validate(&payment(spec), &observed(true, true, Side::Ledger, Side::Ledger)).unwrap();
+    let request = wanted.request;
     assert_eq!(request.key, "k-7");
     assert_eq!(request.from, WalletRef::Settlement);
     assert_eq!(request.to, WalletRef::Id(id.into()));
     assert_eq!(request.reference, "invoice 7");
+}
+
+#[tokio::test]
+async fn the_hold_is_part_of_the_request_and_what_becomes_of_it_is_not() {
+    let at = "2026-12-01T00:00:00Z";
+    let hold = |rest: serde_json::Value| {
+        let mut spec = json!({
+            "from": {"name": "a"}, "to": {"name": "b"}, "amount": "5.00", "currency": "USD",
+            "hold": {"timeoutSeconds": 60, "captureAt": at},
+        });
+        spec.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        validate(&payment(spec), &observed(true, true, Side::Ready, Side::Ready)).unwrap()
+    };
+    let total = Decimal::from_str_exact("2.50").unwrap();
+    let cases = [
+        (json!({}), Wish::Keep),
+        (json!({"capture": {"total": "2.50"}}), Wish::Capture { total, is_final: false }),
+        (json!({"capture": {"total": "2.50", "final": true}}), Wish::Capture { total, is_final: true }),
+        (json!({"void": true}), Wish::Void),
+    ];
+    for (rest, wish) in cases {
+        let wanted = hold(rest.clone());
+        assert_eq!(wanted.wish, wish, "{rest}");
+        let terms = HoldTerms { timeout_seconds: Some(60), capture_at: Some(at.parse().unwrap()) };
+        assert_eq!(wanted.request.hold, Some(terms), "{rest}");
+        assert_eq!(wanted.request, hold(json!({})).request, "the body of a key never changes");
+    }
 }

@@ -1,0 +1,116 @@
+//! The talk with the ledger: make the payment or find it, see how it stands, do the steps that are left.
+//!
+//! Every call can be repeated, by this process, another one or another cluster. An answer to a repeated key tells how
+//! things were then, so it is followed by a look at how they stand.
+
+use payplane_crds::condition::reason::{IDEMPOTENCY_CONFLICT, INVALID};
+
+use super::{
+    Answer,
+    plan::{self, ATTEMPTS_MAX, Next, Waiting, Wanted},
+};
+use crate::engine::{Engine, EngineError, Outcome, Payment, Refusal, Step, StepRequest, WalletRef};
+
+/// More steps than a hold can have: capture, the rest back, and as many attempts.
+const STEPS_MAX: u32 = ATTEMPTS_MAX + 4;
+
+const OWN_ACCOUNT: &str = "This is one of the tenant's own accounts. To bring money in write {settlement: true}, which \
+                           needs the ClusterRole payplane-treasury.";
+
+/// Does what is planned.
+pub async fn act(next: &Next, engine: Option<&Engine>) -> Answer {
+    match (next, engine) {
+        (Next::Wait(waiting), _) => Answer::Waiting(waiting.clone()),
+        (Next::Submit(wanted), Some(engine)) => settle(wanted, engine).await.unwrap_or_else(Answer::Failed),
+        (Next::Submit(_), None) => Answer::Waiting(Waiting::engine()),
+    }
+}
+
+async fn settle(wanted: &Wanted, engine: &Engine) -> Result<Answer, EngineError> {
+    refuse_own_account(wanted, engine).await?;
+    let made = engine.make_payment(&wanted.request).await?;
+    let Ok(first) = &made.result else { return Ok(Answer::Outcome(made, None)) };
+    let stands = if made.replayed { look(wanted, engine, &made.payment_id).await? } else { first.clone() };
+    let (stands, refused) = take_steps(wanted, engine, &made.payment_id, stands).await?;
+    // What was decided about the payment itself, and how it stands.
+    let payment = Payment {
+        available: first.available.clone(),
+        decided_at: first.decided_at,
+        key: first.key.clone(),
+        ..stands
+    };
+    Ok(Answer::Outcome(Outcome { result: Ok(payment), ..made }, refused))
+}
+
+/// The engine lets the operator debit any account, because the API server has checked who may debit which. It checks
+/// `settlement`; an id must not be a way around that.
+async fn refuse_own_account(wanted: &Wanted, engine: &Engine) -> Result<(), EngineError> {
+    let WalletRef::Id(id) = &wanted.request.from else { return Ok(()) };
+    match engine.is_own_account(&wanted.request.namespace, id).await? {
+        Some(true) => Err(EngineError::Invalid { field: "from.id".into(), message: OWN_ACCOUNT.into() }),
+        Some(false) | None => Ok(()),
+    }
+}
+
+/// How the payment stands now.
+async fn look(wanted: &Wanted, engine: &Engine, id: &str) -> Result<Payment, EngineError> {
+    let found = engine.get_payment(&wanted.request.namespace, id).await?;
+    found.and_then(|found| found.result.ok()).ok_or(EngineError::Answer("a payment that is gone"))
+}
+
+/// Does the steps that are left, until none is or one is refused.
+async fn take_steps(
+    wanted: &Wanted,
+    engine: &Engine,
+    id: &str,
+    mut stands: Payment,
+) -> Result<(Payment, Option<Refusal>), EngineError> {
+    let mut attempt = 1;
+    for _ in 0..STEPS_MAX {
+        let Some(step) = plan::step(wanted, id, &stands, attempt) else { return Ok((stands, None)) };
+        let (replayed, refusal) = match engine.step_payment(&step).await {
+            Ok(Outcome { result: Ok(after), replayed: false, .. }) => {
+                (stands, attempt) = (after, 1);
+                continue;
+            }
+            Ok(Outcome { result: Ok(_), .. }) => (true, None),
+            Ok(Outcome { result: Err(refusal), replayed, .. }) => (replayed, Some(refusal)),
+            Err(EngineError::Invalid { field, message }) => (false, Some(invalid(field, message))),
+            Err(error) => return Err(error),
+        };
+        let before = std::mem::replace(&mut stands, look(wanted, engine, id).await?);
+        if before.captured != stands.captured || before.phase != stands.phase {
+            // Somebody else, or the deadline, was faster: what is left is judged afresh.
+            attempt = 1;
+            continue;
+        }
+        match refusal {
+            // The key of this attempt was used for another body, or was refused for a reason that may have passed. It
+            // moved nothing, as the payment shows, so the next attempt cannot take twice.
+            Some(refusal) if attempt < ATTEMPTS_MAX && is_spent(&refusal, replayed) => attempt += 1,
+            Some(refusal) => return Ok((stands, Some(blamed(&step, refusal)))),
+            None => return Err(EngineError::Answer("a step that was done and left no trace")),
+        }
+    }
+    Err(EngineError::Answer("a payment that changes with every look"))
+}
+
+/// Whether the key of this attempt will never do what is wanted now, while another one may.
+fn is_spent(refusal: &Refusal, replayed: bool) -> bool {
+    refusal.reason == IDEMPOTENCY_CONFLICT || (replayed && plan::may_pass(refusal))
+}
+
+fn invalid(field: String, message: String) -> Refusal {
+    Refusal { reason: INVALID, field, message, definitive: false }
+}
+
+/// The refusal with the field of the spec that asked for the step.
+fn blamed(step: &StepRequest, refusal: Refusal) -> Refusal {
+    let field = match (&step.step, refusal.field.as_str()) {
+        (Step::Capture { .. }, "amount" | "currency") => "capture.total".into(),
+        (Step::Capture { .. }, "payment_id") => "capture".into(),
+        (Step::Void, "payment_id") => "void".into(),
+        _ => refusal.field,
+    };
+    Refusal { field, ..refusal }
+}
