@@ -12,6 +12,8 @@ pub const SETTLED: &str = "Settled";
 pub const SUCCEEDED: &str = "Succeeded";
 /// On money objects: the ledger had decided this key for an object with another UID.
 pub const REPLAYED: &str = "Replayed";
+/// On a Refund that needs approval: whether somebody else approved it.
+pub const APPROVED: &str = "Approved";
 /// On a Platform: PostgreSQL accepts connections.
 pub const POSTGRES_READY: &str = "PostgresReady";
 /// On a Platform: at least one engine answers.
@@ -19,8 +21,12 @@ pub const ENGINE_READY: &str = "EngineReady";
 
 /// Reasons, in alphabetical order.
 pub mod reason {
+    /// Somebody else approved it.
+    pub const APPROVED: &str = "Approved";
     /// The wanted state is reached.
     pub const AS_SPECIFIED: &str = "AsSpecified";
+    /// Somebody else has to approve it first.
+    pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
     /// The balance would leave the ledger's range.
     pub const BALANCE_OVERFLOW: &str = "BalanceOverflow";
     /// The capture is more than what is left of the hold.
@@ -63,6 +69,8 @@ pub mod reason {
     pub const NO_TENANT: &str = "NoTenant";
     /// No payment of this id in the tenant.
     pub const PAYMENT_NOT_FOUND: &str = "PaymentNotFound";
+    /// The payment is not decided yet, or nothing of it was captured yet.
+    pub const PAYMENT_NOT_READY: &str = "PaymentNotReady";
     /// Not looked at yet.
     pub const PENDING: &str = "Pending";
     /// The Platform that is referred to is absent or not ready.
@@ -75,8 +83,12 @@ pub mod reason {
     pub const MALFORMED: &str = "Malformed";
     /// The amount is more than what was captured and not refunded yet.
     pub const REFUND_EXCEEDS_CAPTURED: &str = "RefundExceedsCaptured";
+    /// The payee had too little when the refund was approved.
+    pub const REFUND_FAILED: &str = "RefundFailed";
     /// The time in which the payment could be refunded is over.
     pub const REFUND_WINDOW_CLOSED: &str = "RefundWindowClosed";
+    /// Somebody else said no.
+    pub const REJECTED: &str = "Rejected";
     /// Payer and payee are the same wallet.
     pub const SAME_WALLET: &str = "SameWallet";
     /// A Secret that is referred to is absent or lacks a key.
@@ -85,6 +97,8 @@ pub mod reason {
     pub const SETTLEMENT_CAP_EXCEEDED: &str = "SettlementCapExceeded";
     /// A StorageClass that is referred to is absent.
     pub const STORAGE_CLASS_NOT_FOUND: &str = "StorageClassNotFound";
+    /// It would bring money into the tenant without saying so, which needs the treasury role.
+    pub const TREASURY_REQUIRED: &str = "TreasuryRequired";
     /// The whole hold was given back, as asked.
     pub const VOIDED: &str = "Voided";
     /// The wallet is closed.

@@ -5,6 +5,7 @@
 //! the operator or the engine.
 
 pub mod payment;
+pub mod refund;
 pub mod wallet;
 
 pub mod platform;
@@ -19,6 +20,7 @@ mod manifest;
 pub use manifest::{all, file_name, to_yaml};
 pub use payment::{Payment, PaymentSpec, PaymentState, PaymentStatus};
 pub use platform::{Platform, PlatformSpec, PlatformStatus};
+pub use refund::{Refund, RefundSpec, RefundState, RefundStatus};
 pub use tenant::{Tenant, TenantSpec, TenantStatus};
 pub use wallet::{Wallet, WalletSpec, WalletStatus};
 

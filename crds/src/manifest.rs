@@ -17,10 +17,14 @@ const HEADER: &str = "# Generated from crds/src by `make generate`. Do not edit.
 
 /// Every CRD, in the order in which they are installed.
 pub fn all() -> Vec<CustomResourceDefinition> {
-    [crate::Platform::crd(), crate::Tenant::crd(), crate::Wallet::crd(), crate::Payment::crd()]
-        .into_iter()
-        .map(complete)
-        .collect()
+    let crds = [
+        crate::Platform::crd(),
+        crate::Tenant::crd(),
+        crate::Wallet::crd(),
+        crate::Payment::crd(),
+        crate::Refund::crd(),
+    ];
+    crds.into_iter().map(complete).collect()
 }
 
 /// Name of the file that a CRD is written to, such as `payplane.io_payments.yaml`.

@@ -35,3 +35,18 @@ pub struct WalletReference {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settlement: Option<bool>,
 }
+
+/// A payment: exactly one of `name` and `id`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.name) != has(self.id)").message("give exactly one of name and id"))]
+pub struct PaymentReference {
+    /// Name of a Payment in the same namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: Option<String>,
+    /// Id of a payment of the same tenant, for payments that were made over gRPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 36, max = 36), regex(pattern = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"))]
+    pub id: Option<String>,
+}

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use payplane_crds::{Payment, Platform, Tenant, Wallet, all, file_name, to_yaml};
+use payplane_crds::{Payment, Platform, Refund, Tenant, Wallet, all, file_name, to_yaml};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -82,6 +82,7 @@ fn every_example_is_a_valid_object_without_unknown_fields() {
             Some("Tenant") => round_trip::<Tenant>(&document),
             Some("Wallet") => round_trip::<Wallet>(&document),
             Some("Payment") => round_trip::<Payment>(&document),
+            Some("Refund") => round_trip::<Refund>(&document),
             _ => continue,
         }
         seen += 1;

@@ -7,7 +7,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
 };
-use payplane_crds::condition::{READY, RECONCILING, STALLED};
+use payplane_crds::condition::{READY, RECONCILING, REPLAYED, SETTLED, STALLED, SUCCEEDED};
 
 /// Collects the conditions of one status.
 #[derive(Debug)]
@@ -50,6 +50,25 @@ impl<'a> Conditions<'a> {
         self.set(READY, "False", reason, message)
             .set(RECONCILING, "False", reason, message)
             .set(STALLED, "False", reason, message)
+    }
+
+    /// On money objects: nothing more will happen, and whether the money moved.
+    pub fn settled(self, succeeded: bool, reason: &str, message: &str) -> Self {
+        let succeeded = if succeeded { "True" } else { "False" };
+        self.set(SETTLED, "True", reason, message).set(SUCCEEDED, succeeded, reason, message)
+    }
+
+    /// On money objects: says so when another object asked first. It was deleted and applied again, restored, or lives in
+    /// another cluster.
+    pub fn replayed(self, uid: Option<&str>, asked_first: &str, what: &str, id: &str) -> Self {
+        if asked_first.is_empty() || Some(asked_first) == uid {
+            return self;
+        }
+        let message = format!(
+            "The ledger had decided this key before, for another object: this is the outcome of {what} {id}. Nothing \
+             moved again."
+        );
+        self.set(REPLAYED, "True", "Replayed", &message)
     }
 
     /// Adds one condition.

@@ -7,7 +7,7 @@ use kube::{
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
-use payplane_crds::{Payment, Platform, Tenant, Wallet, condition::READY};
+use payplane_crds::{Payment, Platform, Refund, Tenant, Wallet, condition::READY};
 use tokio::sync::watch;
 
 use crate::{
@@ -19,8 +19,8 @@ use crate::{
     wake::Wake,
 };
 
-/// Platform, Tenant, Wallet, Payment.
-const ROOT_KINDS: usize = 4;
+/// Platform, Tenant, Wallet, Payment, Refund.
+const ROOT_KINDS: usize = 5;
 
 /// An object as it comes from a watch: one that cannot be read hurts only itself.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -82,7 +82,7 @@ impl Filled {
     }
 }
 
-/// The root objects, as of the watches. Open payments only: settled ones leave.
+/// The root objects, as of the watches. Open payments and refunds only: settled ones leave.
 #[derive(Clone)]
 pub struct Stores {
     /// Every Platform.
@@ -91,8 +91,10 @@ pub struct Stores {
     pub tenants: Store<Guarded<Tenant>>,
     /// Every Wallet.
     pub wallets: Store<Guarded<Wallet>>,
-    /// Payments that the ledger has not decided.
+    /// Payments that are not settled.
     pub payments: Store<Guarded<Payment>>,
+    /// Refunds that are not settled.
+    pub refunds: Store<Guarded<Refund>>,
 }
 
 impl Stores {
@@ -176,7 +178,7 @@ mod tests {
             tokio::spawn(async move { filled.all().await })
         });
         let waiting: Vec<_> = waiting.collect();
-        for kind in ["Platform", "Tenant", "Wallet", "Payment"] {
+        for kind in ["Platform", "Tenant", "Wallet", "Payment", "Refund"] {
             tokio::task::yield_now().await;
             filled.note(kind);
         }

@@ -19,7 +19,7 @@ use kube::{
     },
 };
 use payplane_crds::{
-    Payment, PaymentState, Platform, Tenant, Wallet,
+    Payment, PaymentState, Platform, Refund, RefundState, Tenant, Wallet,
     condition::{ENGINE_READY, READY},
 };
 use tokio_util::sync::CancellationToken;
@@ -59,6 +59,8 @@ pub struct Writers {
     pub wallets: Writer<Guarded<Wallet>>,
     /// Of Payments.
     pub payments: Writer<Guarded<Payment>>,
+    /// Of Refunds.
+    pub refunds: Writer<Guarded<Refund>>,
 }
 
 /// Runs every controller until `stop`, and returns when the last reconcile has ended.
@@ -72,6 +74,7 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
         tenants(&context, writers.tenants, wake::listen(wakeups.tenants), &health, &stop),
         wallets(&context, writers.wallets, wake::gather(wakeups.wallets, wake::GATHER), &health, &stop),
         payments(&context, writers.payments, wake::listen(wakeups.payments), &health, &stop),
+        refunds(&context, writers.refunds, wake::listen(wakeups.refunds), &health, &stop),
     );
 }
 
@@ -153,6 +156,19 @@ async fn payments(
     let open = watch::config().fields(&open_states(&PaymentState::SETTLED));
     let changes = kept(context, writer, open, health, |_| None);
     control(context, changes.boxed(), context.stores.payments.clone(), woken, Duration::ZERO, stop).await;
+}
+
+/// Refunds: those that are not settled; woken by their Payment and their Tenant.
+async fn refunds(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<Refund>>,
+    woken: impl Stream<Item = Ref<Refund>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let open = watch::config().fields(&open_states(&RefundState::SETTLED));
+    let changes = kept(context, writer, open, health, |_| None);
+    control(context, changes.boxed(), context.stores.refunds.clone(), woken, Duration::ZERO, stop).await;
 }
 
 /// A field selector for objects that are in none of these states.

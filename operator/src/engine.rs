@@ -7,6 +7,7 @@ mod channel;
 mod convert;
 mod fault;
 mod payment;
+mod refund;
 mod registry;
 mod token;
 
@@ -16,6 +17,7 @@ use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 pub use fault::EngineError;
 pub use payment::{Amount, HoldTerms, Outcome, Payment, PaymentRequest, Phase, Step, StepRequest};
+pub use refund::{Refund, RefundOutcome, RefundPhase, RefundRequest};
 pub use registry::{Engines, PlatformKey};
 pub use token::Token;
 

@@ -51,6 +51,9 @@ pub enum Error {
     /// The ledger knows no such wallet yet.
     #[error("the ledger knows no such wallet yet")]
     WalletNotFound,
+    /// The ledger knows no such payment yet.
+    #[error("the ledger knows no such payment yet")]
+    PaymentNotFound,
     /// The ledger refuses a step for a reason that may pass, such as a frozen wallet.
     #[error("the ledger refuses a step for now")]
     RefusedForNow,
@@ -104,6 +107,7 @@ impl Error {
             Self::Missing => "missing",
             Self::BrokenSecret { .. } => "broken_secret",
             Self::WalletNotFound => "wallet_not_found",
+            Self::PaymentNotFound => "payment_not_found",
             Self::RefusedForNow => "refused_for_now",
             Self::Certificate(_) => "certificate",
             Self::Random => "random",
@@ -117,6 +121,7 @@ impl Error {
         match self {
             Self::Api { .. } | Self::Timeout { .. } | Self::Engine { .. } | Self::Raced { .. } => SOON,
             Self::WalletNotFound
+            | Self::PaymentNotFound
             | Self::RefusedForNow
             | Self::Certificate(_)
             | Self::Random

@@ -12,6 +12,7 @@ pub mod context;
 pub mod controllers;
 
 pub mod payment;
+pub mod refund;
 pub mod wallet;
 
 pub mod platform;
@@ -179,13 +180,15 @@ fn stores() -> (Stores, controllers::Writers) {
     let (tenants, write_tenants) = reflector::store();
     let (wallets, write_wallets) = reflector::store();
     let (payments, write_payments) = reflector::store();
+    let (refunds, write_refunds) = reflector::store();
     let writers = controllers::Writers {
         platforms: write_platforms,
         tenants: write_tenants,
         wallets: write_wallets,
         payments: write_payments,
+        refunds: write_refunds,
     };
-    (Stores { platforms, tenants, wallets, payments }, writers)
+    (Stores { platforms, tenants, wallets, payments, refunds }, writers)
 }
 
 async fn settings(args: &Args, client: &Client) -> Result<Settings, Fatal> {

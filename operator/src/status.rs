@@ -10,7 +10,7 @@ use kube::{
     Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
-use payplane_crds::{Payment, Platform, Tenant, Wallet};
+use payplane_crds::{Payment, Platform, Refund, Tenant, Wallet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -52,6 +52,7 @@ reported! {
     Tenant => payplane_crds::TenantStatus,
     Wallet => payplane_crds::WalletStatus,
     Payment => payplane_crds::PaymentStatus,
+    Refund => payplane_crds::RefundStatus,
 }
 
 /// Whether a write was needed.

@@ -10,7 +10,7 @@ use kube::{
     Resource, ResourceExt,
     runtime::reflector::{Lookup, ObjectRef},
 };
-use payplane_crds::{Payment, Platform, Tenant, Wallet, reference::WalletReference};
+use payplane_crds::{Payment, Platform, Refund, Tenant, Wallet, reference::WalletReference};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
@@ -31,6 +31,7 @@ pub struct Wake {
     tenants: UnboundedSender<Ref<Tenant>>,
     wallets: UnboundedSender<Ref<Wallet>>,
     payments: UnboundedSender<Ref<Payment>>,
+    refunds: UnboundedSender<Ref<Refund>>,
 }
 
 /// The receiving ends, one per controller.
@@ -43,6 +44,8 @@ pub struct Wakeups {
     pub wallets: UnboundedReceiver<Ref<Wallet>>,
     /// Of the Payment controller.
     pub payments: UnboundedReceiver<Ref<Payment>>,
+    /// Of the Refund controller.
+    pub refunds: UnboundedReceiver<Ref<Refund>>,
 }
 
 /// Makes the channels.
@@ -51,13 +54,15 @@ pub fn channels() -> (Wake, Wakeups) {
     let (tenants, wake_tenants) = unbounded_channel();
     let (wallets, wake_wallets) = unbounded_channel();
     let (payments, wake_payments) = unbounded_channel();
+    let (refunds, wake_refunds) = unbounded_channel();
     (
-        Wake { platforms, tenants, wallets, payments },
+        Wake { platforms, tenants, wallets, payments, refunds },
         Wakeups {
             platforms: wake_platforms,
             tenants: wake_tenants,
             wallets: wake_wallets,
             payments: wake_payments,
+            refunds: wake_refunds,
         },
     )
 }
@@ -85,7 +90,7 @@ impl Wake {
         }
     }
 
-    /// Wakes a Tenant's wallets and open payments, and the Tenants that want one of its namespaces.
+    /// Wakes a Tenant's wallets, open payments and refunds, and the Tenants that want one of its namespaces.
     pub fn dependants_of_tenant(&self, stores: &Stores, tenant: &Tenant) {
         self.members_of_tenant(stores, tenant);
         let name = tenant.name_any();
@@ -113,6 +118,17 @@ impl Wake {
         send_all(&self.payments, &waiting);
     }
 
+    /// Wakes the open refunds of a Payment.
+    pub fn refunds_of_payment(&self, stores: &Stores, payment: &Payment) {
+        let (namespace, name) = (&payment.metadata.namespace, payment.name_any());
+        let waiting = stores.refunds.state_filter(|guarded| {
+            guarded.0.as_ref().is_ok_and(|refund| {
+                refund.metadata.namespace == *namespace && refund.spec.payment.name.as_deref() == Some(&name)
+            })
+        });
+        send_all(&self.refunds, &waiting);
+    }
+
     /// Wakes the Tenants that list a namespace.
     pub fn claimants_of_namespace(&self, stores: &Stores, namespace: &str) {
         for tenant in stores.claimants(namespace) {
@@ -123,6 +139,7 @@ impl Wake {
     fn members_of_tenant(&self, stores: &Stores, tenant: &Tenant) {
         send_all(&self.wallets, &stores.wallets.state_filter(|guarded| belongs(guarded, tenant)));
         send_all(&self.payments, &stores.payments.state_filter(|guarded| belongs(guarded, tenant)));
+        send_all(&self.refunds, &stores.refunds.state_filter(|guarded| belongs(guarded, tenant)));
     }
 }
 

@@ -310,3 +310,42 @@ async fn a_settled_payment_cannot_change_or_nobody_would_ever_look_at_the_change
     })
     .await;
 }
+
+fn refund(spec: Value) -> Value {
+    json!({"apiVersion": "payplane.io/v1alpha1", "kind": "Refund", "metadata": {"name": "back"}, "spec": spec})
+}
+
+#[tokio::test]
+async fn a_refund_names_one_payment_and_whole_money_and_cannot_change() {
+    in_namespace("refund", |client, namespace| async move {
+        let refunds = objects(&client, "Refund", &namespace);
+        let id = "0b0e8a52-1111-5222-8333-444455556666";
+        for (bad, blamed) in [
+            (json!({"payment": {}}), "spec.payment"),
+            (json!({"payment": {"name": "rent", "id": id}}), "spec.payment"),
+            (json!({"payment": {"id": "A-1"}}), "spec.payment.id"),
+            (json!({"payment": {"name": "rent"}, "amount": "1.00"}), "amount and currency"),
+            (json!({"payment": {"name": "rent"}, "currency": "USD"}), "amount and currency"),
+            (json!({"payment": {"name": "rent"}, "amount": "0", "currency": "USD"}), "spec.amount"),
+            (json!({"payment": {"name": "rent"}, "settlement": false}), "settlement"),
+            (json!({"payment": {"name": "rent"}, "reason": "a\u{7}b"}), "spec.reason"),
+        ] {
+            let message = refusal(&refunds, refund(bad.clone())).await;
+            assert!(message.contains(blamed), "{bad}: {message}");
+        }
+        let mut generated = refund(json!({"payment": {"name": "rent"}}));
+        generated["metadata"] = json!({"generateName": "back-"});
+        let message = refusal(&refunds, generated).await;
+        assert!(message.contains("spec.idempotencyKey"), "{message}");
+
+        create(&refunds, refund(json!({"payment": {"id": id}, "amount": "1.00", "currency": "USD"})))
+            .await
+            .unwrap();
+        for spec in [json!({"amount": "2.00"}), json!({"reason": "new"}), json!({"settlement": true})] {
+            let patch = Patch::Merge(json!({ "spec": spec }));
+            let error = refunds.patch("back", &PatchParams::default(), &patch).await.unwrap_err();
+            assert!(error.to_string().contains("cannot change"), "{spec}: {error}");
+        }
+    })
+    .await;
+}

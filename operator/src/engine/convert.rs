@@ -11,8 +11,10 @@ use rust_decimal::Decimal;
 use super::{EngineError, Refusal, Wallet, WalletRef};
 
 mod payment;
+mod refund;
 
 pub(super) use payment::{capture_request, hold_request, made, outcome, payment_request, void_request};
+pub(super) use refund::{refund_request, refunded};
 
 pub(super) fn wallet_ref(reference: &WalletRef) -> proto::WalletRef {
     use proto::wallet_ref::Ref;
@@ -76,6 +78,7 @@ pub(super) fn spec_field(field: &str) -> String {
         ("minimum", Some("currency")) => "currency".into(),
         ("idempotency_key", _) => "idempotencyKey".into(),
         ("kind", _) => "hold".into(),
+        ("payment_id", _) => "payment".into(),
         ("timeout", _) => "hold.timeoutSeconds".into(),
         ("capture_time", _) => "hold.captureAt".into(),
         ("from", _) => "from".into(),

@@ -108,8 +108,8 @@ fn invalid(field: String, message: String) -> Refusal {
 fn blamed(step: &StepRequest, refusal: Refusal) -> Refusal {
     let field = match (&step.step, refusal.field.as_str()) {
         (Step::Capture { .. }, "amount" | "currency") => "capture.total".into(),
-        (Step::Capture { .. }, "payment_id") => "capture".into(),
-        (Step::Void, "payment_id") => "void".into(),
+        (Step::Capture { .. }, "payment") => "capture".into(),
+        (Step::Void, "payment") => "void".into(),
         _ => refusal.field,
     };
     Refusal { field, ..refusal }

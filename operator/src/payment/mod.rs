@@ -17,7 +17,7 @@ use crate::{
     controllers::{Again, Reconciled},
     engine::{EngineError, Outcome, Refusal},
     error::Error,
-    status,
+    status::{self, Written},
 };
 
 pub use plan::{Next, Waiting, Wanted, Wish};
@@ -41,7 +41,9 @@ impl Reconciled for Payment {
         let next = plan::plan(validate::validate(self, &observed)); // pure
         let answer = act::act(&next, observed.engine.as_deref()).await; // asks the ledger
         let status = report::report(self, &next, &answer, jiff::Timestamp::now()); // pure
-        status::write(context, self, &status).await?;
+        if status::write(context, self, &status).await? == Written::Patched {
+            context.wake.refunds_of_payment(&context.stores, self);
+        }
         finish(self, context, answer)
     }
 }

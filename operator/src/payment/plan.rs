@@ -60,12 +60,19 @@ pub struct Waiting {
     pub reason: &'static str,
     /// One sentence for people.
     pub message: String,
+    /// Whether its coming wakes the object. If not, it is looked for again and again.
+    pub is_watched: bool,
 }
 
 impl Waiting {
-    /// Waiting for this.
+    /// Waiting for this, which wakes the object when it comes.
     pub fn new(reason: &'static str, message: &str) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: message.into(), is_watched: true }
+    }
+
+    /// Waiting for this, of which nobody tells.
+    pub fn unwatched(reason: &'static str, message: &str) -> Self {
+        Self { is_watched: false, ..Self::new(reason, message) }
     }
 
     /// Waiting for the Platform's engine.

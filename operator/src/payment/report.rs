@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use payplane_crds::{
     Payment, PaymentState, PaymentStatus,
     condition::{
-        REPLAYED, SETTLED, SUCCEEDED,
+        SETTLED,
         reason::{
             CAPTURE_INCOMPLETE, COMPLETED, ENGINE_UNAVAILABLE, EXPIRED, GATEWAY_FAILED, HELD, INVALID,
             PROCESSING, VOIDED, WALLET_NOT_FOUND, WRONG_STATE,
@@ -80,18 +80,9 @@ fn decided(
     PaymentStatus { payment_id: Some(outcome.payment_id.clone()).filter(|id| !id.is_empty()), ..status }
 }
 
-/// Says so when another object asked first: it was deleted and applied again, restored, or lives in another cluster.
 fn replay<'a>(payment: &Payment, outcome: &Outcome, conditions: Conditions<'a>) -> Conditions<'a> {
-    let uid = payment.metadata.uid.as_deref().unwrap_or_default();
-    if outcome.origin_ref.is_empty() || outcome.origin_ref == uid {
-        return conditions;
-    }
-    let message = format!(
-        "The ledger had decided this key before, for another object: this is the outcome of payment {}. Nothing was \
-         paid again.",
-        outcome.payment_id
-    );
-    conditions.set(REPLAYED, "True", "Replayed", &message)
+    let uid = payment.metadata.uid.as_deref();
+    conditions.replayed(uid, &outcome.origin_ref, "payment", &outcome.payment_id)
 }
 
 fn standing(
@@ -147,7 +138,7 @@ fn life(
         Phase::Completed => completed(stands, wish, conditions),
         Phase::Failed => {
             let message = "The external gateway failed the payment; the hold was given back.";
-            settled(conditions.refused(GATEWAY_FAILED, message), "False", GATEWAY_FAILED, message)
+            conditions.refused(GATEWAY_FAILED, message).settled(false, GATEWAY_FAILED, message).into_vec()
         }
         Phase::Voided => {
             let message = "The hold was given back; no money moved.";
@@ -155,11 +146,11 @@ fn life(
                 Wish::Void => conditions.ready(VOIDED, message),
                 Wish::Keep | Wish::Capture { .. } => conditions.refused(VOIDED, message),
             };
-            settled(conditions, "False", VOIDED, message)
+            conditions.settled(false, VOIDED, message).into_vec()
         }
         Phase::Expired => {
             let message = "The deadline passed before anything was captured; the hold was given back.";
-            settled(conditions.refused(EXPIRED, message), "False", EXPIRED, message)
+            conditions.refused(EXPIRED, message).settled(false, EXPIRED, message).into_vec()
         }
     }
 }
@@ -181,22 +172,18 @@ fn completed(stands: &engine::Payment, wish: Wish, conditions: Conditions) -> Ve
     let part = format!("{} of {} {} moved", stands.captured, stands.amount.amount, currency(stands));
     if plan::falls_short(wish, stands) {
         let message = format!("{part}, less than capture.total asks for: the hold ended first.");
-        return settled(
-            conditions.refused(CAPTURE_INCOMPLETE, &message),
-            "False",
-            CAPTURE_INCOMPLETE,
-            &message,
-        );
+        let conditions = conditions.refused(CAPTURE_INCOMPLETE, &message);
+        return conditions.settled(false, CAPTURE_INCOMPLETE, &message).into_vec();
     }
     if wish == Wish::Void {
         let message = format!("{part} before the hold could be voided; give it back with a Refund.");
-        return settled(conditions.refused(WRONG_STATE, &message), "True", COMPLETED, &message);
+        return conditions.refused(WRONG_STATE, &message).settled(true, COMPLETED, &message).into_vec();
     }
     let message = match stands.captured == stands.amount.amount {
         true => PAID.into(),
         false => format!("{part}; the rest was given back."),
     };
-    settled(conditions.ready(COMPLETED, &message), "True", COMPLETED, &message)
+    conditions.ready(COMPLETED, &message).settled(true, COMPLETED, &message).into_vec()
 }
 
 fn currency(stands: &engine::Payment) -> &str {
@@ -205,18 +192,13 @@ fn currency(stands: &engine::Payment) -> &str {
 
 fn failed(conditions: Conditions, refusal: payment::Refusal) -> PaymentStatus {
     let message = sentence(&refusal.field, &refusal.message);
-    let conditions =
-        settled(conditions.refused(&refusal.reason, &message), "False", &refusal.reason, &message);
+    let conditions = conditions.refused(&refusal.reason, &message).settled(false, &refusal.reason, &message);
     PaymentStatus {
         state: PaymentState::Failed,
         refusal: Some(refusal),
-        conditions,
+        conditions: conditions.into_vec(),
         ..PaymentStatus::default()
     }
-}
-
-fn settled(conditions: Conditions, succeeded: &str, reason: &str, message: &str) -> Vec<Condition> {
-    conditions.set(SETTLED, "True", reason, message).set(SUCCEEDED, succeeded, reason, message).into_vec()
 }
 
 /// What the ledger said of a hold last stays true until it says something else.

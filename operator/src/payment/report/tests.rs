@@ -1,4 +1,4 @@
-use payplane_crds::condition::{READY, RECONCILING, STALLED};
+use payplane_crds::condition::{READY, RECONCILING, REPLAYED, STALLED, SUCCEEDED};
 use serde_json::json;
 use tonic::Code;
 

@@ -1,0 +1,30 @@
+//! The talk with the ledger: ask for the refund or find it, and see how it stands.
+
+use super::{Answer, plan::Next};
+use crate::{
+    engine::{Engine, EngineError, Refund, RefundOutcome, RefundRequest},
+    payment::Waiting,
+};
+
+/// Does what is planned.
+pub async fn act(next: Next, engine: Option<&Engine>) -> Answer {
+    match (next, engine) {
+        (Next::Wait(waiting), _) => Answer::Waiting(waiting),
+        (Next::Never(refusal), _) => Answer::Never(refusal),
+        (Next::Submit(request), Some(engine)) => {
+            settle(&request, engine).await.map_or_else(Answer::Failed, Answer::Outcome)
+        }
+        (Next::Submit(_), None) => Answer::Waiting(Waiting::engine()),
+    }
+}
+
+/// An answer to a repeated key tells how things were then, so it is followed by a look at how they stand.
+async fn settle(request: &RefundRequest, engine: &Engine) -> Result<RefundOutcome, EngineError> {
+    let made = engine.refund_payment(request).await?;
+    let (RefundOutcome { result: Ok(first), .. }, true) = (&made, made.replayed) else { return Ok(made) };
+    let found = engine.get_refund(&request.namespace, &made.refund_id).await?;
+    let stands = found.and_then(|found| found.result.ok());
+    let stands = stands.ok_or(EngineError::Answer("a refund that is gone"))?;
+    let refund = Refund { available: first.available.clone(), decided_at: first.decided_at, ..stands };
+    Ok(RefundOutcome { result: Ok(refund), ..made })
+}
