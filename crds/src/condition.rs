@@ -91,6 +91,8 @@ pub mod reason {
     pub const REJECTED: &str = "Rejected";
     /// Payer and payee are the same wallet.
     pub const SAME_WALLET: &str = "SameWallet";
+    /// Another object sets the same thing for the same scope, and was first.
+    pub const SCOPE_TAKEN: &str = "ScopeTaken";
     /// A Secret that is referred to is absent or lacks a key.
     pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
     /// The settlement account would go beyond its cap.

@@ -10,6 +10,7 @@ pub mod wallet;
 
 pub mod platform;
 pub mod tenant;
+pub mod timeout_policy;
 
 pub mod condition;
 pub mod money;
@@ -22,6 +23,7 @@ pub use payment::{Payment, PaymentSpec, PaymentState, PaymentStatus};
 pub use platform::{Platform, PlatformSpec, PlatformStatus};
 pub use refund::{Refund, RefundSpec, RefundState, RefundStatus};
 pub use tenant::{Tenant, TenantSpec, TenantStatus};
+pub use timeout_policy::{TimeoutPolicy, TimeoutPolicySpec, TimeoutPolicyStatus};
 pub use wallet::{Wallet, WalletSpec, WalletStatus};
 
 /// API group of every kind.

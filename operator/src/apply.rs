@@ -10,7 +10,7 @@ use kube::{
     core::DynamicObject,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     api,
@@ -105,6 +105,47 @@ where
     }
 }
 
+/// Keeps an object until what it stands for is taken away.
+///
+/// # Errors
+/// When the API server does not accept it, or somebody changed the object meanwhile.
+pub async fn add_finalizer<K>(client: &Client, object: &K, finalizer: &str) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()>,
+{
+    let all = object.finalizers().iter().map(String::as_str).chain([finalizer]);
+    set_finalizers(client, object, all.collect()).await
+}
+
+/// Lets an object go. One that is gone is no error.
+///
+/// # Errors
+/// When the API server does not accept it, or somebody changed the object meanwhile.
+pub async fn remove_finalizer<K>(client: &Client, object: &K, finalizer: &str) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()>,
+{
+    let left = object.finalizers().iter().map(String::as_str).filter(|one| *one != finalizer);
+    set_finalizers(client, object, left.collect()).await
+}
+
+async fn set_finalizers<K>(client: &Client, object: &K, finalizers: Vec<&str>) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()>,
+{
+    // With the version, or the finalizer of somebody else could get lost.
+    let body = json!({"metadata": {"finalizers": finalizers, "resourceVersion": object.resource_version()}});
+    let objects = api::dynamic::<K>(client, object.namespace().as_deref());
+    let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+    let name = object.name_any();
+    match api::call("write a finalizer", objects.patch(&name, &params, &Patch::Merge(&body))).await {
+        Ok(_) => Ok(()),
+        Err(error) if api::is_status(&error, 404) => Ok(()),
+        Err(error) if api::is_status(&error, 409) => Err(Error::Raced { operation: "write a finalizer" }),
+        Err(error) => Err(error),
+    }
+}
+
 /// The object with the hash of itself.
 fn marked<K: Serialize>(wanted: &K) -> Result<Value, Error> {
     let mut body = serde_json::to_value(wanted)?;
@@ -134,8 +175,6 @@ fn contains(live: &Value, wanted: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn live(body: Value) -> DynamicObject {

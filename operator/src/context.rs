@@ -7,7 +7,7 @@ use kube::{
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
-use payplane_crds::{Payment, Platform, Refund, Tenant, Wallet, condition::READY};
+use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, condition::READY};
 use tokio::sync::watch;
 
 use crate::{
@@ -19,8 +19,8 @@ use crate::{
     wake::Wake,
 };
 
-/// Platform, Tenant, Wallet, Payment, Refund.
-const ROOT_KINDS: usize = 5;
+/// Platform, Tenant, Wallet, Payment, Refund, TimeoutPolicy.
+const ROOT_KINDS: usize = 6;
 
 /// An object as it comes from a watch: one that cannot be read hurts only itself.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -95,6 +95,8 @@ pub struct Stores {
     pub payments: Store<Guarded<Payment>>,
     /// Refunds that are not settled.
     pub refunds: Store<Guarded<Refund>>,
+    /// Every TimeoutPolicy.
+    pub timeout_policies: Store<Guarded<TimeoutPolicy>>,
 }
 
 impl Stores {
@@ -108,6 +110,15 @@ impl Stores {
             (Some(only), None) => readable(&only).cloned(),
             _ => None,
         }
+    }
+
+    /// A namespace of a ready Tenant of this Platform: the engine is always spoken to for some tenant.
+    pub fn a_namespace_of(&self, platform: &PlatformKey) -> Option<String> {
+        let found = self.tenants.state_filter(|guarded| {
+            guarded.0.as_ref().is_ok_and(|tenant| platform_of(tenant) == *platform && is_ready(tenant))
+        });
+        let first = found.iter().filter_map(readable).min_by_key(|tenant| tenant.name_any())?;
+        first.spec.namespaces.first().map(|namespace| namespace.name.clone())
     }
 
     /// The Wallet object of this name.
@@ -178,7 +189,7 @@ mod tests {
             tokio::spawn(async move { filled.all().await })
         });
         let waiting: Vec<_> = waiting.collect();
-        for kind in ["Platform", "Tenant", "Wallet", "Payment", "Refund"] {
+        for kind in ["Platform", "Tenant", "Wallet", "Payment", "Refund", "TimeoutPolicy"] {
             tokio::task::yield_now().await;
             filled.note(kind);
         }

@@ -19,7 +19,7 @@ use kube::{
     },
 };
 use payplane_crds::{
-    Payment, PaymentState, Platform, Refund, RefundState, Tenant, Wallet,
+    Payment, PaymentState, Platform, Refund, RefundState, Tenant, TimeoutPolicy, Wallet,
     condition::{ENGINE_READY, READY},
 };
 use tokio_util::sync::CancellationToken;
@@ -61,6 +61,8 @@ pub struct Writers {
     pub payments: Writer<Guarded<Payment>>,
     /// Of Refunds.
     pub refunds: Writer<Guarded<Refund>>,
+    /// Of TimeoutPolicies.
+    pub timeout_policies: Writer<Guarded<TimeoutPolicy>>,
 }
 
 /// Runs every controller until `stop`, and returns when the last reconcile has ended.
@@ -75,6 +77,13 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
         wallets(&context, writers.wallets, wake::gather(wakeups.wallets, wake::GATHER), &health, &stop),
         payments(&context, writers.payments, wake::listen(wakeups.payments), &health, &stop),
         refunds(&context, writers.refunds, wake::listen(wakeups.refunds), &health, &stop),
+        timeout_policies(
+            &context,
+            writers.timeout_policies,
+            wake::listen(wakeups.timeout_policies),
+            &health,
+            &stop
+        ),
     );
 }
 
@@ -171,6 +180,22 @@ async fn refunds(
     control(context, changes.boxed(), context.stores.refunds.clone(), woken, Duration::ZERO, stop).await;
 }
 
+/// TimeoutPolicies: woken by themselves, their Tenant or Platform, and one that was deleted and was first.
+async fn timeout_policies(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<TimeoutPolicy>>,
+    woken: impl Stream<Item = Ref<TimeoutPolicy>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let changes = kept(context, writer, watch::config(), health, |policy| {
+        let is_leaving = policy.metadata.deletion_timestamp.is_some();
+        fingerprint((policy.uid(), policy.metadata.generation, policy.finalizers(), is_leaving))
+    });
+    let store = context.stores.timeout_policies.clone();
+    control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
+}
+
 /// A field selector for objects that are in none of these states.
 fn open_states(settled: &[&str]) -> String {
     settled.iter().map(|state| format!("status.state!={state}")).collect::<Vec<_>>().join(",")
@@ -211,6 +236,9 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
     context.backoff.forget(&(K::KIND, namespace.clone(), name.clone()));
     if K::KIND == Platform::KIND {
         context.engines.remove(&PlatformKey { namespace, name });
+    }
+    if K::KIND == TimeoutPolicy::KIND {
+        context.wake.timeout_policies(&context.stores);
     }
     if let Some(tenant) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<Tenant>>()
         && let Ok(tenant) = &tenant.0

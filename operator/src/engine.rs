@@ -9,6 +9,7 @@ mod fault;
 mod payment;
 mod refund;
 mod registry;
+mod settings;
 mod token;
 
 use payplane_proto::v1 as proto;
@@ -19,6 +20,7 @@ pub use fault::EngineError;
 pub use payment::{Amount, HoldTerms, Outcome, Payment, PaymentRequest, Phase, Step, StepRequest};
 pub use refund::{Refund, RefundOutcome, RefundPhase, RefundRequest};
 pub use registry::{Engines, PlatformKey};
+pub use settings::Scope;
 pub use token::Token;
 
 const PAGE: i32 = 500;

@@ -17,6 +17,7 @@ pub mod wallet;
 
 pub mod platform;
 pub mod tenant;
+pub mod timeout_policy;
 
 pub mod engine;
 pub mod refresh;
@@ -181,14 +182,16 @@ fn stores() -> (Stores, controllers::Writers) {
     let (wallets, write_wallets) = reflector::store();
     let (payments, write_payments) = reflector::store();
     let (refunds, write_refunds) = reflector::store();
+    let (timeout_policies, write_timeout_policies) = reflector::store();
     let writers = controllers::Writers {
         platforms: write_platforms,
         tenants: write_tenants,
         wallets: write_wallets,
         payments: write_payments,
         refunds: write_refunds,
+        timeout_policies: write_timeout_policies,
     };
-    (Stores { platforms, tenants, wallets, payments, refunds }, writers)
+    (Stores { platforms, tenants, wallets, payments, refunds, timeout_policies }, writers)
 }
 
 async fn settings(args: &Args, client: &Client) -> Result<Settings, Fatal> {

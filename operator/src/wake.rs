@@ -10,7 +10,7 @@ use kube::{
     Resource, ResourceExt,
     runtime::reflector::{Lookup, ObjectRef},
 };
-use payplane_crds::{Payment, Platform, Refund, Tenant, Wallet, reference::WalletReference};
+use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, reference::WalletReference};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
@@ -32,6 +32,7 @@ pub struct Wake {
     wallets: UnboundedSender<Ref<Wallet>>,
     payments: UnboundedSender<Ref<Payment>>,
     refunds: UnboundedSender<Ref<Refund>>,
+    timeout_policies: UnboundedSender<Ref<TimeoutPolicy>>,
 }
 
 /// The receiving ends, one per controller.
@@ -46,6 +47,8 @@ pub struct Wakeups {
     pub payments: UnboundedReceiver<Ref<Payment>>,
     /// Of the Refund controller.
     pub refunds: UnboundedReceiver<Ref<Refund>>,
+    /// Of the TimeoutPolicy controller.
+    pub timeout_policies: UnboundedReceiver<Ref<TimeoutPolicy>>,
 }
 
 /// Makes the channels.
@@ -55,14 +58,16 @@ pub fn channels() -> (Wake, Wakeups) {
     let (wallets, wake_wallets) = unbounded_channel();
     let (payments, wake_payments) = unbounded_channel();
     let (refunds, wake_refunds) = unbounded_channel();
+    let (timeout_policies, wake_timeout_policies) = unbounded_channel();
     (
-        Wake { platforms, tenants, wallets, payments, refunds },
+        Wake { platforms, tenants, wallets, payments, refunds, timeout_policies },
         Wakeups {
             platforms: wake_platforms,
             tenants: wake_tenants,
             wallets: wake_wallets,
             payments: wake_payments,
             refunds: wake_refunds,
+            timeout_policies: wake_timeout_policies,
         },
     )
 }
@@ -129,6 +134,11 @@ impl Wake {
         send_all(&self.refunds, &waiting);
     }
 
+    /// Wakes every TimeoutPolicy: there are few, and any may have waited for what changed.
+    pub fn timeout_policies(&self, stores: &Stores) {
+        send_all(&self.timeout_policies, &stores.timeout_policies.state());
+    }
+
     /// Wakes the Tenants that list a namespace.
     pub fn claimants_of_namespace(&self, stores: &Stores, namespace: &str) {
         for tenant in stores.claimants(namespace) {
@@ -140,6 +150,7 @@ impl Wake {
         send_all(&self.wallets, &stores.wallets.state_filter(|guarded| belongs(guarded, tenant)));
         send_all(&self.payments, &stores.payments.state_filter(|guarded| belongs(guarded, tenant)));
         send_all(&self.refunds, &stores.refunds.state_filter(|guarded| belongs(guarded, tenant)));
+        self.timeout_policies(stores);
     }
 }
 

@@ -349,3 +349,37 @@ async fn a_refund_names_one_payment_and_whole_money_and_cannot_change() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_timeout_policy_has_one_scope_for_ever_and_a_timeout_that_may_change() {
+    in_namespace("timeout", |client, namespace| async move {
+        let policies = objects(&client, "TimeoutPolicy", &namespace);
+        let policy = |scope: Value, seconds: i64| {
+            json!({
+                "apiVersion": "payplane.io/v1alpha1", "kind": "TimeoutPolicy", "metadata": {"name": "minute"},
+                "spec": {"scope": scope, "timeoutSeconds": seconds},
+            })
+        };
+        for (scope, seconds, blamed) in [
+            (json!({}), 60, "spec.scope"),
+            (json!({"tenant": true, "walletClass": "gold"}), 60, "spec.scope"),
+            (json!({"tenant": false}), 60, "tenant"),
+            (json!({"walletClass": "Gold"}), 60, "walletClass"),
+            (json!({"tenant": true}), 0, "timeoutSeconds"),
+            (json!({"tenant": true}), 31_622_401, "timeoutSeconds"),
+        ] {
+            let message = refusal(&policies, policy(scope.clone(), seconds)).await;
+            assert!(message.contains(blamed), "{scope} {seconds}: {message}");
+        }
+        create(&policies, policy(json!({"walletClass": "gold"}), 60)).await.unwrap();
+        let patch = |spec: Value| Patch::Merge(json!({ "spec": spec }));
+        let moved = patch(json!({"scope": {"walletClass": "silver"}}));
+        let error = policies.patch("minute", &PatchParams::default(), &moved).await.unwrap_err();
+        assert!(error.to_string().contains("scope cannot change"), "{error}");
+        policies
+            .patch("minute", &PatchParams::default(), &patch(json!({"timeoutSeconds": 90})))
+            .await
+            .unwrap();
+    })
+    .await;
+}

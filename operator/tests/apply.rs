@@ -15,7 +15,7 @@ use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
-use payplane_operator::apply::{apply, create};
+use payplane_operator::apply::{add_finalizer, apply, create, remove_finalizer};
 use serde_json::json;
 use support::in_namespace;
 
@@ -99,6 +99,32 @@ async fn what_the_api_server_will_not_have_is_told_in_its_own_words() {
         bad.spec.as_mut().unwrap().ports.as_mut().unwrap()[0].port = 0;
         let error = apply(&client, &bad).await.unwrap_err().to_string();
         assert!(error.contains("spec.ports[0].port"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_finalizer_of_ours_comes_and_goes_beside_those_of_others() {
+    const OURS: &str = "payplane.io/test";
+    in_namespace("finalizer", |client, namespace| async move {
+        let maps = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
+        let mut theirs = config(&namespace, &[]);
+        theirs.metadata.finalizers = Some(vec!["example.org/theirs".into()]);
+        create(&client, &theirs).await.unwrap();
+
+        let old = maps.get("ours").await.unwrap();
+        add_finalizer(&client, &old, OURS).await.unwrap();
+        let marked = maps.get("ours").await.unwrap();
+        assert_eq!(marked.finalizers(), ["example.org/theirs", OURS]);
+        let raced = add_finalizer(&client, &old, OURS).await.unwrap_err();
+        assert_eq!(raced.category(), "raced", "an old copy does not undo what others did");
+
+        remove_finalizer(&client, &marked, OURS).await.unwrap();
+        let left = maps.get("ours").await.unwrap();
+        assert_eq!(left.finalizers(), ["example.org/theirs"]);
+        remove_finalizer(&client, &left, "example.org/theirs").await.unwrap();
+        maps.delete("ours", &Default::default()).await.unwrap();
+        remove_finalizer(&client, &left, OURS).await.unwrap();
     })
     .await;
 }

@@ -12,9 +12,11 @@ use super::{EngineError, Refusal, Wallet, WalletRef};
 
 mod payment;
 mod refund;
+mod settings;
 
 pub(super) use payment::{capture_request, hold_request, made, outcome, payment_request, void_request};
 pub(super) use refund::{refund_request, refunded};
+pub(super) use settings::with_hold_timeout;
 
 pub(super) fn wallet_ref(reference: &WalletRef) -> proto::WalletRef {
     use proto::wallet_ref::Ref;

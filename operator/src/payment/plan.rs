@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use payplane_crds::condition::reason::{ENGINE_UNAVAILABLE, MAXIMUM_EXCEEDED, WALLET_FROZEN};
+use payplane_crds::condition::reason::{ENGINE_UNAVAILABLE, MAXIMUM_EXCEEDED, PROGRESSING, WALLET_FROZEN};
 use rust_decimal::Decimal;
 
 use crate::engine::{Amount, Payment, PaymentRequest, Phase, Refusal, Step, StepRequest};
@@ -73,6 +73,11 @@ impl Waiting {
     /// Waiting for this, of which nobody tells.
     pub fn unwatched(reason: &'static str, message: &str) -> Self {
         Self { is_watched: false, ..Self::new(reason, message) }
+    }
+
+    /// Waiting for the operator's own next step.
+    pub fn begun() -> Self {
+        Self::new(PROGRESSING, "Under way.")
     }
 
     /// Waiting for the Platform's engine.

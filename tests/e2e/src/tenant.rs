@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{Api, DeleteParams};
 use kube::{Client, ResourceExt};
-use payplane_crds::{Payment, Tenant, Wallet};
+use payplane_crds::{Payment, Refund, Tenant, Wallet};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -40,6 +40,33 @@ impl TestTenant {
     /// Payments in the tenant's namespace.
     pub fn payments(&self) -> Api<Payment> {
         Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// Refunds in the tenant's namespace.
+    pub fn refunds(&self) -> Api<Refund> {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// Gives the tenant's own pods this role, and waits until the engine knows.
+    pub async fn admit(&self, role: &str) {
+        let tenants: Api<Tenant> = Api::all(self.client.clone());
+        let mut tenant = tenants.get(&self.name).await.expect("the tenant is there");
+        let account = json!({"namespace": self.name, "name": "default", "role": role});
+        tenant.spec.access = serde_json::from_value(json!({"serviceAccounts": [account]}))
+            .expect("the manifest is a tenant's");
+        let applied = apply(&tenants, &self.name, json!({"spec": tenant.spec})).await;
+        wait_for(&tenants, &self.name, "registered the role", |tenant| {
+            let observed = tenant.status.as_ref().and_then(|status| status.observed_generation);
+            observed >= applied.metadata.generation
+        })
+        .await;
+    }
+
+    /// The manifest of an example, in the tenant's namespace.
+    pub fn here(&self, text: &str) -> Value {
+        let mut manifest = example(text);
+        manifest["metadata"]["namespace"] = self.name.clone().into();
+        manifest
     }
 
     /// Wallets in the tenant's namespace.
@@ -114,6 +141,11 @@ impl TestTenant {
             .await
             .expect("the namespace cannot be deleted");
     }
+}
+
+/// The manifest of an example that consists of one object.
+pub fn example(text: &str) -> Value {
+    serde_saphyr::from_str(text).expect("an example is YAML")
 }
 
 /// Manifest of a payment in dollars.

@@ -5,5 +5,6 @@
 mod bad_input;
 mod chart;
 mod faults;
+mod holds;
 mod identity;
 mod money;

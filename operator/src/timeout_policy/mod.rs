@@ -1,0 +1,100 @@
+//! TimeoutPolicy: one parameter of the ledger, for a platform, a tenant or a class of wallets.
+//!
+//! The ledger's own sweep gives back what is due; this only says how long a hold lasts that does not say so itself. A
+//! finalizer takes the parameter away with the object. It never blocks a namespace for long: where there is nobody to
+//! ask any more, or nobody answers for ten minutes, the object goes and the parameter stays.
+
+mod observe;
+mod plan;
+mod report;
+
+use payplane_crds::TimeoutPolicy;
+
+use crate::{
+    apply,
+    context::Context,
+    controllers::{Again, Reconciled},
+    engine::{Engine, EngineError},
+    error::Error,
+    payment::Waiting,
+    status,
+};
+
+use plan::{FINALIZER, Next};
+
+/// What came of one look.
+#[derive(Debug)]
+pub enum Answer {
+    /// Not asked yet: something is missing.
+    Waiting(Waiting),
+    /// Another object sets the same, and was first.
+    Taken(String),
+    /// The ledger holds money this long.
+    Set(i64),
+    /// The object is on its way out.
+    Leaving,
+    /// No answer, or the request can never be valid.
+    Failed(EngineError),
+}
+
+impl Reconciled for TimeoutPolicy {
+    const CONCURRENCY: u16 = 4;
+
+    async fn reconcile(&self, context: &Context) -> Result<Again, Error> {
+        let observed = observe::observe(self, context); // reads caches only
+        let next = plan::plan(self, &observed, jiff::Timestamp::now()); // pure
+        let answer = act(self, context, next, observed.engine()).await?; // writes the finalizer, asks the ledger
+        let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
+        if !matches!(answer, Answer::Leaving) {
+            status::write(context, self, &status).await?;
+        }
+        finish(answer)
+    }
+}
+
+async fn act(
+    policy: &TimeoutPolicy,
+    context: &Context,
+    next: Next,
+    engine: Option<&Engine>,
+) -> Result<Answer, Error> {
+    let answer = match (next, engine) {
+        (Next::Wait(waiting), _) => Answer::Waiting(waiting),
+        (Next::Yield(first), _) => Answer::Taken(first),
+        (Next::Mark, _) => {
+            // The change of the object brings the next look, which sets the parameter.
+            apply::add_finalizer(&context.client, policy, FINALIZER).await?;
+            Answer::Waiting(Waiting::begun())
+        }
+        (Next::Release, _) => {
+            apply::remove_finalizer(&context.client, policy, FINALIZER).await?;
+            Answer::Leaving
+        }
+        (Next::Set { namespace, scope, seconds }, Some(engine)) => {
+            let set = engine.set_hold_timeout(&namespace, &scope, Some(seconds)).await;
+            set.map_or_else(Answer::Failed, |_| Answer::Set(seconds))
+        }
+        (Next::Clear { namespace, scope }, Some(engine)) => {
+            match engine.set_hold_timeout(&namespace, &scope, None).await {
+                Err(error) => Answer::Failed(error),
+                Ok(_) => {
+                    apply::remove_finalizer(&context.client, policy, FINALIZER).await?;
+                    Answer::Leaving
+                }
+            }
+        }
+        (Next::Set { .. } | Next::Clear { .. }, None) => Answer::Waiting(Waiting::engine()),
+    };
+    Ok(answer)
+}
+
+/// After the status is written: whether to come again.
+fn finish(answer: Answer) -> Result<Again, Error> {
+    match answer {
+        Answer::Waiting(waiting) if waiting.is_watched => Ok(Again::OnChange),
+        Answer::Waiting(_) => Err(Error::Missing),
+        Answer::Failed(EngineError::Invalid { .. }) => Ok(Again::OnChange),
+        Answer::Failed(source) => Err(Error::Engine { operation: "set a parameter", source }),
+        Answer::Taken(_) | Answer::Set(_) | Answer::Leaving => Ok(Again::OnChange),
+    }
+}

@@ -1,0 +1,322 @@
+//! Money that is held first: captured in parts, given back, expired by its deadline, and refunded.
+
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use payplane_crds::{Payment, PaymentState, Refund, RefundState, TimeoutPolicy};
+use payplane_e2e::cluster::{apply, condition, delete, is_true, wait_for};
+use payplane_e2e::tenant::{example, payment, payment_id};
+use payplane_e2e::{TestTenant, client};
+use serde_json::{Value, json};
+
+/// A tenant whose alice has a hundred dollars and whose bob has none, and which may call the engine as an admin.
+async fn funded(label: &str) -> TestTenant {
+    let tenant = TestTenant::new(&client().await, label).await;
+    tenant.admit("Admin").await;
+    tenant.wallet("alice").await;
+    tenant.wallet("bob").await;
+    tenant.fund("alice", "100.00").await;
+    tenant.client_pod().await;
+    tenant
+}
+
+/// Applies a hold of a hundred dollars by alice for bob.
+async fn hold(tenant: &TestTenant, name: &str, hold: Value) -> Payment {
+    let mut manifest = payment(json!({"name": "alice"}), json!({"name": "bob"}), "100.00");
+    manifest["spec"]["hold"] = hold;
+    apply(&tenant.payments(), name, manifest).await;
+    wait_for(&tenant.payments(), name, "was held", |payment| state(payment) == PaymentState::Pending).await
+}
+
+fn state(payment: &Payment) -> PaymentState {
+    payment.status.as_ref().map(|status| status.state).unwrap_or_default()
+}
+
+fn captured(payment: &Payment) -> &str {
+    payment.status.as_ref().and_then(|status| status.captured.as_deref()).unwrap_or_default()
+}
+
+fn ready_reason(payment: &Payment) -> String {
+    let conditions = payment.status.as_ref().map(|status| status.conditions.as_slice());
+    condition(conditions, "Ready").map(|ready| ready.reason.clone()).unwrap_or_default()
+}
+
+/// Merges this into the payment's spec.
+async fn change(tenant: &TestTenant, name: &str, spec: Value) {
+    let patch = Patch::Merge(json!({ "spec": spec }));
+    tenant.payments().patch(name, &PatchParams::default(), &patch).await.unwrap();
+}
+
+async fn captures(tenant: &TestTenant, name: &str, total: &str) {
+    change(tenant, name, json!({"capture": {"total": total}})).await;
+    wait_for(&tenant.payments(), name, "was captured", |payment| captured(payment) == total).await;
+}
+
+#[tokio::test]
+async fn a_hold_is_captured_in_growing_parts_and_the_rest_goes_back() {
+    let tenant = funded("capture").await;
+    let held = hold(&tenant, "deposit", json!({"timeoutSeconds": 3600})).await;
+    let status = held.status.clone().unwrap();
+    assert_eq!(status.held.as_deref(), Some("100.00"));
+    assert!(status.deadline.is_some());
+    assert!(is_true(Some(&status.conditions), "Ready"));
+    assert_eq!(condition(Some(&status.conditions), "Settled").unwrap().status, "False");
+    assert_eq!(tenant.balance("alice").await["available"], "0.00");
+
+    captures(&tenant, "deposit", "30.00").await;
+    captures(&tenant, "deposit", "45.50").await;
+    assert_eq!(tenant.balance("bob").await["available"], "45.50");
+
+    change(&tenant, "deposit", json!({"capture": {"total": "60.00", "final": true}})).await;
+    let status = tenant.settled("deposit").await.status.unwrap();
+    assert_eq!(status.state, PaymentState::Completed);
+    assert_eq!((status.captured.as_deref(), status.held.as_deref()), (Some("60.00"), Some("0.00")));
+    assert!(is_true(Some(&status.conditions), "Succeeded"));
+    assert_eq!(tenant.balance("alice").await["available"], "40.00");
+    assert_eq!(tenant.balance("bob").await["available"], "60.00");
+
+    // The same object from a backup, or in a second cluster: everything is found, nothing is taken twice.
+    let whole = tenant.payments().get("deposit").await.unwrap().spec;
+    delete(&tenant.payments(), "deposit").await;
+    apply(&tenant.payments(), "deposit", json!({"spec": whole})).await;
+    let again = tenant.settled("deposit").await;
+    assert_eq!(payment_id(&again), payment_id(&held));
+    assert_eq!(captured(&again), "60.00");
+    assert!(is_true(again.status.as_ref().map(|status| status.conditions.as_slice()), "Replayed"));
+    assert_eq!(tenant.balance("bob").await["available"], "60.00");
+    tenant.assert_books_balance().await;
+    tenant.clean_up().await;
+}
+
+#[tokio::test]
+async fn a_wiped_or_forged_status_of_a_hold_is_told_anew_and_takes_nothing_twice() {
+    let tenant = funded("forged").await;
+    hold(&tenant, "deposit", json!({"timeoutSeconds": 3600})).await;
+    captures(&tenant, "deposit", "30.00").await;
+    for forged in [json!(null), json!({"state": "Pending", "captured": "0.00", "held": "100.00"})] {
+        let patch = Patch::Merge(json!({ "status": forged }));
+        tenant.payments().patch_status("deposit", &PatchParams::default(), &patch).await.unwrap();
+        wait_for(&tenant.payments(), "deposit", "told the truth again", |payment| {
+            captured(payment) == "30.00"
+        })
+        .await;
+    }
+    assert_eq!(tenant.balance("bob").await["available"], "30.00");
+    tenant.clean_up().await;
+}
+
+#[tokio::test]
+async fn a_hold_goes_back_when_it_is_voided_or_when_its_deadline_passes() {
+    let tenant = funded("release").await;
+    hold(&tenant, "voided", json!({"timeoutSeconds": 3600})).await;
+    change(&tenant, "voided", json!({"void": true})).await;
+    let status = tenant.settled("voided").await.status.unwrap();
+    assert_eq!(status.state, PaymentState::Voided);
+    assert!(is_true(Some(&status.conditions), "Ready"), "that is what was asked for");
+
+    // Without a timeout of its own: the tenant's policy says.
+    let policies: Api<TimeoutPolicy> = Api::namespaced(tenant.client.clone(), &tenant.name);
+    let mut minute = example(include_str!("../../../examples/timeouts/minute.yaml"));
+    minute["metadata"]["namespace"] = tenant.name.clone().into();
+    minute["spec"]["timeoutSeconds"] = 5.into();
+    apply(&policies, "minute", minute.clone()).await;
+    wait_for(&policies, "minute", "came into force", |policy| {
+        policy.status.as_ref().and_then(|status| status.timeout_seconds) == Some(5)
+    })
+    .await;
+    apply(&policies, "second", minute).await;
+    let stalled = wait_for(&policies, "second", "yielded", |policy| {
+        is_true(policy.status.as_ref().map(|status| status.conditions.as_slice()), "Stalled")
+    })
+    .await;
+    let conditions = stalled.status.map(|status| status.conditions);
+    assert_eq!(condition(conditions.as_deref(), "Stalled").unwrap().reason, "ScopeTaken");
+
+    hold(&tenant, "expired", json!({})).await;
+    let status = tenant.settled("expired").await.status.unwrap();
+    assert_eq!(status.state, PaymentState::Expired);
+    assert_eq!(condition(Some(&status.conditions), "Succeeded").unwrap().reason, "Expired");
+    assert_eq!(tenant.balance("alice").await["available"], "100.00");
+
+    // With the policy goes the parameter.
+    delete(&policies, "second").await;
+    delete(&policies, "minute").await;
+    let request = json!({"scope": {"tenant": {}}});
+    let left = tenant.call("settings_service.proto", "SettingsService/GetSettings", &request).await.unwrap();
+    assert_eq!(left["settings"], json!([]));
+    tenant.clean_up().await;
+}
+
+#[tokio::test]
+async fn a_capture_that_a_frozen_wallet_refuses_comes_through_when_it_is_thawed() {
+    let tenant = funded("frozen").await;
+    hold(&tenant, "deposit", json!({"timeoutSeconds": 3600})).await;
+    let freeze = |status: &str, key: &str| {
+        let wallet = json!({"name": format!("{}/bob", tenant.name)});
+        json!({"idempotency_key": key, "wallet": wallet, "status": status})
+    };
+    let update = "WalletService/UpdateWallet";
+    let frozen = freeze("WALLET_STATUS_FROZEN", "freeze");
+    tenant.call("wallet_service.proto", update, &frozen).await.unwrap();
+
+    change(&tenant, "deposit", json!({"capture": {"total": "10.00"}})).await;
+    wait_for(&tenant.payments(), "deposit", "was refused", |payment| ready_reason(payment) == "WalletFrozen")
+        .await;
+    // Another total meets the key of the refused one and goes around it.
+    change(&tenant, "deposit", json!({"capture": {"total": "25.00"}})).await;
+    let thawed = freeze("WALLET_STATUS_ACTIVE", "thaw");
+    tenant.call("wallet_service.proto", update, &thawed).await.unwrap();
+
+    let held =
+        wait_for(&tenant.payments(), "deposit", "was captured", |payment| captured(payment) == "25.00").await;
+    assert_eq!(ready_reason(&held), "Held");
+    assert_eq!(tenant.balance("bob").await["available"], "25.00");
+    tenant.clean_up().await;
+}
+
+#[tokio::test]
+async fn the_examples_of_holds_work_as_they_stand() {
+    let tenant = TestTenant::new(&client().await, "examples").await;
+    tenant.wallet("treasury").await;
+    tenant.wallet("payroll").await;
+    tenant.fund("treasury", "500.00").await;
+    for (name, text, state) in [
+        ("deposit-room-12", include_str!("../../../examples/holds/hold.yaml"), "Pending"),
+        ("deposit-room-12", include_str!("../../../examples/holds/capture.yaml"), "Completed"),
+        ("deposit-room-13", include_str!("../../../examples/holds/void.yaml"), "Voided"),
+        ("salaries-november", include_str!("../../../examples/quickstart/payments.yaml"), "Completed"),
+    ] {
+        apply(&tenant.payments(), name, tenant.here(text)).await;
+        wait_for(&tenant.payments(), name, state, |payment| {
+            payment.status.as_ref().is_some_and(|status| format!("{:?}", status.state) == state)
+        })
+        .await;
+    }
+    for (name, text, amount) in [
+        ("salaries-november-correction", include_str!("../../../examples/refunds/refund.yaml"), "50.00"),
+        ("salaries-november-rest", include_str!("../../../examples/refunds/rest.yaml"), "200.00"),
+    ] {
+        apply(&tenant.refunds(), name, tenant.here(text)).await;
+        let status = settled_refund(&tenant, name).await.status.unwrap();
+        assert_eq!(
+            (status.state, status.amount.as_deref()),
+            (RefundState::Completed, Some(amount)),
+            "{name}"
+        );
+    }
+    let salaries = wait_for(&tenant.payments(), "salaries-november", "told what was given back", |payment| {
+        payment.status.as_ref().and_then(|status| status.refunded.as_deref()) == Some("250.00")
+    })
+    .await;
+    assert_eq!(state(&salaries), PaymentState::Completed);
+    tenant.clean_up().await;
+}
+
+async fn settled_refund(tenant: &TestTenant, name: &str) -> Refund {
+    wait_for(&tenant.refunds(), name, "settled", |refund| {
+        is_true(refund.status.as_ref().map(|status| status.conditions.as_slice()), "Settled")
+    })
+    .await
+}
+
+fn refund(payment: &str, amount: Option<&str>) -> Value {
+    let mut manifest = json!({"spec": {"payment": {"name": payment}}});
+    if let Some(amount) = amount {
+        manifest["spec"]["amount"] = amount.into();
+        manifest["spec"]["currency"] = "USD".into();
+    }
+    manifest
+}
+
+#[tokio::test]
+async fn refunds_wait_for_their_payment_and_never_exceed_what_moved() {
+    let tenant = funded("refunds").await;
+    apply(&tenant.refunds(), "early", refund("lunch", Some("30.00"))).await;
+    let waiting = wait_for(&tenant.refunds(), "early", "said what it waits for", |refund| {
+        let conditions = refund.status.as_ref().map(|status| status.conditions.as_slice());
+        condition(conditions, "Ready").is_some_and(|ready| ready.reason == "PaymentNotFound")
+    })
+    .await;
+    assert_eq!(waiting.status.unwrap().state, RefundState::New);
+
+    tenant.pay("lunch", "alice", "bob", "40.00").await;
+    let status = settled_refund(&tenant, "early").await.status.unwrap();
+    assert_eq!(status.state, RefundState::Completed);
+    let after = status.available_after.unwrap();
+    assert_eq!((after.from.as_str(), after.to.as_str()), ("10.00", "90.00"));
+
+    apply(&tenant.refunds(), "too-much", refund("lunch", Some("10.01"))).await;
+    let status = settled_refund(&tenant, "too-much").await.status.unwrap();
+    assert_eq!(status.state, RefundState::Failed);
+    assert_eq!(status.refusal.unwrap().reason, "RefundExceedsCaptured");
+
+    // Deleted and applied again, it gives back once.
+    delete(&tenant.refunds(), "early").await;
+    apply(&tenant.refunds(), "early", refund("lunch", Some("30.00"))).await;
+    let again = settled_refund(&tenant, "early").await.status.unwrap();
+    assert!(is_true(Some(&again.conditions), "Replayed"));
+    assert_eq!(tenant.balance("alice").await["available"], "90.00");
+    tenant.assert_books_balance().await;
+    tenant.clean_up().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_needs_approval_waits_for_somebody_else() {
+    let tenant = funded("approval").await;
+    let limit = json!({
+        "scope": {"tenant": {}},
+        "settings": [{"name": "PARAMETER_NAME_REFUND_APPROVAL_FROM", "amount": {"amount": "5.00", "currency": "USD"}}],
+    });
+    tenant.call("settings_service.proto", "SettingsService/PutSettings", &limit).await.unwrap();
+    tenant.pay("lunch", "alice", "bob", "40.00").await;
+    tenant.settled("lunch").await;
+
+    for (name, method, state, approved) in [
+        ("good", "ApproveRefund", RefundState::Completed, "True"),
+        ("bad", "RejectRefund", RefundState::Rejected, "False"),
+    ] {
+        apply(&tenant.refunds(), name, refund("lunch", Some("10.00"))).await;
+        let waiting = wait_for(&tenant.refunds(), name, "waited for approval", |refund| {
+            refund.status.as_ref().is_some_and(|status| status.state == RefundState::Requested)
+        })
+        .await;
+        let id = waiting.status.unwrap().refund_id.unwrap();
+        let request = json!({"idempotency_key": format!("decide-{name}"), "refund_id": id});
+        let method = format!("PaymentService/{method}");
+        tenant.call("payment_service.proto", &method, &request).await.unwrap();
+        let status = settled_refund(&tenant, name).await.status.unwrap();
+        assert_eq!(status.state, state);
+        assert_eq!(condition(Some(&status.conditions), "Approved").unwrap().status, approved);
+        assert!(status.approver.unwrap().contains(&tenant.name), "a ServiceAccount of the tenant");
+    }
+    assert_eq!(tenant.balance("alice").await["available"], "70.00");
+    tenant.clean_up().await;
+}
+
+#[tokio::test]
+async fn money_comes_in_only_where_that_is_said_by_whatever_way() {
+    let tenant = funded("ways-in").await;
+    let manifest = payment(json!({"name": "alice"}), json!({"settlement": true}), "60.00");
+    apply(&tenant.payments(), "payout", manifest).await;
+    tenant.settled("payout").await;
+
+    // Giving a payout back without saying that this brings money in.
+    apply(&tenant.refunds(), "sly", refund("payout", None)).await;
+    let status = settled_refund(&tenant, "sly").await.status.unwrap();
+    assert_eq!(status.refusal.unwrap().reason, "TreasuryRequired");
+
+    // Naming the settlement account by its id, which is no secret.
+    let request = json!({"wallet": {"settlement": {}}, "currency": "USD"});
+    let found = tenant.call("wallet_service.proto", "WalletService/GetWallet", &request).await.unwrap();
+    let manifest = payment(json!({"id": found["wallet"]["id"]}), json!({"name": "bob"}), "1.00");
+    apply(&tenant.payments(), "by-id", manifest).await;
+    let status = tenant.settled("by-id").await.status.unwrap();
+    assert_eq!(status.refusal.unwrap().field, "from.id");
+    assert_eq!(tenant.balance("bob").await["available"], "0.00");
+
+    let mut openly = refund("payout", None);
+    openly["spec"]["settlement"] = true.into();
+    apply(&tenant.refunds(), "openly", openly).await;
+    assert_eq!(settled_refund(&tenant, "openly").await.status.unwrap().state, RefundState::Completed);
+    assert_eq!(tenant.balance("alice").await["available"], "100.00");
+    tenant.clean_up().await;
+}
