@@ -24,6 +24,7 @@ use crate::reference::WalletReference;
     derive = "PartialEq",
     doc = "Money that moves between two wallets of one tenant: at once, or held first and taken later.",
     selectable = ".status.state",
+    selectable = ".spec.ttlSecondsAfterSettled",
     validation = Rule::new("has(self.spec.idempotencyKey) || !has(self.metadata.generateName) || self.metadata.generateName == ''")
         .message("spec.idempotencyKey is required with metadata.generateName, or every retry would pay again"),
     validation = Rule::new("self.spec == oldSelf.spec || !has(oldSelf.status) || !has(oldSelf.status.state) || oldSelf.status.state in ['New', 'Pending']")
@@ -41,7 +42,7 @@ use crate::reference::WalletReference;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.from == oldSelf.from && self.to == oldSelf.to && self.amount == oldSelf.amount && self.currency == oldSelf.currency && has(self.reference) == has(oldSelf.reference) && (!has(self.reference) || self.reference == oldSelf.reference) && has(self.idempotencyKey) == has(oldSelf.idempotencyKey) && (!has(self.idempotencyKey) || self.idempotencyKey == oldSelf.idempotencyKey) && has(self.hold) == has(oldSelf.hold) && (!has(self.hold) || self.hold == oldSelf.hold)")
+    validation = Rule::new("self.from == oldSelf.from && self.to == oldSelf.to && self.amount == oldSelf.amount && self.currency == oldSelf.currency && has(self.reference) == has(oldSelf.reference) && (!has(self.reference) || self.reference == oldSelf.reference) && has(self.idempotencyKey) == has(oldSelf.idempotencyKey) && (!has(self.idempotencyKey) || self.idempotencyKey == oldSelf.idempotencyKey) && has(self.hold) == has(oldSelf.hold) && (!has(self.hold) || self.hold == oldSelf.hold) && has(self.ttlSecondsAfterSettled) == has(oldSelf.ttlSecondsAfterSettled) && (!has(self.ttlSecondsAfterSettled) || self.ttlSecondsAfterSettled == oldSelf.ttlSecondsAfterSettled)")
         .message("a Payment cannot change, except that capture grows and void is set; create another one instead"),
     validation = Rule::new("(has(self.capture) || !has(oldSelf.capture)) && (has(self.void) || !has(oldSelf.void))")
         .message("capture and void cannot change back: what was taken or given back stays so"),
@@ -81,6 +82,11 @@ pub struct PaymentSpec {
     /// `true` gives the whole hold back. What was captured can only be refunded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub void: Option<bool>,
+    /// Deletes this object so long after it is settled, give or take a minute, and only when the ledger has the outcome.
+    /// Default: never. Not for objects that Git keeps: they would be applied again, find their payment, and go again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 31_622_400))]
+    pub ttl_seconds_after_settled: Option<i64>,
 }
 
 /// Terms of a hold.

@@ -153,6 +153,7 @@ async fn act(
         metrics,
     });
     let refreshing = tokio::spawn(refresh::run(context.clone()));
+    let expiring = tokio::spawn(payment::expire::run(context.clone()));
     let sources = Sources { writers, wakeups, health };
     let mut controllers = tokio::spawn(controllers::run(context, sources, stop.clone()));
     tokio::select! {
@@ -165,6 +166,7 @@ async fn act(
         () = stop.cancelled() => drain(controllers).await,
     }
     refreshing.abort();
+    expiring.abort();
     Ok(())
 }
 

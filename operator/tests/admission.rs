@@ -136,6 +136,7 @@ async fn a_payment_and_a_wallet_cannot_change() {
             json!({"reference": "new"}),
             json!({"idempotencyKey": "other"}),
             json!({"hold": {}}),
+            json!({"ttlSecondsAfterSettled": 60}),
         ] {
             let error =
                 payments.patch("rent", &PatchParams::default(), &patch(spec.clone())).await.unwrap_err();
@@ -380,6 +381,24 @@ async fn a_timeout_policy_has_one_scope_for_ever_and_a_timeout_that_may_change()
             .patch("minute", &PatchParams::default(), &patch(json!({"timeoutSeconds": 90})))
             .await
             .unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn payments_with_a_ttl_are_found_by_it() {
+    in_namespace("ttl", |client, namespace| async move {
+        let payments = objects(&client, "Payment", &namespace);
+        create(&payments, payment("kept")).await.unwrap();
+        for (name, seconds) in [("short", 0), ("long", 3600)] {
+            create(&payments, changed(payment(name), &json!({"ttlSecondsAfterSettled": seconds})))
+                .await
+                .unwrap();
+        }
+        let with_ttl = ListParams::default().fields("spec.ttlSecondsAfterSettled!=");
+        let found = payments.list(&with_ttl).await.unwrap();
+        let names: Vec<_> = found.items.iter().filter_map(|item| item.metadata.name.as_deref()).collect();
+        assert_eq!(names, ["long", "short"]);
     })
     .await;
 }

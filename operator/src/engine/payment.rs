@@ -133,6 +133,13 @@ pub enum Phase {
     Expired,
 }
 
+impl Payment {
+    /// Whether more can become of it by itself or by its owner.
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Pending | Phase::Processing)
+    }
+}
+
 impl Engine {
     /// Makes the payment or the hold, or finds what became of it.
     ///

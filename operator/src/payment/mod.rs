@@ -5,12 +5,13 @@
 //! finalizer: deleting the object moves nothing, and applying it again pays nothing twice.
 
 mod act;
+pub mod expire;
 mod observe;
 mod plan;
 mod report;
 mod validate;
 
-use payplane_crds::Payment;
+use payplane_crds::{Payment, PaymentStatus};
 
 use crate::{
     context::Context,
@@ -37,15 +38,21 @@ impl Reconciled for Payment {
     const CONCURRENCY: u16 = 32;
 
     async fn reconcile(&self, context: &Context) -> Result<Again, Error> {
-        let observed = observe::observe(self, context); // reads caches only
-        let next = plan::plan(validate::validate(self, &observed)); // pure
-        let answer = act::act(&next, observed.engine.as_deref()).await; // asks the ledger
-        let status = report::report(self, &next, &answer, jiff::Timestamp::now()); // pure
+        let (answer, status) = look(self, context).await;
         if status::write(context, self, &status).await? == Written::Patched {
             context.wake.refunds_of_payment(&context.stores, self);
         }
         finish(self, context, answer)
     }
+}
+
+/// What the ledger says of the payment, and the status that tells it.
+async fn look(payment: &Payment, context: &Context) -> (Answer, PaymentStatus) {
+    let observed = observe::observe(payment, context); // reads caches only
+    let next = plan::plan(validate::validate(payment, &observed)); // pure
+    let answer = act::act(&next, observed.engine.as_deref()).await; // asks the ledger
+    let status = report::report(payment, &next, &answer, jiff::Timestamp::now()); // pure
+    (answer, status)
 }
 
 /// After the status is written: whom to wake, and when to come again.

@@ -48,8 +48,7 @@ fn check(field: &str, reference: &WalletReference, side: Side) -> Result<(), Wai
 
 fn request(payment: &Payment) -> PaymentRequest {
     let namespace = payment.namespace().unwrap_or_default();
-    let PaymentSpec { from, to, amount, currency, reference, idempotency_key, hold, capture: _, void: _ } =
-        &payment.spec;
+    let PaymentSpec { from, to, amount, currency, reference, idempotency_key, hold, .. } = &payment.spec;
     let key = idempotency_key.clone().unwrap_or_else(|| format!("{namespace}/{}", payment.name_any()));
     PaymentRequest {
         key,

@@ -3,7 +3,7 @@
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use payplane_crds::{Payment, PaymentState, Refund, RefundState, TimeoutPolicy};
-use payplane_e2e::cluster::{apply, condition, delete, is_true, wait_for};
+use payplane_e2e::cluster::{apply, condition, delete, is_true, wait_for, wait_gone};
 use payplane_e2e::tenant::{example, payment, payment_id};
 use payplane_e2e::{TestTenant, client};
 use serde_json::{Value, json};
@@ -318,5 +318,23 @@ async fn money_comes_in_only_where_that_is_said_by_whatever_way() {
     apply(&tenant.refunds(), "openly", openly).await;
     assert_eq!(settled_refund(&tenant, "openly").await.status.unwrap().state, RefundState::Completed);
     assert_eq!(tenant.balance("alice").await["available"], "100.00");
+    tenant.clean_up().await;
+}
+
+#[tokio::test]
+async fn a_payment_with_a_ttl_goes_when_the_ledger_has_it_and_pays_once_when_it_comes_back() {
+    let tenant = funded("ttl").await;
+    let mut manifest = payment(json!({"name": "alice"}), json!({"name": "bob"}), "10.00");
+    manifest["spec"]["ttlSecondsAfterSettled"] = 0.into();
+    apply(&tenant.payments(), "short", manifest.clone()).await;
+    wait_gone(&tenant.payments(), "short").await;
+    assert_eq!(tenant.balance("bob").await["available"], "10.00");
+
+    // The ledger keeps nothing of a key that belongs to another payment, so this object stays.
+    manifest["spec"]["amount"] = "11.00".into();
+    apply(&tenant.payments(), "short", manifest).await;
+    let status = tenant.settled("short").await.status.unwrap();
+    assert_eq!(status.refusal.unwrap().reason, "IdempotencyConflict");
+    assert_eq!(tenant.balance("bob").await["available"], "10.00");
     tenant.clean_up().await;
 }
