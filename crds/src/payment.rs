@@ -36,7 +36,7 @@ use crate::reference::WalletReference;
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Captured", type_ = "string", json_path = ".status.captured", priority = 1, description = "What moved so far"),
-    printcolumn(name = "Deadline", type_ = "date", json_path = ".status.deadline", priority = 1, description = "When a hold is given back"),
+    printcolumn(name = "Deadline", type_ = "string", json_path = ".status.deadline", priority = 1, description = "When a hold is given back"),
     printcolumn(name = "Payment", type_ = "string", json_path = ".status.paymentId", priority = 1, description = "Id in the ledger"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
