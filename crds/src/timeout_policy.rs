@@ -20,47 +20,15 @@ use serde::{Deserialize, Serialize};
     status = "TimeoutPolicyStatus",
     derive = "PartialEq",
     doc = "How long money is held if a hold does not say.",
-    printcolumn(
-        name = "Platform",
-        type_ = "string",
-        json_path = ".spec.scope.platform.name",
-        description = "Set for every tenant of it"
-    ),
-    printcolumn(
-        name = "Tenant",
-        type_ = "string",
-        json_path = ".spec.scope.tenant",
-        description = "Set for the tenant"
-    ),
-    printcolumn(
-        name = "Class",
-        type_ = "string",
-        json_path = ".spec.scope.walletClass",
-        description = "Set for wallets of this class"
-    ),
-    printcolumn(
-        name = "Seconds",
-        type_ = "integer",
-        json_path = ".status.timeoutSeconds",
-        description = "In force"
-    ),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
-    ),
+    validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name can have at most 63 characters"),
+    printcolumn(name = "Platform", type_ = "string", json_path = ".spec.scope.platform.name", description = "Set for every tenant of it"),
+    printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.scope.tenant", description = "Set for the tenant"),
+    printcolumn(name = "Class", type_ = "string", json_path = ".spec.scope.walletClass", description = "Set for wallets of this class"),
+    printcolumn(name = "Seconds", type_ = "integer", json_path = ".status.timeoutSeconds", description = "In force"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
-        priority = 1
-    )
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::money::{Currency, Floor};
+use crate::money::{Amount, Currency, Floor};
 
 /// An account of the tenant that its namespace belongs to. For treasury and system accounts: wallets of end users are
 /// made over gRPC. Deleting the object keeps the account and its money; applying it again finds them.
@@ -28,6 +28,7 @@ use crate::money::{Currency, Floor};
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Class", type_ = "string", json_path = ".spec.class", priority = 1),
     printcolumn(name = "Wallet", type_ = "string", json_path = ".status.walletId", priority = 1, description = "Id in the ledger"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
@@ -46,6 +47,13 @@ pub struct WalletSpec {
     /// The lowest balance that a debit may leave: "0", or a negative overdraft limit such as "-500.00".
     #[serde(default = "no_overdraft")]
     pub minimum: Floor,
+    /// The highest balance that a credit may lead to, money that is held for the wallet included. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<Amount>,
+    /// Groups wallets that share parameters, such as a TimeoutPolicy for the class. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-z0-9._/-]+$"))]
+    pub class: Option<String>,
 }
 
 fn no_overdraft() -> Floor {

@@ -7,7 +7,7 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use payplane_crds::condition::{READY, REPLAYED, STALLED};
+use payplane_crds::condition::{READY, RECONCILING, REPLAYED};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::{
@@ -69,8 +69,7 @@ fn worth_telling(before: &[Condition], after: &[Condition]) -> Vec<Event> {
         .map(|now| event(EventType::Warning, "Replayed", now));
     let ready = told(READY).map(|now| {
         // Waiting is normal; being stuck or refused is not.
-        let settled = find(after, payplane_crds::condition::SETTLED).is_some();
-        let bad = now.status == "False" && (settled || is_true(after, STALLED));
+        let bad = now.status == "False" && !is_true(after, RECONCILING);
         event(if bad { EventType::Warning } else { EventType::Normal }, &now.reason, now)
     });
     replayed.into_iter().chain(ready).collect()
@@ -116,6 +115,10 @@ mod tests {
         assert_eq!(kinds(conditions().waiting("NoTenant", "").into_vec()), [EventType::Normal]);
         assert_eq!(kinds(conditions().stalled("Invalid", "").into_vec()), [EventType::Warning]);
         assert_eq!(kinds(conditions().ready("Completed", "").into_vec()), [EventType::Normal]);
+        let refused = conditions().refused("CaptureExceedsHold", "").set("Settled", "False", "Held", "");
+        assert_eq!(kinds(refused.into_vec()), [EventType::Warning]);
+        let waiting = conditions().waiting("AwaitingApproval", "").set("Settled", "False", "", "");
+        assert_eq!(kinds(waiting.into_vec()), [EventType::Normal]);
     }
 
     #[test]

@@ -77,7 +77,10 @@ pub(super) fn spec_field(field: &str) -> String {
     match (parts.next().unwrap_or_default(), parts.next()) {
         ("amount", Some("currency")) => "currency".into(),
         ("amount", _) => "amount".into(),
-        ("minimum", Some("currency")) => "currency".into(),
+        ("minimum" | "maximum", Some("currency")) => "currency".into(),
+        ("minimum", _) => "minimum".into(),
+        ("maximum", _) => "maximum".into(),
+        ("wallet_class", _) => "class".into(),
         ("idempotency_key", _) => "idempotencyKey".into(),
         ("kind", _) => "hold".into(),
         ("payment_id", _) => "payment".into(),
@@ -94,12 +97,15 @@ pub(super) fn spec_field(field: &str) -> String {
 }
 
 pub(super) fn wallet_request(namespace: &str, name: &str, spec: &WalletSpec) -> proto::CreateWalletRequest {
-    let WalletSpec { currency, owner, minimum } = spec;
+    let WalletSpec { currency, owner, minimum, maximum, class } = spec;
+    let money = |amount: &str| proto::Money { amount: amount.into(), currency: currency.0.clone() };
     proto::CreateWalletRequest {
         name: wallet_name(namespace, name),
         currency: currency.0.clone(),
         owner: owner.clone().unwrap_or_default(),
-        minimum: Some(proto::Money { amount: minimum.0.clone(), currency: currency.0.clone() }),
+        minimum: Some(money(&minimum.0)),
+        maximum: maximum.as_ref().map(|maximum| money(&maximum.0)),
+        wallet_class: class.clone().unwrap_or_default(),
         ..Default::default()
     }
 }

@@ -29,7 +29,7 @@ pub async fn act(next: &Next, engine: Option<&Engine>) -> Answer {
 async fn settle(wanted: &Wanted, engine: &Engine) -> Result<Answer, EngineError> {
     refuse_own_account(wanted, engine).await?;
     let made = engine.make_payment(&wanted.request).await?;
-    let Ok(first) = &made.result else { return Ok(Answer::Outcome(made, None)) };
+    let Ok(first) = &made.result else { return Ok(Answer::Outcome(Box::new(made), None)) };
     let stands = if made.replayed { look(wanted, engine, &made.payment_id).await? } else { first.clone() };
     let (stands, refused) = take_steps(wanted, engine, &made.payment_id, stands).await?;
     // What was decided about the payment itself, and how it stands.
@@ -39,7 +39,7 @@ async fn settle(wanted: &Wanted, engine: &Engine) -> Result<Answer, EngineError>
         key: first.key.clone(),
         ..stands
     };
-    Ok(Answer::Outcome(Outcome { result: Ok(payment), ..made }, refused))
+    Ok(Answer::Outcome(Box::new(Outcome { result: Ok(payment), ..made }), refused))
 }
 
 /// The engine lets the operator debit any account, because the API server has checked who may debit which. It checks

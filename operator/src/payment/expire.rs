@@ -9,7 +9,13 @@ use std::{sync::Arc, time::Duration};
 use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use kube::{Api, ResourceExt, api::ListParams};
-use payplane_crds::{Payment, condition::SETTLED};
+use payplane_crds::{
+    Payment,
+    condition::{
+        SETTLED,
+        reason::{CURRENCY_MISMATCH, IDEMPOTENCY_CONFLICT, INVALID, SAME_WALLET},
+    },
+};
 
 use super::{Answer, look};
 use crate::{
@@ -61,8 +67,12 @@ async fn round(context: &Context) -> Result<(), Error> {
     }
 }
 
+/// Refusals that the ledger does not store: nothing but the object tells of them.
+const UNSTORED: [&str; 4] = [INVALID, IDEMPOTENCY_CONFLICT, SAME_WALLET, CURRENCY_MISMATCH];
+
 fn is_due(payment: &Payment, now: Timestamp) -> bool {
     let settled = find(payment.current(), SETTLED).filter(|settled| settled.status == "True");
+    let settled = settled.filter(|settled| !UNSTORED.contains(&settled.reason.as_str()));
     settled.zip(payment.spec.ttl_seconds_after_settled).is_some_and(|(settled, seconds)| {
         SignedDuration::from_secs(seconds) <= now.duration_since(settled.last_transition_time.0)
     })
@@ -94,6 +104,10 @@ mod tests {
     use crate::engine::{EngineError, Outcome, Refusal};
 
     fn payment(ttl: Option<i64>, settled: &str) -> Payment {
+        settled_for(ttl, settled, "Completed")
+    }
+
+    fn settled_for(ttl: Option<i64>, settled: &str, reason: &str) -> Payment {
         serde_json::from_value(json!({
             "apiVersion": "payplane.io/v1alpha1",
             "kind": "Payment",
@@ -103,7 +117,7 @@ mod tests {
                 "ttlSecondsAfterSettled": ttl,
             },
             "status": {"conditions": [{
-                "type": "Settled", "status": settled, "reason": "Completed", "message": "",
+                "type": "Settled", "status": settled, "reason": reason, "message": "",
                 "lastTransitionTime": "1970-01-01T00:10:00Z",
             }]},
         }))
@@ -118,6 +132,8 @@ mod tests {
             (payment(Some(0), "True"), 600, true),
             (payment(Some(60), "False"), 9_999, false),
             (payment(None, "True"), 9_999, false),
+            (settled_for(Some(60), "True", "InsufficientFunds"), 9_999, true),
+            (settled_for(Some(60), "True", "IdempotencyConflict"), 9_999, false),
         ];
         for (payment, second, due) in cases {
             let now = Timestamp::from_second(second).unwrap();
@@ -130,10 +146,8 @@ mod tests {
         let refused = |definitive| {
             let (field, message) = (String::new(), String::new());
             let result = Err(Refusal { reason: "X", field, message, definitive });
-            Answer::Outcome(
-                Outcome { payment_id: String::new(), origin_ref: String::new(), replayed: true, result },
-                None,
-            )
+            let (payment_id, origin_ref) = (String::new(), String::new());
+            Answer::Outcome(Box::new(Outcome { payment_id, origin_ref, replayed: true, result }), None)
         };
         assert!(is_stored(&refused(true)));
         assert!(!is_stored(&refused(false)));

@@ -29,7 +29,7 @@ pub enum Answer {
     /// Not asked yet: something is missing.
     Waiting(Waiting),
     /// The ledger paid, holds or refused; and why it refused the last step that the spec asks for, if it did.
-    Outcome(Outcome, Option<Refusal>),
+    Outcome(Box<Outcome>, Option<Refusal>),
     /// No answer, or the request can never be valid.
     Failed(EngineError),
 }

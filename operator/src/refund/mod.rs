@@ -66,13 +66,11 @@ async fn show_on_payment(refund: &Refund, context: &Context) -> Result<(), Error
     let namespace = refund.namespace().unwrap_or_default();
     let payments = Api::<Guarded<Payment>>::namespaced(context.client.clone(), &namespace);
     let found = api::call("read a refunded Payment", payments.get_opt(name)).await?;
-    match found.map(|guarded| guarded.0) {
-        Some(Ok(payment)) => match payment.reconcile(context).await {
-            // Its status is written; what else the payment waits for is no concern of the refund.
-            Ok(_) | Err(Error::RefusedForNow | Error::WalletNotFound) => Ok(()),
-            Err(error) => Err(error),
-        },
-        Some(Err(_)) | None => Ok(()),
+    let Some(Ok(payment)) = found.as_ref().map(|guarded| guarded.0.as_ref()) else { return Ok(()) };
+    match payment.reconcile(context).await {
+        // Its status is written; what else the payment waits for is no concern of the refund.
+        Ok(_) | Err(Error::RefusedForNow | Error::WalletNotFound) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -8,6 +8,13 @@ use payplane_e2e::tenant::{example, payment, payment_id};
 use payplane_e2e::{TestTenant, client};
 use serde_json::{Value, json};
 
+/// Whether and until when the ledger holds the money, by the payment's own seconds.
+fn held_for(payment: &Payment) -> i64 {
+    let status = payment.status.as_ref().unwrap();
+    let (decided, deadline) = (status.decided_at.as_ref().unwrap(), status.deadline.as_ref().unwrap());
+    deadline.0.duration_since(decided.0).as_secs()
+}
+
 /// A tenant whose alice has a hundred dollars and whose bob has none, and which may call the engine as an admin.
 async fn funded(label: &str) -> TestTenant {
     let tenant = TestTenant::new(&client().await, label).await;
@@ -143,6 +150,48 @@ async fn a_hold_goes_back_when_it_is_voided_or_when_its_deadline_passes() {
     let request = json!({"scope": {"tenant": {}}});
     let left = tenant.call("settings_service.proto", "SettingsService/GetSettings", &request).await.unwrap();
     assert_eq!(left["settings"], json!([]));
+    tenant.clean_up().await;
+}
+
+#[tokio::test]
+async fn the_timeout_of_the_most_specific_scope_counts() {
+    let tenant = TestTenant::new(&client().await, "scopes").await;
+    let policies: Api<TimeoutPolicy> = Api::namespaced(tenant.client.clone(), &tenant.name);
+    for (name, spec) in [
+        ("tenant", json!({"scope": {"tenant": true}, "timeoutSeconds": 1000})),
+        ("gold", json!({"scope": {"walletClass": "gold"}, "timeoutSeconds": 2000})),
+    ] {
+        apply(&policies, name, json!({ "spec": spec })).await;
+        wait_for(&policies, name, "came into force", |policy| {
+            is_true(policy.status.as_ref().map(|status| status.conditions.as_slice()), "Ready")
+        })
+        .await;
+    }
+    let gold = json!({"spec": {"currency": "USD", "class": "gold", "maximum": "500"}});
+    apply(&tenant.wallets(), "alice", gold).await;
+    tenant.wallet("bob").await;
+    tenant.fund("alice", "300.00").await;
+    tenant.fund("bob", "100.00").await;
+    let by_class = hold(&tenant, "by-class", json!({})).await;
+    let by_itself = hold(&tenant, "by-itself", json!({"timeoutSeconds": 3000})).await;
+    let mut manifest = payment(json!({"name": "bob"}), json!({"name": "alice"}), "1.00");
+    manifest["spec"]["hold"] = json!({});
+    apply(&tenant.payments(), "by-tenant", manifest).await;
+    let by_tenant = wait_for(&tenant.payments(), "by-tenant", "was held", |payment| {
+        state(payment) == PaymentState::Pending
+    })
+    .await;
+    assert_eq!([&by_tenant, &by_class, &by_itself].map(held_for), [1000, 2000, 3000]);
+
+    // The wallet's maximum holds, too.
+    apply(
+        &tenant.payments(),
+        "beyond",
+        payment(json!({"settlement": true}), json!({"name": "alice"}), "300.00"),
+    )
+    .await;
+    let status = tenant.settled("beyond").await.status.unwrap();
+    assert_eq!(status.refusal.unwrap().reason, "MaximumExceeded");
     tenant.clean_up().await;
 }
 

@@ -29,6 +29,21 @@ fn posted_is_credits_less_debits_with_every_digit_kept() {
 }
 
 #[test]
+fn a_wallet_has_the_bounds_and_the_class_of_its_spec() {
+    let spec = serde_json::from_value(serde_json::json!({
+        "currency": "USD", "minimum": "-5.00", "maximum": "100.00", "class": "gold",
+    }));
+    let request = wallet_request("shop", "a", &spec.unwrap());
+    let usd = |amount: &str| Some(proto::Money { amount: amount.into(), currency: "USD".into() });
+    assert_eq!((request.name.as_str(), request.wallet_class.as_str()), ("shop/a", "gold"));
+    assert_eq!((request.minimum, request.maximum), (usd("-5.00"), usd("100.00")));
+
+    let plain = serde_json::from_value(serde_json::json!({"currency": "USD"}));
+    let request = wallet_request("shop", "a", &plain.unwrap());
+    assert_eq!((request.minimum, request.maximum, request.wallet_class), (usd("0"), None, String::new()));
+}
+
+#[test]
 fn fields_of_requests_have_their_names_in_the_spec() {
     let cases = [
         ("amount.amount", "amount"),
@@ -40,7 +55,9 @@ fn fields_of_requests_have_their_names_in_the_spec() {
         ("kind", "hold"),
         ("timeout", "hold.timeoutSeconds"),
         ("capture_time", "hold.captureAt"),
-        ("minimum.amount", "minimum.amount"),
+        ("minimum.amount", "minimum"),
+        ("maximum.amount", "maximum"),
+        ("wallet_class", "class"),
         ("tenant.settlement_caps[0].amount", "settlement[0].amount"),
         ("tenant.service_accounts[1].namespace", "access.serviceAccounts[1].namespace"),
     ];

@@ -22,10 +22,8 @@ fn payment() -> Payment {
 }
 
 fn outcome(origin: &str, result: Result<engine::Payment, Refusal>) -> Answer {
-    Answer::Outcome(
-        Outcome { payment_id: ID.into(), origin_ref: origin.into(), replayed: false, result },
-        None,
-    )
+    let origin_ref = origin.into();
+    Answer::Outcome(Box::new(Outcome { payment_id: ID.into(), origin_ref, replayed: false, result }), None)
 }
 
 fn stands(phase: Phase, captured: &str, held: &str) -> engine::Payment {
