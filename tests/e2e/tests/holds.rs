@@ -1,11 +1,12 @@
 //! Money that is held first: captured in parts, given back, expired by its deadline, and refunded.
 
+use futures::future::join_all;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use payplane_crds::{Payment, PaymentState, Refund, RefundState, TimeoutPolicy};
 use payplane_e2e::cluster::{apply, condition, delete, is_true, wait_for, wait_gone};
 use payplane_e2e::tenant::{example, payment, payment_id};
-use payplane_e2e::{TestTenant, client};
+use payplane_e2e::{TestTenant, client, faults};
 use serde_json::{Value, json};
 
 /// Whether and until when the ledger holds the money, by the payment's own seconds.
@@ -45,6 +46,81 @@ fn captured(payment: &Payment) -> &str {
 fn ready_reason(payment: &Payment) -> String {
     let conditions = payment.status.as_ref().map(|status| status.conditions.as_slice());
     condition(conditions, "Ready").map(|ready| ready.reason.clone()).unwrap_or_default()
+}
+
+const HOLDS: usize = 40;
+
+#[tokio::test]
+async fn forty_holds_survive_kills_of_every_process_and_are_captured_and_refunded_once() {
+    let tenant = TestTenant::new(&client().await, "hold-kills").await;
+    tenant.wallet("alice").await;
+    tenant.wallet("bob").await;
+    tenant.fund("alice", "1000.00").await;
+    tenant.client_pod().await;
+    let names: Vec<_> = (0..HOLDS).map(|number| format!("hold-{number:02}")).collect();
+    let manifest = |name: &str| {
+        let mut manifest = payment(json!({"name": "alice"}), json!({"name": "bob"}), "10.00");
+        manifest["metadata"]["name"] = name.into();
+        manifest["spec"]["hold"] = json!({"timeoutSeconds": 3600});
+        manifest
+    };
+    let payments = tenant.payments();
+    join_all(names.iter().map(|name| apply(&payments, name, manifest(name)))).await;
+
+    // Totals grow while one process after the other dies, and again before anybody has answered.
+    let mut kills = 0;
+    for (round, victim) in
+        ["payplane-operator-", "e2e-engine-", "e2e-postgres-", "payplane-operator-"].into_iter().enumerate()
+    {
+        let grow = async {
+            for step in 1..=2 {
+                let total = format!("{}.{step}0", round + 1);
+                let spec = json!({"capture": {"total": total}});
+                join_all(names.iter().map(|name| change(&tenant, name, spec.clone()))).await;
+            }
+        };
+        let ((), ()) = tokio::join!(grow, faults::kill(&tenant.client, victim, round));
+        kills += 1;
+    }
+    let last = json!({"capture": {"total": "7.00", "final": true}});
+    join_all(names.iter().map(|name| change(&tenant, name, last.clone()))).await;
+    let mut ids = Vec::new();
+    for name in &names {
+        let settled = tenant.settled(name).await;
+        assert_eq!((state(&settled), captured(&settled)), (PaymentState::Completed, "7.00"), "{name}");
+        ids.push(payment_id(&settled));
+    }
+    assert_eq!(tenant.balance("bob").await["available"], format!("{}.00", HOLDS * 7));
+    assert_eq!(tenant.balance("alice").await["available"], format!("{}.00", 1000 - HOLDS * 7));
+    assert_eq!(tenant.balance("alice").await["pendingDebits"], "0.00");
+
+    let refunds = names.iter().map(|name| async {
+        apply(&tenant.refunds(), name, refund(name, Some("1.00"))).await;
+    });
+    tokio::join!(join_all(refunds), faults::kill(&tenant.client, "payplane-operator-", 0));
+    for name in &names {
+        assert_eq!(
+            settled_refund(&tenant, name).await.status.unwrap().state,
+            RefundState::Completed,
+            "{name}"
+        );
+    }
+    let before = tenant.balance("bob").await;
+    assert_eq!(before["available"], format!("{}.00", HOLDS * 6));
+
+    // All of it again, as a second cluster would apply it: the same payments, and nothing moves.
+    for (name, id) in names.iter().zip(&ids) {
+        let spec = tenant.payments().get(name).await.unwrap().spec;
+        delete(&tenant.payments(), name).await;
+        apply(&tenant.payments(), name, json!({ "spec": spec })).await;
+        assert_eq!(&payment_id(&tenant.settled(name).await), id);
+    }
+    assert_eq!(tenant.balance("bob").await, before);
+    let transfers = tenant.assert_books_balance().await;
+    println!("kills that fired: {}; holds: {HOLDS}; operations that moved money: {transfers}", kills + 1);
+    // The funding, and of each hold at least one capture and one refund; not each growth was seen by itself.
+    assert!(HOLDS as u64 * 2 < transfers, "{transfers}");
+    tenant.clean_up().await;
 }
 
 /// Merges this into the payment's spec.
