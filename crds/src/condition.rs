@@ -35,6 +35,8 @@ pub mod reason {
     pub const CAPTURE_INCOMPLETE: &str = "CaptureIncomplete";
     /// The payment's money moved.
     pub const COMPLETED: &str = "Completed";
+    /// The wallet is not as the request expects.
+    pub const CONDITION_NOT_MET: &str = "ConditionNotMet";
     /// A wallet has another currency than the payment.
     pub const CURRENCY_MISMATCH: &str = "CurrencyMismatch";
     /// PostgreSQL is not there or not ready.

@@ -42,8 +42,10 @@ use crate::reference::WalletReference;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.from == oldSelf.from && self.to == oldSelf.to && self.amount == oldSelf.amount && self.currency == oldSelf.currency && has(self.reference) == has(oldSelf.reference) && (!has(self.reference) || self.reference == oldSelf.reference) && has(self.idempotencyKey) == has(oldSelf.idempotencyKey) && (!has(self.idempotencyKey) || self.idempotencyKey == oldSelf.idempotencyKey) && has(self.hold) == has(oldSelf.hold) && (!has(self.hold) || self.hold == oldSelf.hold) && has(self.ttlSecondsAfterSettled) == has(oldSelf.ttlSecondsAfterSettled) && (!has(self.ttlSecondsAfterSettled) || self.ttlSecondsAfterSettled == oldSelf.ttlSecondsAfterSettled)")
+    validation = Rule::new("self.from == oldSelf.from && self.to == oldSelf.to && self.amount == oldSelf.amount && self.currency == oldSelf.currency && has(self.reference) == has(oldSelf.reference) && (!has(self.reference) || self.reference == oldSelf.reference) && has(self.idempotencyKey) == has(oldSelf.idempotencyKey) && (!has(self.idempotencyKey) || self.idempotencyKey == oldSelf.idempotencyKey) && has(self.hold) == has(oldSelf.hold) && (!has(self.hold) || self.hold == oldSelf.hold) && has(self.retryUntil) == has(oldSelf.retryUntil) && (!has(self.retryUntil) || self.retryUntil == oldSelf.retryUntil) && has(self.ttlSecondsAfterSettled) == has(oldSelf.ttlSecondsAfterSettled) && (!has(self.ttlSecondsAfterSettled) || self.ttlSecondsAfterSettled == oldSelf.ttlSecondsAfterSettled)")
         .message("a Payment cannot change, except that capture grows and void is set; create another one instead"),
+    validation = Rule::new("!has(self.retryUntil) || !has(self.idempotencyKey) || size(self.idempotencyKey) <= 240")
+        .message("idempotencyKey can have at most 240 characters with retryUntil, which numbers it"),
     validation = Rule::new("(has(self.capture) || !has(oldSelf.capture)) && (has(self.void) || !has(oldSelf.void))")
         .message("capture and void cannot change back: what was taken or given back stays so"),
     validation = Rule::new("has(self.hold) || !(has(self.capture) || has(self.void))")
@@ -82,6 +84,11 @@ pub struct PaymentSpec {
     /// `true` gives the whole hold back. What was captured can only be refunded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub void: Option<bool>,
+    /// Tries again until then while the payer has too little: ever more slowly, at most 64 times. Default: what is refused
+    /// stays refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
+    pub retry_until: Option<Time>,
     /// Deletes this object so long after it is settled, give or take a minute, and only when the ledger has the outcome.
     /// Default: never. Not for objects that Git keeps: they would be applied again, find their payment, and go again.
     #[serde(skip_serializing_if = "Option::is_none")]

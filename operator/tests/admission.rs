@@ -137,6 +137,7 @@ async fn a_payment_and_a_wallet_cannot_change() {
             json!({"idempotencyKey": "other"}),
             json!({"hold": {}}),
             json!({"ttlSecondsAfterSettled": 60}),
+            json!({"retryUntil": "2036-01-01T00:00:00Z"}),
         ] {
             let error =
                 payments.patch("rent", &PatchParams::default(), &patch(spec.clone())).await.unwrap_err();

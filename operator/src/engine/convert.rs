@@ -53,6 +53,7 @@ fn refusal(refused: proto::Refusal) -> Refusal {
         Reason::CaptureExceedsHold => reason::CAPTURE_EXCEEDS_HOLD,
         Reason::RefundExceedsCaptured => reason::REFUND_EXCEEDS_CAPTURED,
         Reason::RefundWindowClosed => reason::REFUND_WINDOW_CLOSED,
+        Reason::ConditionNotMet => reason::CONDITION_NOT_MET,
         // Answers to what the operator does not ask for.
         Reason::Unspecified
         | Reason::RefundNotFound
@@ -60,7 +61,6 @@ fn refusal(refused: proto::Refusal) -> Refusal {
         | Reason::NotDue
         | Reason::LinkedItemDeclined
         | Reason::WalletNotEmpty
-        | Reason::ConditionNotMet
         | Reason::LinkedItemRefused => reason::INVALID,
     };
     Refusal {

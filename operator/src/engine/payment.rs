@@ -25,6 +25,8 @@ pub struct PaymentRequest {
     pub origin_ref: String,
     /// Set if the money is held, not moved.
     pub hold: Option<HoldTerms>,
+    /// Asks for what can never be, so that the key is spent on a refusal if nobody has used it.
+    pub never: bool,
 }
 
 /// An amount of money.

@@ -3,13 +3,18 @@
 //! Every call can be repeated, by this process, another one or another cluster. An answer to a repeated key tells how
 //! things were then, so it is followed by a look at how they stand.
 
-use payplane_crds::condition::reason::{IDEMPOTENCY_CONFLICT, INVALID};
+use jiff::Timestamp;
+use payplane_crds::condition::reason::{
+    CONDITION_NOT_MET, IDEMPOTENCY_CONFLICT, INSUFFICIENT_FUNDS, INVALID,
+};
 
 use super::{
     Answer,
-    plan::{self, ATTEMPTS_MAX, Next, Waiting, Wanted},
+    plan::{self, ATTEMPTS_MAX, Next, RETRIES_MAX, Waiting, Wanted},
 };
-use crate::engine::{Engine, EngineError, Outcome, Payment, Refusal, Step, StepRequest, WalletRef};
+use crate::engine::{
+    Engine, EngineError, Outcome, Payment, PaymentRequest, Refusal, Step, StepRequest, WalletRef,
+};
 
 /// More steps than a hold can have: capture, the rest back, and as many attempts.
 const STEPS_MAX: u32 = ATTEMPTS_MAX + 4;
@@ -28,8 +33,12 @@ pub async fn act(next: &Next, engine: Option<&Engine>) -> Answer {
 
 async fn settle(wanted: &Wanted, engine: &Engine) -> Result<Answer, EngineError> {
     refuse_own_account(wanted, engine).await?;
-    let made = engine.make_payment(&wanted.request).await?;
-    let Ok(first) = &made.result else { return Ok(Answer::Outcome(Box::new(made), None)) };
+    let (made, is_last) = make(wanted, engine, Timestamp::now()).await?;
+    let first = match &made.result {
+        Ok(first) => first,
+        Err(refusal) if !is_last => return Ok(Answer::Short(refusal.clone())),
+        Err(_) => return Ok(Answer::Outcome(Box::new(made), None)),
+    };
     let stands = if made.replayed { look(wanted, engine, &made.payment_id).await? } else { first.clone() };
     let (stands, refused) = take_steps(wanted, engine, &made.payment_id, stands).await?;
     // What was decided about the payment itself, and how it stands.
@@ -50,6 +59,48 @@ async fn refuse_own_account(wanted: &Wanted, engine: &Engine) -> Result<(), Engi
         Some(true) => Err(EngineError::Invalid { field: "from.id".into(), message: OWN_ACCOUNT.into() }),
         Some(false) | None => Ok(()),
     }
+}
+
+/// Makes the payment or finds it. If an earlier look was refused for want of funds, the next attempt follows, each only
+/// when the one before it is known to be refused. After the end the next key is spent on what can never be met: then
+/// nobody pays later, whatever clock or cluster it has. Also tells whether this is the last word.
+async fn make(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<(Outcome, bool), EngineError> {
+    let mut last = engine.make_payment(&wanted.request).await?;
+    let Some(until) = wanted.retry_until else { return Ok((last, true)) };
+    for number in 2..=RETRIES_MAX {
+        if !plan::is_short(&last) || !last.replayed {
+            let is_last = !plan::is_short(&last) || until <= now;
+            return Ok((last, is_last));
+        }
+        let request = PaymentRequest { never: until <= now, ..plan::attempt(&wanted.request, number) };
+        let next = engine.make_payment(&request).await?;
+        last = match &next.result {
+            // Nobody has used this key, or it was spent: the attempts before it were all.
+            Err(refusal) if request.never && is_closed(refusal) => return Ok((last, true)),
+            // An attempt was made under it, or it is spent.
+            Err(refusal) if refusal.reason == IDEMPOTENCY_CONFLICT => {
+                match known(wanted, engine, next).await? {
+                    None => return Ok((last, true)),
+                    Some(known) => known,
+                }
+            }
+            _ => next,
+        };
+    }
+    Ok((last, true))
+}
+
+/// Whether a request that can never be met was refused for good, for whatever reason.
+fn is_closed(refusal: &Refusal) -> bool {
+    refusal.definitive && refusal.reason != INSUFFICIENT_FUNDS
+}
+
+/// What is stored under a key that is known with another body. None if that is the end of the attempts.
+async fn known(wanted: &Wanted, engine: &Engine, met: Outcome) -> Result<Option<Outcome>, EngineError> {
+    let found = engine.get_payment(&wanted.request.namespace, &met.payment_id).await?;
+    let found = found.ok_or(EngineError::Answer("a known key without a payment"))?;
+    let is_end = found.result.as_ref().is_err_and(|refusal| refusal.reason == CONDITION_NOT_MET);
+    Ok((!is_end).then_some(Outcome { replayed: true, ..found }))
 }
 
 /// How the payment stands now.

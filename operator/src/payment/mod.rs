@@ -21,7 +21,7 @@ use crate::{
     status::{self, Written},
 };
 
-pub use plan::{Next, Waiting, Wanted, Wish};
+pub use plan::{Next, Waiting, Wanted, Wish, is_attempt_at};
 
 /// What came of one look.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub enum Answer {
     Waiting(Waiting),
     /// The ledger paid, holds or refused; and why it refused the last step that the spec asks for, if it did.
     Outcome(Box<Outcome>, Option<Refusal>),
+    /// The payer has too little; it is tried again.
+    Short(Refusal),
     /// No answer, or the request can never be valid.
     Failed(EngineError),
 }
@@ -61,6 +63,7 @@ fn finish(payment: &Payment, context: &Context, answer: Answer) -> Result<Again,
         // Whatever is missing wakes the payment when it comes.
         Answer::Waiting(_) | Answer::Failed(EngineError::Invalid { .. }) => Ok(Again::OnChange),
         Answer::Failed(source) => Err(Error::Engine { operation: "ask for a payment", source }),
+        Answer::Short(_) => Err(Error::RefusedForNow),
         Answer::Outcome(outcome, _) if report::is_open(&outcome) => Err(Error::WalletNotFound),
         Answer::Outcome(outcome, refused) => {
             wake_wallets(payment, context);

@@ -7,17 +7,24 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use payplane_crds::condition::reason::{ENGINE_UNAVAILABLE, MAXIMUM_EXCEEDED, PROGRESSING, WALLET_FROZEN};
+use payplane_crds::condition::reason::{
+    ENGINE_UNAVAILABLE, INSUFFICIENT_FUNDS, MAXIMUM_EXCEEDED, PROGRESSING, WALLET_FROZEN,
+};
 use rust_decimal::Decimal;
 
-use crate::engine::{Amount, Payment, PaymentRequest, Phase, Refusal, Step, StepRequest};
+use crate::engine::{Amount, Outcome, Payment, PaymentRequest, Phase, Refusal, Step, StepRequest};
 
 /// How often one capture is tried that others have tried before, or that was refused for a reason that may pass.
 pub const ATTEMPTS_MAX: u32 = 16;
+/// How often a payment is tried for want of funds.
+pub const RETRIES_MAX: u32 = 64;
 /// How soon to look whether the ledger has done what is due.
 const SOON: Duration = Duration::from_secs(5);
 /// How soon, if it has not for a while.
 const LATER: Duration = Duration::from_secs(60);
+
+/// Between a key and the number of an attempt.
+const RETRY: &str = " retry ";
 
 /// What to do next.
 #[derive(Debug, Eq, PartialEq)]
@@ -35,6 +42,8 @@ pub struct Wanted {
     pub request: PaymentRequest,
     /// What shall become of the hold.
     pub wish: Wish,
+    /// Until when to try again for want of funds.
+    pub retry_until: Option<Timestamp>,
 }
 
 /// What shall become of a hold.
@@ -129,6 +138,24 @@ fn capture(stands: &Payment, total: Decimal, is_final: bool, attempt: u32) -> Op
 /// The ledger writes decimals; anything else counts as nothing captured, and the ledger refuses what is too much.
 fn decimal(text: &str) -> Decimal {
     Decimal::from_str_exact(text).unwrap_or_default()
+}
+
+/// The request of this attempt: the first one has the payment's own key. Objects cannot have a key with a space.
+pub fn attempt(request: &PaymentRequest, number: u32) -> PaymentRequest {
+    match number {
+        1 => request.clone(),
+        _ => PaymentRequest { key: format!("{}{RETRY}{number}", request.key), ..request.clone() },
+    }
+}
+
+/// Whether a payment in the ledger with this key is one of the attempts at the payment with that key.
+pub fn is_attempt_at(key: &str, own: &str) -> bool {
+    key.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with(RETRY))
+}
+
+/// Whether the payer had too little.
+pub fn is_short(outcome: &Outcome) -> bool {
+    outcome.result.as_ref().is_err_and(|refusal| refusal.reason == INSUFFICIENT_FUNDS)
 }
 
 /// Whether less was taken than the spec asks for.

@@ -41,6 +41,9 @@ pub fn report(payment: &Payment, next: &Next, answer: &Answer, now: Timestamp) -
             failed(conditions, refusal)
         }
         Answer::Failed(error) => kept(payment, conditions.waiting(ENGINE_UNAVAILABLE, &error.advice())),
+        Answer::Short(refusal) => {
+            open(conditions.waiting(refusal.reason, &format!("{} Trying again.", told(refusal))))
+        }
         Answer::Outcome(outcome, refused) => {
             decided(payment, outcome, wish(next), refused.as_ref(), conditions)
         }

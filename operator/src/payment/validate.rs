@@ -29,7 +29,8 @@ pub fn validate(payment: &Payment, observed: &Observed) -> Result<Wanted, Waitin
     }
     check("from", &payment.spec.from, observed.from)?;
     check("to", &payment.spec.to, observed.to)?;
-    Ok(Wanted { request: request(payment), wish: wish(&payment.spec)? })
+    let retry_until = payment.spec.retry_until.as_ref().map(|until| until.0);
+    Ok(Wanted { request: request(payment), wish: wish(&payment.spec)?, retry_until })
 }
 
 fn check(field: &str, reference: &WalletReference, side: Side) -> Result<(), Waiting> {
@@ -62,6 +63,7 @@ fn request(payment: &Payment) -> PaymentRequest {
             capture_at: hold.capture_at.as_ref().map(|at| at.0),
         }),
         namespace,
+        never: false,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     context::{Context, platform_of},
     engine::{self, Engine, EngineError},
     error::Error,
+    payment::is_attempt_at,
 };
 
 /// What a Refund depends on.
@@ -103,7 +104,7 @@ async fn look(
     let Some(found) = engine.get_payment(namespace, &id).await? else { return Ok(Found::NotInLedger) };
     let Ok(stands) = found.result else { return Ok(Found::Refused) };
     // Anybody who may write a status could name another payment of the tenant there.
-    if key.is_some_and(|key| key != stands.key || !stands.is_of_resource) {
+    if key.is_some_and(|key| !is_attempt_at(&stands.key, &key) || !stands.is_of_resource) {
         return Ok(Found::NotInLedger);
     }
     let pays_own_account = engine.is_own_account(namespace, &stands.to_wallet_id).await?;

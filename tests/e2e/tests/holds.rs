@@ -463,3 +463,47 @@ async fn a_payment_with_a_ttl_goes_when_the_ledger_has_it_and_pays_once_when_it_
     assert_eq!(tenant.balance("bob").await["available"], "10.00");
     tenant.clean_up().await;
 }
+
+#[tokio::test]
+async fn a_payment_that_may_try_again_is_paid_once_when_there_are_funds_and_not_at_all_after_its_end() {
+    let tenant = TestTenant::new(&client().await, "retry").await;
+    tenant.wallet("alice").await;
+    tenant.wallet("bob").await;
+    tenant.client_pod().await;
+    let patient = |until: &str| {
+        let mut manifest = payment(json!({"name": "alice"}), json!({"name": "bob"}), "5.00");
+        manifest["spec"]["retryUntil"] = until.into();
+        manifest
+    };
+    let is_short = |payment: &Payment| ready_reason(payment) == "InsufficientFunds";
+
+    // An end that has come: refused, and nobody pays it later.
+    apply(&tenant.payments(), "late", patient("2020-01-01T00:00:00Z")).await;
+    assert_eq!(tenant.settled("late").await.status.unwrap().state, PaymentState::Failed);
+    delete(&tenant.payments(), "late").await;
+
+    let manifest = patient("2036-01-01T00:00:00Z");
+    apply(&tenant.payments(), "patient", manifest.clone()).await;
+    let waiting = wait_for(&tenant.payments(), "patient", "was short of funds", is_short).await;
+    assert_eq!(state(&waiting), PaymentState::New);
+    tenant.fund("alice", "20.00").await;
+    let paid = tenant.settled("patient").await;
+    assert_eq!(state(&paid), PaymentState::Completed);
+
+    // With funds, and everything applied again: the patient one finds its payment, the late one its refusal.
+    delete(&tenant.payments(), "patient").await;
+    apply(&tenant.payments(), "patient", manifest).await;
+    assert_eq!(payment_id(&tenant.settled("patient").await), payment_id(&paid));
+    apply(&tenant.payments(), "late", patient("2020-01-01T00:00:00Z")).await;
+    assert_eq!(tenant.settled("late").await.status.unwrap().refusal.unwrap().reason, "InsufficientFunds");
+    delete(&tenant.payments(), "late").await;
+    // Another clock that believes in a later end changes nothing: the ledger knows that it has come.
+    apply(&tenant.payments(), "late", patient("2036-01-01T00:00:00Z")).await;
+    assert_eq!(tenant.settled("late").await.status.unwrap().refusal.unwrap().reason, "InsufficientFunds");
+    assert_eq!(tenant.balance("bob").await["available"], "5.00");
+
+    // A refund finds the payment, whichever attempt it was.
+    apply(&tenant.refunds(), "back", refund("patient", None)).await;
+    assert_eq!(settled_refund(&tenant, "back").await.status.unwrap().state, RefundState::Completed);
+    tenant.clean_up().await;
+}

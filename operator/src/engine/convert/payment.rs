@@ -6,7 +6,8 @@ use super::{refusal, time, wallet_ref};
 use crate::engine::{Amount, EngineError, HoldTerms, Outcome, Payment, PaymentRequest, Phase, StepRequest};
 
 pub(in crate::engine) fn payment_request(request: &PaymentRequest) -> proto::CreatePaymentRequest {
-    let PaymentRequest { namespace: _, key, from, to, amount, reference, origin_ref, hold: _ } = request;
+    let PaymentRequest { namespace: _, key, from, to, amount, reference, origin_ref, hold: _, never } =
+        request;
     proto::CreatePaymentRequest {
         idempotency_key: key.clone(),
         from: Some(wallet_ref(from)),
@@ -14,15 +15,22 @@ pub(in crate::engine) fn payment_request(request: &PaymentRequest) -> proto::Cre
         amount: Some(money(amount)),
         reference: reference.clone(),
         origin_ref: origin_ref.clone(),
-        ..Default::default()
+        up_to: false,
+        expect: never.then(never_met),
     }
+}
+
+/// No account has been changed so often.
+fn never_met() -> proto::Expect {
+    proto::Expect { from_version: Some(u64::MAX), ..Default::default() }
 }
 
 pub(in crate::engine) fn hold_request(
     request: &PaymentRequest,
     hold: &HoldTerms,
 ) -> proto::AuthorizePaymentRequest {
-    let PaymentRequest { namespace: _, key, from, to, amount, reference, origin_ref, hold: _ } = request;
+    let PaymentRequest { namespace: _, key, from, to, amount, reference, origin_ref, hold: _, never } =
+        request;
     let duration = |seconds| prost_types::Duration { seconds, nanos: 0 };
     let timestamp = |at: jiff::Timestamp| prost_types::Timestamp {
         seconds: at.as_second(),
@@ -37,7 +45,7 @@ pub(in crate::engine) fn hold_request(
         origin_ref: origin_ref.clone(),
         timeout: hold.timeout_seconds.map(duration),
         capture_time: hold.capture_at.map(timestamp),
-        expect: None,
+        expect: never.then(never_met),
     }
 }
 

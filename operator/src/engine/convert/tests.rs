@@ -69,7 +69,7 @@ fn fields_of_requests_have_their_names_in_the_spec() {
 #[test]
 fn every_refusal_of_a_payment_has_a_reason_of_its_own() {
     let mut seen = std::collections::BTreeSet::new();
-    for n in [1, 2, 3, 5, 6, 20, 21, 23, 24, 25, 26, 27, 29, 30, 31, 32, 33] {
+    for n in [1, 2, 3, 5, 6, 20, 21, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33] {
         let refused = refusal(proto::Refusal { reason: n, ..Default::default() });
         assert!(seen.insert(refused.reason), "{} twice", refused.reason);
         assert_ne!(refused.reason, reason::INVALID);

@@ -11,8 +11,9 @@ fn wanted(wish: Wish) -> Wanted {
         reference: String::new(),
         origin_ref: "u-1".into(),
         hold: None,
+        never: false,
     };
-    Wanted { request, wish }
+    Wanted { request, wish, retry_until: None }
 }
 
 fn capture_of(total: &str, is_final: bool) -> Wish {
@@ -109,5 +110,22 @@ fn less_than_the_total_falls_short() {
         let stands = stands(Phase::Completed, captured);
         assert_eq!(falls_short(capture_of(total, true), &stands), short, "{total} {captured}");
         assert!(!falls_short(Wish::Keep, &stands));
+    }
+}
+
+#[test]
+fn attempts_have_keys_of_their_own_that_no_object_can_have_and_belong_to_their_payment() {
+    let request = wanted(Wish::Keep).request;
+    assert_eq!(attempt(&request, 1), request);
+    assert_eq!(attempt(&request, 2).key, "shop/rent retry 2");
+    let cases = [
+        ("shop/rent", true),
+        ("shop/rent retry 2", true),
+        ("shop/rent-2", false),
+        ("shop/ren", false),
+        ("other", false),
+    ];
+    for (key, is_one) in cases {
+        assert_eq!(is_attempt_at(key, "shop/rent"), is_one, "{key}");
     }
 }

@@ -59,6 +59,11 @@ fn unavailable() -> Answer {
     Answer::Failed(EngineError::Unavailable { code: Code::Unavailable, message: "connection 17".into() })
 }
 
+/// Refused for want of funds, and to be tried again.
+fn short() -> Answer {
+    Answer::Short(refused("InsufficientFunds", true).unwrap_err())
+}
+
 fn invalid() -> Answer {
     Answer::Failed(EngineError::Invalid { field: "amount".into(), message: "too many digits".into() })
 }
@@ -73,8 +78,9 @@ fn wanting(wish: Wish) -> Next {
         reference: String::new(),
         origin_ref: "u-1".into(),
         hold: None,
+        never: false,
     };
-    Next::Submit(Box::new(Wanted { request, wish }))
+    Next::Submit(Box::new(Wanted { request, wish, retry_until: None }))
 }
 
 fn capture(total: &str) -> Wish {
@@ -114,6 +120,7 @@ fn every_answer_has_its_conditions() {
         (outcome("u-1", paid()), Completed, "TFFTT-", "Completed"),
         (outcome("u-0", paid()), Completed, "TFFTTT", "Completed"),
         (outcome("u-1", refused("InsufficientFunds", true)), Failed, "FFFTF-", "InsufficientFunds"),
+        (short(), New, "FTF---", "InsufficientFunds"),
         (outcome("u-0", refused("InsufficientFunds", true)), Failed, "FFFTFT", "InsufficientFunds"),
         (outcome("u-0", refused("IdempotencyConflict", false)), Failed, "FFFTF-", "IdempotencyConflict"),
         (outcome("u-1", refused("WalletNotFound", false)), New, "FTF---", "WalletNotFound"),

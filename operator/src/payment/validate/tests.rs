@@ -68,6 +68,7 @@ async fn the_default_key_is_namespace_and_name_and_the_origin_is_the_uid() {
             reference: String::new(),
             origin_ref: "u-1".into(),
             hold: None,
+            never: false,
         },
         "another default key would pay every payment of every cluster a second time"
     );
