@@ -55,6 +55,22 @@ async fn bringing_money_in_needs_the_treasury_role() {
     let message = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && message.contains("payplane-treasury"), "{message}");
 
+    // Nor by giving a payout back, nor may an editor set rules for all of the tenant's money.
+    let object = |kind: &str, spec: serde_json::Value| {
+        let metadata = serde_json::json!({"name": "sly", "namespace": tenant.name});
+        serde_json::json!({
+            "apiVersion": "payplane.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec,
+        })
+    };
+    let refund = object("Refund", serde_json::json!({"payment": {"name": "payout"}, "settlement": true}));
+    let refused = create_as(&tenant.name, "editor", &refund).await;
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && message.contains("payplane-treasury"), "{message}");
+    let rule = serde_json::json!({"scope": {"tenant": true}, "timeoutSeconds": 1});
+    let refused = create_as(&tenant.name, "editor", &object("TimeoutPolicy", rule)).await;
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && message.contains("forbidden"), "{message}");
+
     grant(&tenant.name, "treasurer", "payplane-treasury").await;
     let accepted = create_as(&tenant.name, "treasurer", &manifest).await;
     assert!(accepted.status.success(), "{}", String::from_utf8_lossy(&accepted.stderr));

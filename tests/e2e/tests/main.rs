@@ -8,3 +8,4 @@ mod faults;
 mod holds;
 mod identity;
 mod money;
+mod refunds;
