@@ -15,8 +15,8 @@ pub(in crate::engine) fn payment_request(request: &PaymentRequest) -> proto::Cre
         amount: Some(money(amount)),
         reference: reference.clone(),
         origin_ref: origin_ref.clone(),
-        up_to: false,
         expect: never.then(never_met),
+        ..Default::default()
     }
 }
 
@@ -46,6 +46,7 @@ pub(in crate::engine) fn hold_request(
         timeout: hold.timeout_seconds.map(duration),
         capture_time: hold.capture_at.map(timestamp),
         expect: never.then(never_met),
+        ..Default::default()
     }
 }
 
