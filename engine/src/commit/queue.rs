@@ -23,7 +23,7 @@ const TOTAL_WAITING_MAX: usize = 30_000;
 
 /// How many requests are taken at once while more than one tenant asks, and for how long after that: a large batch is the
 /// cheapest for the one whose it is, but everybody else waits for it to end.
-const SHARED_MAX: usize = 128;
+const SHARED_MAX: usize = 320;
 const SHARED_FOR: Duration = Duration::from_secs(1);
 
 /// A group of requests and where its answer goes.
