@@ -1,4 +1,4 @@
-//! What the services share: the store, the queue of the committers, and whether the database is there.
+//! What the services share: the store, the queue of the committer, and whether the database is there.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -12,9 +12,6 @@ use crate::{
     store::{Store, StoreError},
     telemetry::Causes,
 };
-
-/// One committer overlaps with the gathering of the next batch; the machine's second core is busy with gRPC.
-const COMMITTERS: usize = 1;
 
 /// How often a database that answers is looked at, and one that does not. The second bounds how long calls are refused
 /// after it is back.
@@ -46,12 +43,13 @@ impl Engine {
         Arc::new(Self { store, queue, metrics, sweep_every, pulse, up })
     }
 
-    /// Starts the committers and the look-out for the database. The handles end after [`Queue::close`].
-    pub fn start(self: &Arc<Self>) -> Vec<tokio::task::JoinHandle<()>> {
+    /// Starts the committer, the work in the background and the look-out for the database. The handle is the committer's,
+    /// which ends after [`Queue::close`].
+    pub fn start(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
         tokio::spawn(self.clone().watch_database());
         tokio::spawn(background::keep_sealing(self.clone()));
         tokio::spawn(background::keep_sweeping(self.clone()));
-        (0..COMMITTERS).map(|_| tokio::spawn(self.clone().keep_committing())).collect()
+        tokio::spawn(self.clone().keep_committing())
     }
 
     /// A committer ends when the queue is closed. If a defect ends it before, whoever waited for its batch is told that

@@ -265,15 +265,7 @@ impl<D: Database> Committer<D> {
         let Locked { mut snapshot, now, settings_version, busy } =
             session.lock_and_read(requests, locks, with_usages).await?;
         let tenants: BTreeSet<TenantId> = requests.iter().map(|request| request.tenant).collect();
-        let unknown: Vec<TenantId> = tenants
-            .iter()
-            .filter(|tenant| self.memory.parameters(settings_version, **tenant).is_none())
-            .copied()
-            .collect();
-        if !unknown.is_empty() {
-            let (version, found) = session.read_settings(&unknown).await?;
-            self.memory.learn_settings(version, found);
-        }
+        self.read_unknown_settings(session, settings_version, &tenants).await?;
         for tenant in tenants {
             let known = self.memory.parameters(settings_version, tenant);
             let Some(parameters) = known.filter(|parameters| with_usages || !parameters.has_limits()) else {
@@ -312,6 +304,21 @@ impl<D: Database> Committer<D> {
             self.memory.learn(&snapshot, written);
         }
         Ok(answers)
+    }
+
+    async fn read_unknown_settings(
+        &mut self,
+        session: &mut D::Session,
+        version: i64,
+        tenants: &BTreeSet<TenantId>,
+    ) -> Result<(), StoreError> {
+        let is_unknown = |tenant: &&TenantId| self.memory.parameters(version, **tenant).is_none();
+        let unknown: Vec<TenantId> = tenants.iter().filter(is_unknown).copied().collect();
+        if !unknown.is_empty() {
+            let (version, found) = session.read_settings(&unknown).await?;
+            self.memory.learn_settings(version, found);
+        }
+        Ok(())
     }
 
     /// How long to wait before a batch, of which nothing was committed, is tried again; or why not.

@@ -24,6 +24,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Handshakes under way at the same moment; further clients wait in the kernel's queue.
 const HANDSHAKES_MAX: usize = 128;
 
+/// Out of file descriptors, most likely: gives others time to close some.
+const NOT_ACCEPTED_PAUSE: Duration = Duration::from_millis(50);
+
 /// A connection, encrypted or not.
 #[derive(Debug)]
 pub(super) enum Connection {
@@ -48,9 +51,8 @@ pub(super) async fn accept(
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of file descriptors, most likely: give others time to close some.
                 tracing::warn!(%error, "connection not accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(NOT_ACCEPTED_PAUSE).await;
                 continue;
             }
         };

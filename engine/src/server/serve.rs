@@ -77,7 +77,7 @@ pub struct Server {
     stop: CancellationToken,
     drain: Duration,
     grpc: JoinHandle<Result<(), transport::Error>>,
-    committers: Vec<JoinHandle<()>>,
+    committer: JoinHandle<()>,
 }
 
 /// Serves until `signal`, then drains.
@@ -105,11 +105,11 @@ impl Server {
         let acceptor = acceptor(&config.transport)?;
         let routes = routes(&engine, config.reflection, &stop)?;
         let guard = GuardLayer { authenticator, metrics };
-        let committers = engine.start();
+        let committer = engine.start();
         tokio::spawn(serve_http(http_listener, engine.clone(), stop.clone()));
         let grpc = tokio::spawn(serve_grpc(grpc_listener, acceptor, routes, guard, stop.clone()));
         tracing::info!(%grpc_address, %http_address, version = env!("CARGO_PKG_VERSION"), "serving");
-        Ok(Self { grpc_address, http_address, engine, stop, drain: config.drain(), grpc, committers })
+        Ok(Self { grpc_address, http_address, engine, stop, drain: config.drain(), grpc, committer })
     }
 
     /// Ends in order. What was accepted is answered.
@@ -120,9 +120,7 @@ impl Server {
             // A transport error here means that clients were rude; there is nobody left to tell.
             let _ = self.grpc.await;
             self.engine.queue.close();
-            for committer in self.committers {
-                let _ = committer.await;
-            }
+            let _ = self.committer.await;
             self.engine.store.close().await;
         };
         let drained = tokio::time::timeout(self.drain, work).await;

@@ -16,8 +16,8 @@ use super::StoreError;
 mod state;
 
 pub(super) use state::{
-    payment_of_text, payment_state, payment_text, refund_of_text, refund_state, refund_text, setting,
-    usage_of_text, usage_text, wallet_texts,
+    payment_of_text, payment_text, refund_of_text, refund_text, setting, usage_of_text, usage_text,
+    wallet_texts,
 };
 
 pub(super) fn kind(code: i16) -> Result<AccountKind, StoreError> {

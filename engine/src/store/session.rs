@@ -8,7 +8,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use payplane_ledger::{
-    BatchId, Effects, Kind, Parameters, PaymentState, Request, Setting, Snapshot, TenantId, Timestamp,
+    BatchId, Effects, Parameters, PaymentState, Request, Setting, Snapshot, TenantId, Timestamp,
 };
 use sqlx::{Executor as _, PgConnection, Row as _, postgres::PgRow, postgres::types::Oid};
 use uuid::Uuid;
@@ -177,7 +177,6 @@ impl commit::Session for Session {
         let Batch { effects, now, settings_version, after } = batch;
         let Effects { batch, operations, payments, refunds, usages, seal, .. } = *effects;
         let roots = &seal.tenants;
-        let wallets = operations.iter().filter(|row| row.decision.body.kind == Kind::ChangeWallet);
         let ticket = self.ticket.take();
         let query = sqlx::query(COMMIT_BATCH)
             .bind(ticket.map(|ticket| ticket.0.0))
@@ -190,7 +189,7 @@ impl commit::Session for Session {
             .bind(roots.iter().map(|root| &root.root[..]).collect::<Vec<_>>())
             .bind(roots.iter().map(|root| root.rows).collect::<Vec<_>>())
             .bind(JournalRows { oids: self.journal, rows: operations })
-            .bind(row::wallet_texts(wallets, &effects.accounts)?)
+            .bind(row::wallet_texts(operations, &effects.accounts)?)
             .bind(payments.iter().map(row::payment_text).collect::<Result<Vec<_>, _>>()?)
             .bind(payments.iter().map(|change| change.base).collect::<Vec<_>>())
             .bind(refunds.iter().map(row::refund_text).collect::<Result<Vec<_>, _>>()?)

@@ -20,7 +20,7 @@ pub enum Scope {
 }
 
 impl Engine {
-    /// Sets how long money is held in this scope if a hold does not say; None takes that away. False if it was so.
+    /// Sets how long money is held in this scope if a hold does not say; None takes that away.
     ///
     /// # Errors
     /// When no answer came, or the request can never be valid.
@@ -29,7 +29,7 @@ impl Engine {
         namespace: &str,
         scope: &Scope,
         seconds: Option<i64>,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<(), EngineError> {
         let mut client = SettingsServiceClient::new(self.channel.clone());
         let scope = Some(wire(scope));
         let body = proto::GetSettingsRequest { scope: scope.clone() };
@@ -37,11 +37,11 @@ impl Engine {
         let found = found.map_err(fault::from_status)?.into_inner().settings;
         let settings = convert::with_hold_timeout(&found, seconds);
         if settings == found {
-            return Ok(false);
+            return Ok(());
         }
         let body = proto::PutSettingsRequest { scope, settings };
-        let done = client.put_settings(channel::request(body, Some(namespace))?).await;
-        Ok(done.map_err(fault::from_status)?.into_inner().changed)
+        client.put_settings(channel::request(body, Some(namespace))?).await.map_err(fault::from_status)?;
+        Ok(())
     }
 }
 

@@ -72,12 +72,12 @@ async fn act(
         }
         (Next::Set { namespace, scope, seconds }, Some(engine)) => {
             let set = engine.set_hold_timeout(&namespace, &scope, Some(seconds)).await;
-            set.map_or_else(Answer::Failed, |_| Answer::Set(seconds))
+            set.map_or_else(Answer::Failed, |()| Answer::Set(seconds))
         }
         (Next::Clear { namespace, scope }, Some(engine)) => {
             match engine.set_hold_timeout(&namespace, &scope, None).await {
                 Err(error) => Answer::Failed(error),
-                Ok(_) => {
+                Ok(()) => {
                     apply::remove_finalizer(&context.client, policy, FINALIZER).await?;
                     Answer::Leaving
                 }

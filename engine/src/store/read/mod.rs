@@ -26,7 +26,8 @@ use super::{StoreError, row};
 
 const DECISIONS: &str = "select * from payplane.read_decisions($1, $2)";
 
-const PAYMENTS: &str = "select * from payplane.payments where tenant_id = $1 and payment_id = any ($2)";
+const PAYMENTS: &str =
+    "select row_to_json(p)::text from payplane.payments p where tenant_id = $1 and payment_id = any ($2)";
 
 /// From a time on, and until before a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,8 +61,13 @@ async fn states(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query(PAYMENTS).bind(tenant.uuid()).bind(uuids(ids)).fetch_all(connection).await?;
-    rows.iter().map(|found| row::payment_state(found).map(|(_, id, state)| (id, state))).collect()
+    let query = sqlx::query_scalar(PAYMENTS).bind(tenant.uuid()).bind(uuids(ids));
+    let texts: Vec<String> = query.fetch_all(connection).await?;
+    texts.iter().map(|text| state_of_text(text)).collect()
+}
+
+fn state_of_text(text: &str) -> Result<(OperationId, PaymentState), StoreError> {
+    row::payment_of_text(text).map(|(_, id, state)| (id, state))
 }
 
 /// The decisions in the order of the ids.

@@ -29,7 +29,8 @@ pub struct RefundPage {
     pub next: Option<Sequence>,
 }
 
-const REFUNDS: &str = "select * from payplane.refunds where tenant_id = $1 and refund_id = any ($2)";
+const REFUNDS: &str =
+    "select row_to_json(r)::text from payplane.refunds r where tenant_id = $1 and refund_id = any ($2)";
 
 const REFUNDS_OF_PAYMENT: &str = "\
     select j.sequence, r.refund_id
@@ -83,9 +84,9 @@ async fn rows(
     ids: Vec<OperationId>,
     decided: HashMap<OperationId, Decision>,
 ) -> Result<Vec<RefundRow>, StoreError> {
-    let query = sqlx::query(REFUNDS).bind(tenant.uuid()).bind(super::uuids(&ids));
-    let found = query.fetch_all(&mut *connection).await?;
-    let refunds = found.iter().map(|found| row::refund_state(found).map(|(_, id, state)| (id, state)));
+    let query = sqlx::query_scalar(REFUNDS).bind(tenant.uuid()).bind(super::uuids(&ids));
+    let texts: Vec<String> = query.fetch_all(&mut *connection).await?;
+    let refunds = texts.iter().map(|text| row::refund_of_text(text).map(|(_, id, state)| (id, state)));
     let mut refunds: HashMap<OperationId, RefundState> = refunds.collect::<Result<_, _>>()?;
     let of: Vec<OperationId> = refunds.values().map(|refund| refund.payment).collect();
     let payments = states(connection, tenant, &of).await?;

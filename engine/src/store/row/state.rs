@@ -6,7 +6,6 @@ use payplane_ledger::{
     RefundPhase, RefundState, Scope, Setting, TenantId, Timestamp, Usage, Verdict,
 };
 use serde::{Deserialize, Serialize};
-use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{json, level, parameter_name};
@@ -122,34 +121,7 @@ pub(in crate::store) fn payment_text(
 pub(in crate::store) fn payment_of_text(
     text: &str,
 ) -> Result<(TenantId, OperationId, PaymentState), StoreError> {
-    payment(json(text, "payment")?)
-}
-
-/// A row of `payplane.payments`.
-pub(in crate::store) fn payment_state(
-    row: &PgRow,
-) -> Result<(TenantId, OperationId, PaymentState), StoreError> {
-    payment(PaymentRow {
-        tenant_id: row.try_get("tenant_id")?,
-        payment_id: row.try_get("payment_id")?,
-        debit_account: row.try_get("debit_account")?,
-        credit_account: row.try_get("credit_account")?,
-        currency: row.try_get("currency")?,
-        phase: row.try_get("phase")?,
-        amount: row.try_get("amount")?,
-        captured: row.try_get("captured")?,
-        refunding: row.try_get("refunding")?,
-        refunded: row.try_get("refunded")?,
-        deadline_us: row.try_get("deadline_us")?,
-        deadline_level: row.try_get("deadline_level")?,
-        capture_at_us: row.try_get("capture_at_us")?,
-        gateway: row.try_get("gateway")?,
-        moved_at_us: row.try_get("moved_at_us")?,
-        version: row.try_get("version")?,
-    })
-}
-
-fn payment(row: PaymentRow) -> Result<(TenantId, OperationId, PaymentState), StoreError> {
+    let row: PaymentRow = json(text, "payment")?;
     let state = PaymentState {
         debit: AccountId::from_uuid(row.debit_account),
         credit: AccountId::from_uuid(row.credit_account),
@@ -187,27 +159,7 @@ pub(in crate::store) fn refund_text(change: &Change<OperationId, RefundState>) -
 pub(in crate::store) fn refund_of_text(
     text: &str,
 ) -> Result<(TenantId, OperationId, RefundState), StoreError> {
-    refund(json(text, "refund")?)
-}
-
-/// A row of `payplane.refunds`.
-pub(in crate::store) fn refund_state(
-    row: &PgRow,
-) -> Result<(TenantId, OperationId, RefundState), StoreError> {
-    refund(RefundRow {
-        tenant_id: row.try_get("tenant_id")?,
-        refund_id: row.try_get("refund_id")?,
-        payment_id: row.try_get("payment_id")?,
-        amount: row.try_get("amount")?,
-        currency: row.try_get("currency")?,
-        phase: row.try_get("phase")?,
-        requester: row.try_get("requester")?,
-        approver: row.try_get("approver")?,
-        version: row.try_get("version")?,
-    })
-}
-
-fn refund(row: RefundRow) -> Result<(TenantId, OperationId, RefundState), StoreError> {
+    let row: RefundRow = json(text, "refund")?;
     let state = RefundState {
         payment: OperationId::from_uuid(row.payment_id),
         amount: row.amount,
@@ -257,15 +209,18 @@ pub(in crate::store) fn usage_of_text(text: &str) -> Result<(TenantId, Uuid, Cur
 }
 
 /// The accounts whose terms an operation changed, as they stand after the batch.
-pub(in crate::store) fn wallet_texts<'a>(
-    changed: impl Iterator<Item = &'a OperationRow>,
+pub(in crate::store) fn wallet_texts(
+    operations: &[OperationRow],
     accounts: &[Change<AccountId, Account>],
 ) -> Result<Vec<String>, StoreError> {
-    let is_done = |row: &&OperationRow| {
+    let is_change = |row: &&OperationRow| {
         matches!(&row.decision.verdict, Verdict::Done { movement: Movement::Wallet(_), .. })
     };
-    let mut keys: Vec<(TenantId, AccountId)> =
-        changed.filter(is_done).filter_map(|row| Some((row.tenant, row.decision.body.debit?))).collect();
+    let mut keys: Vec<(TenantId, AccountId)> = operations
+        .iter()
+        .filter(is_change)
+        .filter_map(|row| Some((row.tenant, row.decision.body.debit?)))
+        .collect();
     keys.sort_unstable();
     keys.dedup();
     let wallets = accounts.iter().filter(|change| keys.binary_search(&(change.tenant, change.id)).is_ok());
