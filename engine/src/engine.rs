@@ -128,9 +128,12 @@ impl Engine {
     }
 }
 
-/// Runs database work in a task of its own, so that a caller that goes away never drops it half-way.
-pub async fn detached<T: Send + 'static>(
+/// Runs database work in a task of its own, so that a caller that goes away never drops it half-way. Begun when called
+/// rather than when awaited: a caller's future then holds the task's handle, not the work with all its buffers, and a
+/// handler's future is moved with every call.
+pub fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::spawn(work).await.unwrap_or(Err(StoreError::Ended))
+) -> impl Future<Output = Result<T, StoreError>> {
+    let task = tokio::spawn(work);
+    async { task.await.unwrap_or(Err(StoreError::Ended)) }
 }

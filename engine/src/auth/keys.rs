@@ -96,7 +96,8 @@ impl Keys {
         let may_try = known.tried_at.is_none_or(|at| FETCH_PAUSE <= at.elapsed());
         if (is_old || !known.keys.contains_key(id)) && may_try {
             known.tried_at = Some(Instant::now());
-            match self.fetch().await {
+            // Apart, because it is large and seldom: every call's future would be moved with it.
+            match Box::pin(self.fetch()).await {
                 Ok(keys) => {
                     known.keys = keys;
                     known.fetched_at = Some(Instant::now());

@@ -71,7 +71,7 @@ impl Queue {
     }
 
     /// Waits until at least so many requests wait and takes up to `max` of them, one per tenant in turn. Empty once the
-    /// queue is closed and everything was taken. May be dropped while it waits. For one committer: two would miss arrivals.
+    /// queue is closed and everything was taken. May be dropped while it waits.
     pub async fn take(&self, least: usize, max: usize) -> Vec<Job> {
         loop {
             let arrival = self.arrival.notified();
@@ -80,6 +80,8 @@ impl Queue {
                 let is_time = lines.closed || least <= lines.total;
                 let jobs = if is_time { lines.take(max) } else { Vec::new() };
                 if !jobs.is_empty() || lines.closed {
+                    // Another committer may sleep although requests are left, or has to see the end.
+                    self.arrival.notify_one();
                     return jobs;
                 }
             }
