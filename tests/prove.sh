@@ -35,8 +35,10 @@ section() { # NAME TITLE
 }
 
 prove rules "PAYPLANE_PROPTEST_CASES=$HISTORIES" cargo test --locked --package payplane-ledger
+prove splits PAYPLANE_PROVE=1 cargo test --locked --package payplane-ledger --test split
 prove parsers PAYPLANE_PROVE=1 cargo test --locked --package payplane-ledger --package payplane-engine --lib --test parsers
 prove simulation "PAYPLANE_SIM_SEEDS=$SEEDS" cargo test --locked --package payplane-engine --test simulation
+prove schedules PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --features model --lib queue::model
 prove verify PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test verify
 prove attacks PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test posture --test attacks
 prove races PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test commit --test races
@@ -51,8 +53,10 @@ What the tests of money printed about themselves at full size: \`make prove\` on
 \`$(git rev-parse --short=12 HEAD)\`, $HISTORIES histories and $SEEDS seeds. How each of them can fail is shown by \`make mutants\`.
 INTRO
   section rules "The rule book against an independent model"
+  section splits "Splits of amounts"
   section parsers "Readers of foreign input"
   section simulation "The committing code under faults, and the stand-in against PostgreSQL"
+  section schedules "Every schedule of producers and committers around the queue"
   section verify "What verify finds"
   section attacks "What the database refuses the engine's own login"
   section races "Two engines that want the same"

@@ -43,6 +43,11 @@ cluster() {
   "$CLUSTER/up.sh" && "$CLUSTER/selftest.sh"
 }
 
+engine() {
+  cargo test --locked --no-fail-fast --package payplane-engine &&
+    cargo test --locked --package payplane-engine --features model --lib queue::model
+}
+
 operator() {
   use_cluster
   cargo test --locked --no-fail-fast --package payplane-operator
@@ -61,7 +66,7 @@ need_faketime
 need_package mvn maven "fetches the jars of the Kafka image"
 stage lint "$ROOT/tests/lint.sh"
 stage unit unit
-stage engine cargo test --locked --no-fail-fast --package payplane-engine
+stage engine engine
 stage cluster cluster
 stage chart "$ROOT/tests/chart.sh"
 stage demo "$ROOT/tests/demo.sh"

@@ -1,11 +1,16 @@
 //! Where requests wait: one line per tenant, served in turn, so a tenant with a thousand requests delays a tenant with
-//! one by at most the batches that have left, and those are small while tenants share the engine. Bounded per tenant and in total; what does not fit is refused at once. Requests that succeed
-//! or fail together are a group and stay together.
+//! one by at most the batches that have left, and those are small while tenants share the engine. Bounded per tenant and
+//! in total; what does not fit is refused at once. Requests that succeed or fail together are a group and stay together.
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::PoisonError,
 };
+
+#[cfg(feature = "model")]
+use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(feature = "model"))]
+use std::sync::{Mutex, MutexGuard};
 
 use payplane_ledger::{Request, TenantId};
 use tokio::{
@@ -159,5 +164,9 @@ impl Lines {
     }
 }
 
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod sample;
 #[cfg(test)]
 mod tests;

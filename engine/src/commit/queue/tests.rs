@@ -1,39 +1,9 @@
-use std::sync::Arc;
+#![cfg(not(feature = "model"))]
 
-use payplane_ledger::{AccountId, AccountRef, Currency, Kind, OperationId, Origin, Provenance, Terms};
-use uuid::Uuid;
-
-use super::*;
-
-fn job(tenant: u128) -> (Job, oneshot::Receiver<Answer>) {
-    group(tenant, 1)
-}
-
-fn group(tenant: u128, items: usize) -> (Job, oneshot::Receiver<Answer>) {
-    let text: Arc<str> = Arc::from("");
-    let provenance = Provenance {
-        origin: Origin::Api,
-        key: text.clone(),
-        origin_ref: text.clone(),
-        actor: text.clone(),
-        correlation_id: text.clone(),
-    };
-    let request = Request {
-        tenant: TenantId::from_uuid(Uuid::from_u128(tenant)),
-        operation: OperationId::from_uuid(Uuid::from_u128(1)),
-        kind: Kind::Pay,
-        from: Some(AccountRef::id(AccountId::from_uuid(Uuid::from_u128(1)))),
-        to: Some(AccountRef::id(AccountId::from_uuid(Uuid::from_u128(2)))),
-        minor: 1,
-        currency: Some(Currency::parse("USD").unwrap()),
-        reference: text,
-        target: None,
-        terms: Terms::default(),
-        provenance,
-    };
-    let (answer, receiver) = oneshot::channel();
-    (Job { group: vec![request; items], answer }, receiver)
-}
+use super::{
+    sample::{group, job},
+    *,
+};
 
 fn tenants(jobs: &[Job]) -> Vec<u128> {
     jobs.iter().map(|job| job.group[0].tenant.uuid().as_u128()).collect()

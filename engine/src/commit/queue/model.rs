@@ -1,0 +1,110 @@
+//! Every schedule of producers and committers around the queue, up to a bound: nothing is lost, taken twice or slept over.
+//!
+//! loom runs the threads one at a time and tries every order in which they can meet at the queue's lock. The lock alone is
+//! modelled; `Notify` is taken as its authors prove it. A wake-up that is lost leaves all threads asleep, which loom
+//! reports as a deadlock.
+
+#![cfg(feature = "model")]
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::Poll,
+};
+
+use loom::{future::block_on, model::Builder, sync::Arc, thread};
+
+use super::{sample::job, *};
+
+/// How often a thread is stopped against its will within one schedule. Known bugs of this kind need two; three takes
+/// minutes.
+fn preemptions() -> usize {
+    if std::env::var_os("PAYPLANE_PROVE").is_some() { 3 } else { 2 }
+}
+
+/// Tries all schedules of `run` and says how many there were.
+fn every_schedule(name: &str, run: impl Fn() + Sync + Send + 'static) {
+    let schedules = std::sync::Arc::new(AtomicUsize::new(0));
+    let counter = schedules.clone();
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(preemptions());
+    builder.check(move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        run();
+    });
+    let schedules = schedules.load(Ordering::Relaxed);
+    println!("{name}: {schedules} schedules");
+    assert!(10 < schedules, "the threads did not meet");
+}
+
+fn produce(queue: &Arc<Queue>, tenant: u128) -> thread::JoinHandle<oneshot::Receiver<Answer>> {
+    let queue = queue.clone();
+    thread::spawn(move || {
+        let (job, caller) = job(tenant);
+        queue.push(job).unwrap();
+        caller
+    })
+}
+
+/// Takes until the queue is closed and says how much it took.
+fn commit(queue: &Arc<Queue>) -> thread::JoinHandle<usize> {
+    let queue = queue.clone();
+    thread::spawn(move || {
+        block_on(async {
+            let mut taken = 0;
+            loop {
+                match queue.take(1, 8).await.len() {
+                    0 => return taken,
+                    jobs => taken += jobs,
+                }
+            }
+        })
+    })
+}
+
+#[test]
+fn a_committer_sees_every_arrival_and_the_end() {
+    every_schedule("one committer", || {
+        let queue = Arc::new(Queue::default());
+        let committer = commit(&queue);
+        let callers = [1, 2].map(|tenant| produce(&queue, tenant)).map(|caller| caller.join().unwrap());
+        queue.close();
+        assert_eq!(committer.join().unwrap(), callers.len());
+        assert!(queue.push(job(3).0).is_err(), "closed");
+    });
+}
+
+#[test]
+fn two_committers_take_each_job_once_and_both_see_the_end() {
+    every_schedule("two committers", || {
+        let queue = Arc::new(Queue::default());
+        let committers = [commit(&queue), commit(&queue)];
+        let caller = produce(&queue, 1).join().unwrap();
+        queue.close();
+        let taken: usize = committers.map(|committer| committer.join().unwrap()).iter().sum();
+        assert_eq!(taken, 1);
+        drop(caller);
+    });
+}
+
+#[test]
+fn what_arrives_while_a_look_is_given_up_is_found_by_the_next() {
+    every_schedule("a committer that looks away", || {
+        let queue = Arc::new(Queue::default());
+        let caller = produce(&queue, 1);
+        let mut jobs = block_on(async {
+            let mut take = pin!(queue.take(1, 8));
+            poll_fn(|context| match take.as_mut().poll(context) {
+                Poll::Ready(jobs) => Poll::Ready(jobs),
+                Poll::Pending => Poll::Ready(Vec::new()),
+            })
+            .await
+        });
+        if jobs.is_empty() {
+            jobs = block_on(queue.take(1, 8));
+        }
+        assert_eq!(jobs.len(), 1);
+        drop(caller.join().unwrap());
+    });
+}
