@@ -5,6 +5,7 @@
 mod support;
 
 use payplane_proto::v1::{self as proto, RefusalReason, item_outcome::Outcome, payment_item::Operation};
+use sqlx::Executor as _;
 use support::{
     client::{Client, code, fields, funding, hold, name, paid, payment, refused, settlement, usd},
     world::World,
@@ -297,4 +298,51 @@ async fn a_stream_answers_one_by_one_and_ends_when_the_engine_drains() {
     let drained = tokio::spawn(server.drain());
     assert_eq!(answers.message().await.unwrap_err().code(), Code::Unavailable);
     drained.await.unwrap().unwrap();
+}
+
+/// A defect, played by a constraint that the engine does not know of: the database refuses a batch for what is in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_the_database_refuses_fails_alone() {
+    const ITEMS: usize = 200;
+    const REFUSE_CULPRITS: &str =
+        "alter table payplane.journal add constraint no_culprit check (key !~ 'culprit') not valid";
+    let (world, operator) = world().await;
+    let mut person = world.database.superuser().await;
+    for (round, culprits) in [(0, 1), (1, 3), (2, 40)] {
+        let key = |number: usize| {
+            let is_culprit = number % (ITEMS / culprits) == ITEMS / culprits - 1;
+            format!("{round} {number} {}", if is_culprit { "culprit" } else { "" })
+        };
+        person.execute(REFUSE_CULPRITS).await.unwrap();
+        let items = || (0..ITEMS).map(|number| pay(&key(number), "alice", "bob", "0.01")).collect();
+        let outcomes = all(&operator, items()).await;
+        let failed = outcomes.iter().filter(|outcome| error_code(outcome) == Some(Code::Internal)).count();
+        // Up to a number of them that tells a defect from a disaster, nobody fails for a culprit.
+        let expected = if culprits <= 3 { culprits..=culprits } else { culprits..=ITEMS };
+        assert!(expected.contains(&failed), "{failed} of {ITEMS} for {culprits}");
+        for (number, outcome) in outcomes.iter().enumerate() {
+            assert!(!key(number).contains("culprit") || error_code(outcome) == Some(Code::Internal));
+        }
+        let shared: i64 = sqlx::query_scalar(
+            "select max(rows) from (select count(*) as rows from payplane.journal group by sequence / 1024) b",
+        )
+        .fetch_one(&mut person)
+        .await
+        .unwrap();
+        assert!(1 < shared, "no batch was shared, so nobody could fail with a culprit");
+        // Whoever failed may ask again: nothing of it was stored.
+        person.execute("alter table payplane.journal drop constraint no_culprit").await.unwrap();
+        let again = all(&operator, items()).await;
+        let replayed = again.iter().filter(|outcome| of_payment(outcome).replayed).count();
+        assert_eq!(replayed, ITEMS - failed);
+    }
+    assert_eq!(operator.available(name("bob")).await, "6.00");
+    world.assert_sound().await;
+}
+
+fn error_code(outcome: &proto::ItemOutcome) -> Option<Code> {
+    match &outcome.outcome {
+        Some(Outcome::Error(error)) => Some(Code::from(error.code)),
+        _ => None,
+    }
 }

@@ -7,6 +7,9 @@
 //! After any error the connection is thrown away. A batch whose commit was sent but not answered is *in doubt*: it is
 //! decided again on a fresh connection, under locks. The locks make that wait for the old transaction's end, and then its
 //! outcomes are read like any known outcome. Only if that cannot be done in time is anybody told "unknown".
+//!
+//! If the database refuses what is in a batch, which takes a defect, the batch is halved until the culprit stands alone:
+//! the others are not made to pay for it, and it fails by itself however often it is sent again.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -40,6 +43,10 @@ const DOUBT_MAX: Duration = Duration::from_secs(7);
 
 /// How long to wait before a batch in doubt is tried again.
 const DOUBT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How many culprits are looked for in one batch. When everything is refused, finding out about each would only hold up
+/// those who wait.
+const CULPRITS_MAX: u32 = 4;
 
 /// Signals between the parts of an engine.
 #[derive(Debug, Default)]
@@ -78,6 +85,14 @@ struct Failure {
     error: StoreError,
     /// Whether the connection was made for it.
     is_fresh: bool,
+}
+
+/// How a batch ended.
+enum End {
+    /// With something that can be told.
+    Told(Result<Answers, CommitError>),
+    /// The database refuses something in it, now and always.
+    Refused,
 }
 
 /// A batch that has to be decided again.
@@ -207,12 +222,35 @@ impl<D: Database> Committer<D> {
         }
     }
 
-    /// Decides a batch under locks, until it has an end that can be told. Nothing is in the air.
+    /// Decides a batch under locks, in halves if it must be, until all of it has an end that can be told. Nothing is in the
+    /// air.
     async fn decide(&mut self, again: Again) {
-        let Again { party, mut in_doubt, mut failure } = again;
+        let (mut rest, mut culprits) = (vec![again], 0);
+        while let Some(Again { party, in_doubt, failure }) = rest.pop() {
+            match self.decide_at_once(&party, in_doubt, failure).await {
+                End::Told(answers) => self.answer(party, answers),
+                End::Refused if 1 < party.groups.len() && culprits < CULPRITS_MAX => {
+                    let whole = |party| Again { party, in_doubt: InDoubt::new(), failure: None };
+                    rest.extend(party.halves().map(whole).into_iter().rev());
+                }
+                End::Refused => {
+                    culprits += 1;
+                    tell_of(&party);
+                    self.answer(party, Err(CommitError::Internal));
+                }
+            }
+        }
+    }
+
+    async fn decide_at_once(
+        &mut self,
+        party: &Party,
+        mut in_doubt: InDoubt,
+        mut failure: Option<Failure>,
+    ) -> End {
         let mut doubt_ends = None;
         let mut attempt = 1;
-        let decided = loop {
+        loop {
             if let Some(Failure { error, is_fresh }) = failure.take() {
                 if matches!(error, StoreError::Busy(_)) {
                     self.cautious_until = Some(Instant::now() + CAUTION);
@@ -225,16 +263,16 @@ impl<D: Database> Committer<D> {
                 };
                 match pause {
                     Ok(pause) => tokio::time::sleep(pause).await,
-                    Err(error) => break Err(error),
+                    Err(CommitError::Internal) => return End::Refused,
+                    Err(error) => return End::Told(Err(error)),
                 }
                 attempt += 1;
             }
-            match self.attempt(&party, &mut in_doubt).await {
-                Ok(answers) => break Ok(own(&party.groups, answers, &in_doubt)),
+            match self.attempt(party, &mut in_doubt).await {
+                Ok(answers) => return End::Told(Ok(own(&party.groups, answers, &in_doubt))),
                 Err(failed) => failure = Some(failed),
             }
-        };
-        self.answer(party, decided);
+        }
     }
 
     async fn attempt(&mut self, party: &Party, in_doubt: &mut InDoubt) -> Result<Answers, Failure> {
@@ -364,6 +402,14 @@ impl<D: Database> Committer<D> {
         tracing::warn!(reason = %Causes(error), "a commit was not answered; finding out");
         self.metrics.count_doubt();
         if Instant::now() < ends { Ok(DOUBT_PAUSE) } else { Err(CommitError::Unknown) }
+    }
+}
+
+/// Names what was refused, so that it can be found.
+fn tell_of(party: &Party) {
+    for request in party.groups.iter().flatten() {
+        let (operation, correlation_id) = (request.operation.uuid(), &*request.provenance.correlation_id);
+        tracing::error!(%operation, kind = ?request.kind, correlation_id, "the database refuses an operation");
     }
 }
 

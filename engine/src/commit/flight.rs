@@ -35,6 +35,14 @@ impl Party {
         Self { groups, callers, since: Instant::now() }
     }
 
+    /// Two of about the same number of groups, in their order. Of two groups at least.
+    pub(super) fn halves(mut self) -> [Self; 2] {
+        let middle = self.groups.len() / 2;
+        let (groups, callers) = (self.groups.split_off(middle), self.callers.split_off(middle));
+        let second = Self { groups, callers, since: self.since };
+        [self, second]
+    }
+
     pub(super) fn items(&self) -> usize {
         self.groups.iter().map(Vec::len).sum()
     }

@@ -83,6 +83,7 @@ impl StoreError {
             "PP004" => Self::Stale(error),
             // Lock and statement timeouts, too many connections.
             "55P03" | "57014" | "53300" => Self::Busy(error),
+            _ if lacks_room(state) => Self::Unavailable(error),
             "PP002" => Self::Rejected(error),
             "PP003" => Self::NamespaceTaken(message),
             // Not migrated yet: no such schema, table, function, or no right to it.
@@ -113,6 +114,9 @@ impl StoreError {
         match self {
             Self::Conflict(_) | Self::Stale(_) | Self::Busy(_) | Self::Rejected(_) => true,
             Self::Statement(error) => error.as_database_error().is_some(),
+            Self::Unavailable(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|state| lacks_room(&state))
+            }
             _ => false,
         }
     }
@@ -122,4 +126,9 @@ impl StoreError {
         let late = std::io::Error::new(std::io::ErrorKind::TimedOut, step);
         Self::Unavailable(sqlx::Error::Io(late))
     }
+}
+
+/// No room on the disk or in memory, or the disk fails. Nothing that is wrong with the statement, which was rolled back.
+fn lacks_room(state: &str) -> bool {
+    state.starts_with("53") || state.starts_with("58")
 }
