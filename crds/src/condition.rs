@@ -25,6 +25,8 @@ pub mod reason {
     pub const APPROVED: &str = "Approved";
     /// The wanted state is reached.
     pub const AS_SPECIFIED: &str = "AsSpecified";
+    /// A step of the backup failed; the message has its last words.
+    pub const BACKUP_FAILED: &str = "BackupFailed";
     /// Somebody else has to approve it first.
     pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
     /// The balance would leave the ledger's range.
@@ -33,7 +35,9 @@ pub mod reason {
     pub const CAPTURE_EXCEEDS_HOLD: &str = "CaptureExceedsHold";
     /// Less was captured than the spec asks for, and the hold is over.
     pub const CAPTURE_INCOMPLETE: &str = "CaptureIncomplete";
-    /// The payment's money moved.
+    /// There is no PersistentVolumeClaim of this name.
+    pub const CLAIM_NOT_FOUND: &str = "ClaimNotFound";
+    /// What was asked for was done: the payment's money moved, the backup was proved.
     pub const COMPLETED: &str = "Completed";
     /// The wallet is not as the request expects.
     pub const CONDITION_NOT_MET: &str = "ConditionNotMet";
@@ -57,6 +61,8 @@ pub mod reason {
     pub const INSUFFICIENT_FUNDS: &str = "InsufficientFunds";
     /// A field has a value that can never work; the message names it.
     pub const INVALID: &str = "Invalid";
+    /// The ledger that was restored from the backup is not sound.
+    pub const LEDGER_NOT_SOUND: &str = "LedgerNotSound";
     /// A limit on payments of the wallet or the tenant.
     pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
     /// The payee would hold more than its maximum.
@@ -101,8 +107,12 @@ pub mod reason {
     pub const SETTLEMENT_CAP_EXCEEDED: &str = "SettlementCapExceeded";
     /// A StorageClass that is referred to is absent.
     pub const STORAGE_CLASS_NOT_FOUND: &str = "StorageClassNotFound";
+    /// It took longer than its deadline.
+    pub const TIMED_OUT: &str = "TimedOut";
     /// It would bring money into the tenant without saying so, which needs the treasury role.
     pub const TREASURY_REQUIRED: &str = "TreasuryRequired";
+    /// This operator cannot do that for this Platform.
+    pub const UNSUPPORTED: &str = "Unsupported";
     /// The whole hold was given back, as asked.
     pub const VOIDED: &str = "Voided";
     /// The wallet is closed.

@@ -8,6 +8,7 @@ pub mod payment;
 pub mod refund;
 pub mod wallet;
 
+pub mod backup;
 pub mod platform;
 pub mod tenant;
 pub mod timeout_policy;
@@ -18,6 +19,7 @@ pub mod reference;
 
 mod manifest;
 
+pub use backup::{Backup, BackupSpec, BackupState, BackupStatus};
 pub use manifest::{all, file_name, to_yaml};
 pub use payment::{Payment, PaymentSpec, PaymentState, PaymentStatus};
 pub use platform::{Platform, PlatformSpec, PlatformStatus};

@@ -146,6 +146,9 @@ pub struct VerifyConfig {
     /// that are gone with everything that speaks of them are not missed.
     #[arg(long, env = "PAYPLANE_EXPECT_HEAD", value_name = "SEAL:LINK")]
     pub expect_head: Option<ExpectedHead>,
+    /// Also writes what matters most of the report to this file, as one short line of JSON.
+    #[arg(long, env = "PAYPLANE_SUMMARY_FILE")]
+    pub summary_file: Option<PathBuf>,
     /// How long to wait for the database.
     #[arg(long, alias = "wait", env = "PAYPLANE_WAIT_SECONDS", default_value_t = 60)]
     pub wait_seconds: u64,

@@ -365,12 +365,28 @@ async fn the_command_proves_a_restored_copy() {
     );
     let head = format!("{}:{}", printed["head"]["seal"], printed["head"]["link"].as_str().unwrap());
     assert_eq!(payplane_engine(&["--expect-head", &head], &ledger.database.app_dir()).0, Some(0));
+    let summary = files.path().join("summary");
+    let flag = format!("--summary-file={}", summary.display());
+    let summarised = |arguments: &[&str], directory: &Path| -> (Option<i32>, Value) {
+        let (code, _) = payplane_engine(arguments, directory);
+        let text = std::fs::read_to_string(&summary).unwrap();
+        assert!(text.len() < 1_000 && !text.contains('\n'), "it must fit where there is little room: {text}");
+        (code, serde_json::from_str(&text).unwrap())
+    };
+    let (code, summary) = summarised(&[&flag], &ledger.database.app_dir());
+    assert_eq!(
+        (code, &summary["sound"], &summary["head"]["seal"]),
+        (Some(0), &true.into(), &printed["head"]["seal"])
+    );
+    assert_eq!(summary["operations"], printed["totals"]["journal"]);
 
     let mut superuser = ledger.database.superuser().await;
     superuser.execute("update payplane.journal set actor = 'nobody' where key = 'plain'").await.unwrap();
     let (code, output) = payplane_engine(&["--expect-head", &head], &ledger.database.app_dir());
     let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((code, &printed["sound"]), (Some(1), &Value::Bool(false)));
+    let (code, summary) = summarised(&[&flag], &ledger.database.app_dir());
+    assert_eq!((code, &summary["violated"]), (Some(1), &serde_json::json!(["hashes"])));
     let hashes =
         printed["checks"].as_array().unwrap().iter().find(|check| check["name"] == "hashes").unwrap();
     assert_eq!(

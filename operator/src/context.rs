@@ -7,7 +7,7 @@ use kube::{
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
-use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, condition::READY};
+use payplane_crds::{Backup, Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, condition::READY};
 use tokio::sync::watch;
 
 use crate::{
@@ -19,8 +19,8 @@ use crate::{
     wake::Wake,
 };
 
-/// Platform, Tenant, Wallet, Payment, Refund, TimeoutPolicy.
-const ROOT_KINDS: usize = 6;
+/// Platform, Tenant, Wallet, Payment, Refund, TimeoutPolicy, Backup.
+const ROOT_KINDS: usize = 7;
 
 /// An object as it comes from a watch: one that cannot be read hurts only itself.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -97,6 +97,8 @@ pub struct Stores {
     pub refunds: Store<Guarded<Refund>>,
     /// Every TimeoutPolicy.
     pub timeout_policies: Store<Guarded<TimeoutPolicy>>,
+    /// Backups that have not ended.
+    pub backups: Store<Guarded<Backup>>,
 }
 
 impl Stores {
@@ -189,7 +191,7 @@ mod tests {
             tokio::spawn(async move { filled.all().await })
         });
         let waiting: Vec<_> = waiting.collect();
-        for kind in ["Platform", "Tenant", "Wallet", "Payment", "Refund", "TimeoutPolicy"] {
+        for kind in ["Platform", "Tenant", "Wallet", "Payment", "Refund", "TimeoutPolicy", "Backup"] {
             tokio::task::yield_now().await;
             filled.note(kind);
         }

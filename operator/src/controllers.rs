@@ -19,7 +19,7 @@ use kube::{
     },
 };
 use payplane_crds::{
-    Payment, PaymentState, Platform, Refund, RefundState, Tenant, TimeoutPolicy, Wallet,
+    Backup, BackupState, Payment, PaymentState, Platform, Refund, RefundState, Tenant, TimeoutPolicy, Wallet,
     condition::{ENGINE_READY, READY},
 };
 use tokio_util::sync::CancellationToken;
@@ -63,6 +63,8 @@ pub struct Writers {
     pub refunds: Writer<Guarded<Refund>>,
     /// Of TimeoutPolicies.
     pub timeout_policies: Writer<Guarded<TimeoutPolicy>>,
+    /// Of Backups.
+    pub backups: Writer<Guarded<Backup>>,
 }
 
 /// Runs every controller until `stop`, and returns when the last reconcile has ended.
@@ -70,6 +72,7 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
     let Sources { writers, wakeups, health } = sources;
     tokio::spawn(announce(context.clone()));
     tokio::spawn(children::wake_by_children(context.clone(), health.clone()));
+    tokio::spawn(children::wake_by_jobs(context.clone(), health.clone()));
     tokio::spawn(children::wake_by_namespaces(context.clone(), health.clone()));
     tokio::join!(
         platforms(&context, writers.platforms, wake::listen(wakeups.platforms), &health, &stop),
@@ -84,6 +87,7 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
             &health,
             &stop
         ),
+        backups(&context, writers.backups, wake::listen(wakeups.backups), &health, &stop),
     );
 }
 
@@ -194,6 +198,19 @@ async fn timeout_policies(
     });
     let store = context.stores.timeout_policies.clone();
     control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
+}
+
+/// Backups: those that have not ended; woken by their Job.
+async fn backups(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<Backup>>,
+    woken: impl Stream<Item = Ref<Backup>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let open = watch::config().fields(&open_states(&BackupState::SETTLED));
+    let changes = kept(context, writer, open, health, |_| None);
+    control(context, changes.boxed(), context.stores.backups.clone(), woken, Duration::ZERO, stop).await;
 }
 
 /// A field selector for objects that are in none of these states.

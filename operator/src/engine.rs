@@ -13,7 +13,10 @@ mod settings;
 mod token;
 
 use payplane_proto::v1 as proto;
-use proto::{tenant_service_client::TenantServiceClient, wallet_service_client::WalletServiceClient};
+use proto::{
+    ledger_service_client::LedgerServiceClient, tenant_service_client::TenantServiceClient,
+    wallet_service_client::WalletServiceClient,
+};
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 pub use fault::EngineError;
@@ -86,6 +89,16 @@ impl Engine {
     /// How callers inside the cluster reach these engines.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Where the ledger's hash chain ends, as SEAL:LINK; None while nothing is sealed.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn head(&self) -> Result<Option<String>, EngineError> {
+        let message = channel::request(proto::GetHeadRequest {}, None)?;
+        let answer = LedgerServiceClient::new(self.channel.clone()).get_head(message).await;
+        convert::head(answer.map_err(fault::from_status)?.into_inner())
     }
 
     /// Makes the wallet of a custom resource, or finds it.

@@ -11,6 +11,10 @@ use sha2::{Digest, Sha256};
 pub const MANAGER: &str = "payplane-operator";
 /// Label of a Platform's children: the Platform's name.
 pub const PLATFORM: &str = "payplane.io/platform";
+/// Annotation of a Job that copies a ledger: where the ledger's chain ended before, as SEAL:LINK.
+pub const HEAD: &str = "payplane.io/head";
+/// Label of a Job and its pod: the Backup that they work for.
+pub const BACKUP: &str = "payplane.io/backup";
 /// Label of a Tenant's namespaces: the Tenant's name.
 pub const TENANT: &str = "payplane.io/tenant";
 /// Annotation by which a namespace consents to belong to the Tenant of this name.

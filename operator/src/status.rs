@@ -10,7 +10,7 @@ use kube::{
     Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
-use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet};
+use payplane_crds::{Backup, Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -54,6 +54,7 @@ reported! {
     Payment => payplane_crds::PaymentStatus,
     Refund => payplane_crds::RefundStatus,
     TimeoutPolicy => payplane_crds::TimeoutPolicyStatus,
+    Backup => payplane_crds::BackupStatus,
 }
 
 /// Whether a write was needed.

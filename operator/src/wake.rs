@@ -10,7 +10,9 @@ use kube::{
     Resource, ResourceExt,
     runtime::reflector::{Lookup, ObjectRef},
 };
-use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, reference::WalletReference};
+use payplane_crds::{
+    Backup, Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, reference::WalletReference,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
@@ -33,6 +35,7 @@ pub struct Wake {
     payments: UnboundedSender<Ref<Payment>>,
     refunds: UnboundedSender<Ref<Refund>>,
     timeout_policies: UnboundedSender<Ref<TimeoutPolicy>>,
+    backups: UnboundedSender<Ref<Backup>>,
 }
 
 /// The receiving ends, one per controller.
@@ -49,6 +52,8 @@ pub struct Wakeups {
     pub refunds: UnboundedReceiver<Ref<Refund>>,
     /// Of the TimeoutPolicy controller.
     pub timeout_policies: UnboundedReceiver<Ref<TimeoutPolicy>>,
+    /// Of the Backup controller.
+    pub backups: UnboundedReceiver<Ref<Backup>>,
 }
 
 /// Makes the channels.
@@ -59,8 +64,9 @@ pub fn channels() -> (Wake, Wakeups) {
     let (payments, wake_payments) = unbounded_channel();
     let (refunds, wake_refunds) = unbounded_channel();
     let (timeout_policies, wake_timeout_policies) = unbounded_channel();
+    let (backups, wake_backups) = unbounded_channel();
     (
-        Wake { platforms, tenants, wallets, payments, refunds, timeout_policies },
+        Wake { platforms, tenants, wallets, payments, refunds, timeout_policies, backups },
         Wakeups {
             platforms: wake_platforms,
             tenants: wake_tenants,
@@ -68,6 +74,7 @@ pub fn channels() -> (Wake, Wakeups) {
             payments: wake_payments,
             refunds: wake_refunds,
             timeout_policies: wake_timeout_policies,
+            backups: wake_backups,
         },
     )
 }
@@ -137,6 +144,11 @@ impl Wake {
     /// Wakes every TimeoutPolicy: there are few, and any may have waited for what changed.
     pub fn timeout_policies(&self, stores: &Stores) {
         send_all(&self.timeout_policies, &stores.timeout_policies.state());
+    }
+
+    /// Wakes the Backup that a changed Job belongs to.
+    pub fn backup(&self, namespace: &str, name: &str) {
+        let _ = self.backups.send(ObjectRef::new(name).within(namespace));
     }
 
     /// Wakes the Tenants that list a namespace.

@@ -1,6 +1,7 @@
 //! The subcommand: waits for the database, verifies, and says which exit code that is.
 
 use std::{
+    fs,
     io::{self, Write as _},
     time::{Duration, Instant},
 };
@@ -45,6 +46,9 @@ pub async fn run(config: &VerifyConfig) -> Result<u8, VerifyError> {
     let options = VerifyOptions { expect_head: config.expect_head, progress: Some(progress) };
     let report = verify(&store, &options).await?;
     print(&report)?;
+    if let Some(path) = &config.summary_file {
+        fs::write(path, serde_json::to_string(&report.summary()).map_err(io::Error::other)?)?;
+    }
     Ok(if report.sound { SOUND } else { VIOLATIONS })
 }
 

@@ -66,6 +66,28 @@ impl Report {
     }
 }
 
+/// The report in one short line, for a place with little room.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Whether no check found a violation.
+    pub sound: bool,
+    /// Names of the checks that did.
+    pub violated: Vec<&'static str>,
+    /// Operations in the journal.
+    pub operations: i64,
+    /// The end of the chain.
+    pub head: Head,
+}
+
+impl Report {
+    /// What matters most.
+    pub fn summary(&self) -> Summary {
+        let violated = self.checks.iter().filter(|check| check.violations != 0).map(|check| check.name);
+        let (operations, head) = (self.totals.journal, self.head);
+        Summary { sound: self.sound, violated: violated.collect(), operations, head }
+    }
+}
+
 fn as_hex<S: Serializer>(link: &Root, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&hex(link))
 }

@@ -8,6 +8,7 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         apps::v1::{Deployment, StatefulSet},
+        batch::v1::Job,
         core::v1::{ConfigMap, Namespace, Secret, Service, ServiceAccount},
         policy::v1::PodDisruptionBudget,
     },
@@ -21,7 +22,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     context::Context,
-    meta::PLATFORM,
+    meta::{BACKUP, PLATFORM},
     watch::{self, Health},
 };
 
@@ -46,6 +47,20 @@ pub async fn wake_by_children(context: Arc<Context>, health: Arc<Health>) {
         })
     };
     join_all(watches.map(wake)).await;
+}
+
+/// Jobs wake the Backup that they work for, in the served namespaces.
+pub async fn wake_by_jobs(context: Arc<Context>, health: Arc<Health>) {
+    let namespaces = &context.settings.platform_namespaces;
+    let watches = namespaces.iter().map(|namespace| {
+        touched::<Job>(&context, &health, namespace, "Job", watch::config().labels(BACKUP)).for_each(|job| {
+            if let Some(name) = job.labels().get(BACKUP) {
+                context.wake.backup(&job.namespace().unwrap_or_default(), name);
+            }
+            std::future::ready(())
+        })
+    });
+    join_all(watches).await;
 }
 
 /// Platforms of changed children, by the children's label.

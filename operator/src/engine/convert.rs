@@ -151,6 +151,12 @@ fn decimal(text: &str) -> Result<Decimal, EngineError> {
     Decimal::from_str_exact(text).map_err(|_| EngineError::Answer("an amount that is no decimal"))
 }
 
+/// None while nothing is sealed.
+pub(super) fn head(answer: proto::GetHeadResponse) -> Result<Option<String>, EngineError> {
+    let head = answer.head.ok_or(EngineError::Answer("no head"))?;
+    Ok((0 < head.seal).then(|| format!("{}:{}", head.seal, head.link)))
+}
+
 pub(super) fn tenant_request(tenant: &Tenant) -> proto::PutTenantRequest {
     let spec = &tenant.spec;
     let caps = spec

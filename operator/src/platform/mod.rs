@@ -27,7 +27,10 @@ use crate::{
 };
 
 use build::Parts;
-use names::Names;
+pub use build::container;
+#[cfg(test)]
+pub use build::fixture;
+pub use names::Names;
 use observe::Observed;
 use validate::Refused;
 

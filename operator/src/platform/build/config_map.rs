@@ -45,7 +45,11 @@ mod tests {
         let rules: Vec<&str> = HBA.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(
             rules,
-            ["hostssl all all all scram-sha-256", "local all all scram-sha-256"],
+            [
+                "hostssl all all all scram-sha-256",
+                "hostssl replication payplane_owner all scram-sha-256",
+                "local all all scram-sha-256"
+            ],
             "another rule would open another way in"
         );
     }

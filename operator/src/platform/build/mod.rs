@@ -1,10 +1,10 @@
 //! The objects of a Platform, one builder each. Pure: the same Platform gives the same objects, byte for byte.
 
+pub mod container;
 pub mod secret;
 
 mod budget;
 mod config_map;
-mod container;
 mod deployment;
 mod service;
 mod service_account;

@@ -1,0 +1,139 @@
+//! Backup: one copy of a Platform's ledger that was restored and proved before it counts.
+
+use k8s_openapi::apimachinery::pkg::{
+    api::resource::Quantity,
+    apis::meta::v1::{Condition, Time},
+};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::timeout_policy::PlatformName;
+
+/// One copy of a Platform's ledger. It is taken from the running database, restored into a scratch server and verified
+/// there: sums, balances, holds and the hash chain up to the head that the ledger had when the copy began. Only then has it
+/// succeeded. Deleting the object keeps the copy.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "payplane.io",
+    version = "v1alpha1",
+    kind = "Backup",
+    plural = "backups",
+    shortname = "bak",
+    category = "payplane",
+    namespaced,
+    status = "BackupStatus",
+    selectable = ".status.state",
+    derive = "PartialEq",
+    doc = "One copy of a Platform's ledger that was restored and proved before it counts.",
+    validation = Rule::new("size(self.metadata.name) <= 52").message("metadata.name can have at most 52 characters"),
+    printcolumn(name = "Platform", type_ = "string", json_path = ".spec.platformRef.name"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
+    printcolumn(name = "Operations", type_ = "integer", json_path = ".status.operations", description = "Operations that were verified in the restored copy"),
+    printcolumn(name = "Bytes", type_ = "integer", json_path = ".status.bytes", description = "Size of the copy"),
+    printcolumn(name = "Taken", type_ = "date", json_path = ".status.startedAt", description = "Payments that were acknowledged before are in it"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Succeeded\")].message", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self == oldSelf").message("a Backup cannot change; create another one"))]
+pub struct BackupSpec {
+    /// Whose ledger: a Platform in the same namespace whose PostgreSQL is managed.
+    pub platform_ref: PlatformName,
+    /// Where the copy is kept.
+    #[serde(default)]
+    pub volume: BackupVolume,
+    /// How long it may take, restoring and verifying included. What takes longer has failed.
+    #[serde(default = "an_hour")]
+    #[schemars(range(min = 60, max = 86_400))]
+    pub deadline_seconds: i64,
+}
+
+/// The volume that copies are kept in, each in a directory of its Backup's name.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.claimName) || !has(self.storageClassName)")
+        .message("storageClassName is for the volume that is made; a claim that exists has its own")
+)]
+pub struct BackupVolume {
+    /// A PersistentVolumeClaim in the same namespace. Default: `<platform>-backups`, which is made and kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub claim_name: Option<String>,
+    /// Size of the volume that is made. One that exists keeps its size.
+    #[serde(default = "ten_gibibytes")]
+    pub size: Quantity,
+    /// Its StorageClass. Default: the cluster's default class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+}
+
+impl Default for BackupVolume {
+    fn default() -> Self {
+        Self { claim_name: None, size: ten_gibibytes(), storage_class_name: None }
+    }
+}
+
+/// How far a Backup is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum BackupState {
+    /// Nothing was done yet.
+    #[default]
+    New,
+    /// It is being taken, restored and verified.
+    Running,
+    /// The copy is there, and its ledger is sound.
+    Succeeded,
+    /// There is no copy that could be relied on.
+    Failed,
+}
+
+/// What is known about a Backup.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupStatus {
+    /// How far it is.
+    #[serde(default)]
+    pub state: BackupState,
+    /// When it began. Every payment that was acknowledged before is in the copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// The end of the ledger's hash chain when it began, as SEAL:LINK. The copy was found to contain it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub head: Option<String>,
+    /// Where the copy is, as CLAIM/DIRECTORY.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 320))]
+    pub location: Option<String>,
+    /// Size of the copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<i64>,
+    /// Operations that were verified in the restored copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operations: Option<i64>,
+    /// Generation of the spec that this status describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Reconciling, Stalled; Settled and Succeeded when it has ended.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+}
+
+fn an_hour() -> i64 {
+    3_600
+}
+
+fn ten_gibibytes() -> Quantity {
+    Quantity("10Gi".into())
+}
+
+impl BackupState {
+    /// States after which nothing more happens. Their objects leave the operator's cache.
+    pub const SETTLED: [&'static str; 2] = ["Succeeded", "Failed"];
+}

@@ -1,0 +1,220 @@
+//! What a Backup consists of: the volume for its copy and one Job. Pure.
+//!
+//! The Job's steps: copy the running database, restore the copy into a scratch directory, serve it to this pod alone, verify
+//! the ledger in it. The Job has no second try and a deadline: an end is an end, and nothing hangs.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        batch::v1::{Job, JobSpec},
+        core::v1::{
+            Container, EnvVar, ExecAction, PersistentVolumeClaim, PersistentVolumeClaimSpec,
+            PersistentVolumeClaimVolumeSource, PodSpec, PodTemplateSpec, Probe, Volume,
+            VolumeResourceRequirements,
+        },
+    },
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
+use kube::{Resource, ResourceExt};
+use payplane_crds::{Backup, Platform, platform::ManagedPostgres};
+
+use crate::{
+    context::Settings,
+    meta::{BACKUP, HEAD, kept, labels},
+    platform::{
+        Names,
+        container::{mount, pod_security, resources, scratch, secret_volume, security},
+    },
+};
+
+/// Component label of a Backup's objects.
+pub const COMPONENT: &str = "backup";
+/// Container that copies.
+pub const COPY: &str = "copy";
+/// Container that verifies.
+pub const VERIFY: &str = "verify";
+
+/// The user `postgres` of Debian-based images.
+const USER: i64 = 999;
+const OWNER_DIR: &str = "/etc/payplane/database-owner";
+
+/// Name of the Job that works for a Backup.
+pub fn job_name(backup: &Backup) -> String {
+    format!("{}-backup", backup.name_any())
+}
+
+/// Name of the claim that the copy is kept in.
+pub fn claim_name(backup: &Backup) -> String {
+    let default = || format!("{}-backups", backup.spec.platform_ref.name);
+    backup.spec.volume.claim_name.clone().unwrap_or_else(default)
+}
+
+/// The volume of all copies of a Platform. It has no owner: copies outlive whatever they were made of.
+pub fn claim(backup: &Backup, platform: &Platform) -> PersistentVolumeClaim {
+    let requests = BTreeMap::from([("storage".to_owned(), backup.spec.volume.size.clone())]);
+    PersistentVolumeClaim {
+        metadata: kept(platform, claim_name(backup), COMPONENT),
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".into()]),
+            resources: Some(VolumeResourceRequirements { requests: Some(requests), limits: None }),
+            storage_class_name: backup.spec.volume.storage_class_name.clone(),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        ..PersistentVolumeClaim::default()
+    }
+}
+
+/// The Job. `head` is the end of the ledger's chain, as SEAL:LINK, if anything is sealed: the copy must contain it.
+pub fn job(
+    backup: &Backup,
+    platform: &Platform,
+    postgres: &ManagedPostgres,
+    settings: &Settings,
+    head: Option<&str>,
+) -> Job {
+    let mut labels = labels(&platform.name_any(), COMPONENT);
+    labels.insert(BACKUP.into(), backup.name_any());
+    let names = Names { namespace: platform.namespace().unwrap_or_default(), platform: platform.name_any() };
+    Job {
+        metadata: ObjectMeta {
+            name: Some(job_name(backup)),
+            namespace: platform.namespace(),
+            annotations: head.map(|head| BTreeMap::from([(HEAD.into(), head.into())])),
+            labels: Some(labels.clone()),
+            owner_references: Some(vec![owner(backup)]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(JobSpec {
+            active_deadline_seconds: Some(backup.spec.deadline_seconds),
+            backoff_limit: Some(0),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
+                spec: Some(PodSpec {
+                    automount_service_account_token: Some(false),
+                    containers: vec![verify(backup, platform, settings, head)],
+                    enable_service_links: Some(false),
+                    init_containers: Some(vec![
+                        step(backup, postgres, settings, COPY, include_str!("backup.sh")),
+                        step(backup, postgres, settings, "restore", include_str!("restore.sh")),
+                        serve(backup, postgres, settings),
+                    ]),
+                    restart_policy: Some("Never".into()),
+                    security_context: Some(pod_security(USER)),
+                    volumes: Some(vec![
+                        copies(backup),
+                        secret_volume("database-owner", names.database_owner()),
+                        scratch("scratch"),
+                        scratch("tmp"),
+                    ]),
+                    ..PodSpec::default()
+                }),
+            },
+            ..JobSpec::default()
+        }),
+        ..Job::default()
+    }
+}
+
+fn owner(backup: &Backup) -> OwnerReference {
+    OwnerReference {
+        api_version: Backup::api_version(&()).into(),
+        block_owner_deletion: Some(false),
+        controller: Some(true),
+        kind: Backup::kind(&()).into(),
+        name: backup.name_any(),
+        uid: backup.uid().unwrap_or_default(),
+    }
+}
+
+fn copies(backup: &Backup) -> Volume {
+    Volume {
+        name: "backups".into(),
+        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+            claim_name: claim_name(backup),
+            read_only: None,
+        }),
+        ..Volume::default()
+    }
+}
+
+fn step(
+    backup: &Backup,
+    postgres: &ManagedPostgres,
+    settings: &Settings,
+    name: &str,
+    script: &str,
+) -> Container {
+    let mut container = container(backup, postgres, settings, name);
+    container.command = Some(["sh", "-c", script].map(String::from).to_vec());
+    let mounts = container.volume_mounts.get_or_insert_default();
+    mounts.push(mount("backups", "/backups", false));
+    mounts.push(mount("database-owner", OWNER_DIR, true));
+    container
+}
+
+/// The scratch server, for as long as the ledger is being verified.
+fn serve(backup: &Backup, postgres: &ManagedPostgres, settings: &Settings) -> Container {
+    let mut container = container(backup, postgres, settings, "scratch");
+    let settings = [
+        "listen_addresses=127.0.0.1",
+        "hba_file=/scratch/pg_hba.conf",
+        "unix_socket_directories=/tmp",
+        // What it holds is thrown away in any case.
+        "fsync=off",
+        "ssl=off",
+    ];
+    let flags = settings.into_iter().flat_map(|setting| ["-c", setting]);
+    let command = ["postgres", "-D", "/scratch/data"].into_iter().chain(flags);
+    container.command = Some(command.map(String::from).collect());
+    container.restart_policy = Some("Always".into());
+    container.startup_probe = Some(Probe {
+        exec: Some(ExecAction {
+            command: Some(["pg_isready", "-h", "127.0.0.1", "-q"].map(String::from).to_vec()),
+        }),
+        period_seconds: Some(1),
+        failure_threshold: Some(300),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    });
+    container
+}
+
+fn container(backup: &Backup, postgres: &ManagedPostgres, settings: &Settings, name: &str) -> Container {
+    Container {
+        name: name.into(),
+        env: Some(vec![EnvVar { name: "BACKUP".into(), value: Some(backup.name_any()), value_from: None }]),
+        image: Some(postgres.image.clone().unwrap_or_else(|| settings.postgres_image.clone())),
+        image_pull_policy: Some("IfNotPresent".into()),
+        resources: Some(resources(&postgres.resources, "100m", "256Mi")),
+        security_context: Some(security()),
+        // Why a step failed is what it said last.
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
+        volume_mounts: Some(vec![mount("scratch", "/scratch", false), mount("tmp", "/tmp", false)]),
+        ..Container::default()
+    }
+}
+
+fn verify(backup: &Backup, platform: &Platform, settings: &Settings, head: Option<&str>) -> Container {
+    let args = [
+        "verify",
+        "--database-dir=/scratch/login",
+        "--summary-file=/dev/termination-log",
+        &format!("--wait-seconds={}", backup.spec.deadline_seconds),
+    ];
+    let expected = head.map(|head| format!("--expect-head={head}"));
+    Container {
+        name: VERIFY.into(),
+        args: Some(args.map(String::from).into_iter().chain(expected).collect()),
+        image: Some(platform.spec.engine.image.clone().unwrap_or_else(|| settings.engine_image.clone())),
+        image_pull_policy: Some("IfNotPresent".into()),
+        resources: Some(resources(&platform.spec.engine.resources, "100m", "64Mi")),
+        security_context: Some(security()),
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
+        volume_mounts: Some(vec![mount("scratch", "/scratch", false)]),
+        ..Container::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Backup: a copy of a Platform's ledger, restored and proved before it counts.
+//!
+//! One Job does all of it (`build`). It is made once: an end is an end, and whoever wants another copy creates another
+//! Backup. The head of the ledger's chain is asked for before the Job is made, so that the copy can be told from one that
+//! has lost something. Results come from the Job and its pod, never from this object's own status.
+
+mod build;
+mod observe;
+mod plan;
+mod report;
+
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::ResourceExt;
+use payplane_crds::{Backup, Platform, platform::ManagedPostgres};
+
+use crate::{
+    apply,
+    context::Context,
+    controllers::{Again, Reconciled},
+    engine::EngineError,
+    error::Error,
+    payment::Waiting,
+    status,
+};
+
+use observe::Observed;
+use plan::Next;
+
+/// What came of one look.
+#[derive(Debug)]
+pub enum Answer {
+    /// Something is missing.
+    Waiting(Waiting),
+    /// It can never be done.
+    Refused {
+        /// As a condition's reason.
+        reason: &'static str,
+        /// What is the matter, and the way out.
+        message: String,
+    },
+    /// The engine did not say where its chain ends.
+    Failed(EngineError),
+    /// The Job was made just now.
+    Begun,
+    /// How far the Job is.
+    Seen {
+        /// The Job.
+        job: Box<Job>,
+        /// Its pod.
+        pod: Option<Box<Pod>>,
+    },
+}
+
+impl Reconciled for Backup {
+    const CONCURRENCY: u16 = 2;
+
+    async fn reconcile(&self, context: &Context) -> Result<Again, Error> {
+        let observed = observe::observe(self, context).await?; // reads
+        let answer = match plan::plan(self, &observed) {
+            Next::Wait(waiting) => Answer::Waiting(waiting),
+            Next::Refuse { reason, message } => Answer::Refused { reason, message },
+            Next::Look => seen(&observed),
+            Next::Begin { platform, postgres, makes_claim } => {
+                begin(self, context, &observed, (platform, postgres), makes_claim).await? // writes
+            }
+        };
+        let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
+        status::write(context, self, &status).await?;
+        finish(answer)
+    }
+}
+
+fn seen(observed: &Observed) -> Answer {
+    let Observed { job, pod, .. } = observed;
+    job.clone()
+        .map_or(Answer::Begun, |job| Answer::Seen { job: Box::new(job), pod: pod.clone().map(Box::new) })
+}
+
+async fn begin(
+    backup: &Backup,
+    context: &Context,
+    observed: &Observed,
+    (platform, postgres): (&Platform, &ManagedPostgres),
+    makes_claim: bool,
+) -> Result<Answer, Error> {
+    let Some(engine) = &observed.engine else { return Ok(Answer::Waiting(Waiting::engine())) };
+    let head = match engine.head().await {
+        Ok(head) => head,
+        Err(error) => return Ok(Answer::Failed(error)),
+    };
+    if makes_claim {
+        apply::create(&context.client, &build::claim(backup, platform)).await?;
+    }
+    let job = build::job(backup, platform, postgres, &context.settings, head.as_deref());
+    // Somebody else's Job of this name, or one of a Backup of before that is going away, is not ours to look at.
+    match apply::create(&context.client, &job).await? {
+        true => Ok(Answer::Begun),
+        false => Err(Error::Raced { operation: "create the Job of a backup" }),
+    }
+}
+
+/// After the status is written: whether to come again. The Job wakes its Backup.
+fn finish(answer: Answer) -> Result<Again, Error> {
+    match answer {
+        Answer::Waiting(_) => Err(Error::Missing),
+        Answer::Failed(source) => Err(Error::Engine { operation: "ask for the head of the ledger", source }),
+        Answer::Refused { .. } | Answer::Begun | Answer::Seen { .. } => Ok(Again::OnChange),
+    }
+}
+
+/// Whose Job this is, for messages.
+fn job_of(backup: &Backup) -> String {
+    format!("Job {}/{}", backup.namespace().unwrap_or_default(), build::job_name(backup))
+}

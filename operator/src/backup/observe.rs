@@ -1,0 +1,74 @@
+//! What a Backup depends on and what was done for it already. The only reads.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{PersistentVolumeClaim, Pod},
+};
+use kube::{Api, ResourceExt, api::ListParams};
+use payplane_crds::{Backup, Platform};
+
+use super::build;
+use crate::{
+    api,
+    context::Context,
+    engine::{Engine, PlatformKey},
+    error::Error,
+    meta::BACKUP,
+};
+
+/// What a Backup depends on.
+#[derive(Default)]
+pub struct Observed {
+    /// Its Platform.
+    pub platform: Option<Platform>,
+    /// Connection to the Platform's engines.
+    pub engine: Option<Arc<Engine>>,
+    /// Whether the claim is there that copies are kept in.
+    pub has_claim: bool,
+    /// The Job that works for it.
+    pub job: Option<Job>,
+    /// The Job's pod.
+    pub pod: Option<Pod>,
+}
+
+/// Reads caches, and the Job with its pod.
+///
+/// # Errors
+/// When the API server gives no answer.
+pub async fn observe(backup: &Backup, context: &Context) -> Result<Observed, Error> {
+    let namespace = backup.namespace().unwrap_or_default();
+    if !context.settings.platform_namespaces.contains(&namespace) {
+        // Nothing may be read there, and no Platform is served.
+        return Ok(Observed::default());
+    }
+    let client = &context.client;
+    let jobs = Api::<Job>::namespaced(client.clone(), &namespace);
+    let job = api::call("read a Job", jobs.get_opt(&build::job_name(backup))).await?;
+    let job = job.filter(|job| is_ours(job, backup));
+    let pod = match &job {
+        None => None,
+        Some(_) => {
+            let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
+            let ours = ListParams::default().labels(&format!("{BACKUP}={}", backup.name_any()));
+            let found = api::call("list pods", pods.list(&ours)).await?.items;
+            found.into_iter().max_by_key(|pod| pod.creation_timestamp().map(|time| time.0))
+        }
+    };
+    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
+    let claim = api::call("read a claim", claims.get_metadata_opt(&build::claim_name(backup))).await?;
+    let key = PlatformKey { namespace, name: backup.spec.platform_ref.name.clone() };
+    Ok(Observed {
+        platform: context.stores.platform(&key),
+        engine: context.engines.get(&key),
+        has_claim: claim.is_some(),
+        job,
+        pod,
+    })
+}
+
+/// A Job of the same name that works for an object of before is going away.
+fn is_ours(job: &Job, backup: &Backup) -> bool {
+    job.owner_references().iter().any(|owner| Some(&owner.uid) == backup.metadata.uid.as_ref())
+}

@@ -1,0 +1,71 @@
+//! What to do next about a Backup. Pure.
+
+use payplane_crds::{
+    Backup, Platform,
+    condition::{
+        POSTGRES_READY,
+        reason::{CLAIM_NOT_FOUND, PLATFORM_NOT_READY, UNSUPPORTED},
+    },
+    platform::ManagedPostgres,
+};
+
+use super::observe::Observed;
+use crate::{condition::is_true, payment::Waiting, status::Reported};
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Next<'a> {
+    /// Nothing, until something comes that is missing.
+    Wait(Waiting),
+    /// Nothing, ever.
+    Refuse {
+        /// As a condition's reason.
+        reason: &'static str,
+        /// What is the matter, and the way out.
+        message: String,
+    },
+    /// Begin.
+    Begin {
+        /// Whose ledger.
+        platform: &'a Platform,
+        /// Its server.
+        postgres: &'a ManagedPostgres,
+        /// Whether the volume has to be made.
+        makes_claim: bool,
+    },
+    /// See how far the Job is.
+    Look,
+}
+
+/// One step.
+pub fn plan<'a>(backup: &Backup, observed: &'a Observed) -> Next<'a> {
+    if observed.job.is_some() {
+        return Next::Look;
+    }
+    let name = &backup.spec.platform_ref.name;
+    let Some(platform) = &observed.platform else {
+        let message = format!("There is no Platform {name:?} in this namespace.");
+        return Next::Wait(Waiting::unwatched(PLATFORM_NOT_READY, &message));
+    };
+    let Some(postgres) = &platform.spec.postgres.managed else {
+        let message = format!(
+            "The database of Platform {name:?} is run by somebody else, who has to back it up: this operator backs up managed \
+             databases only."
+        );
+        return Next::Refuse { reason: UNSUPPORTED, message };
+    };
+    if observed.engine.is_none() || !is_true(platform.current(), POSTGRES_READY) {
+        let message = format!("The database of Platform {name:?} is not ready.");
+        return Next::Wait(Waiting::unwatched(PLATFORM_NOT_READY, &message));
+    }
+    match &backup.spec.volume.claim_name {
+        Some(claim) if !observed.has_claim => {
+            let message = format!("There is no PersistentVolumeClaim {claim:?} in this namespace.");
+            Next::Wait(Waiting::unwatched(CLAIM_NOT_FOUND, &message))
+        }
+        named => Next::Begin { platform, postgres, makes_claim: named.is_none() && !observed.has_claim },
+    }
+}
+
+#[cfg(test)]
+mod tests;

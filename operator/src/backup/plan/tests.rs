@@ -1,0 +1,79 @@
+use std::sync::Arc;
+
+use k8s_openapi::api::batch::v1::Job;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::engine::{Address, Engine, Engines, PlatformKey, Token};
+
+fn engine() -> Arc<Engine> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let engines = Engines::new(Token::new("/nowhere".into()), None);
+    let key = PlatformKey { namespace: "pay".into(), name: "main".into() };
+    let address = Address { endpoint: "localhost:1".into(), ca_pem: String::new() };
+    engines.set(key.clone(), address).unwrap();
+    engines.get(&key).unwrap()
+}
+
+fn backup(volume: Value) -> Backup {
+    serde_json::from_value(json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "Backup",
+        "metadata": {"name": "nightly", "namespace": "pay"},
+        "spec": {"platformRef": {"name": "main"}, "volume": volume},
+    }))
+    .unwrap()
+}
+
+fn platform(postgres: Value, ready: &str) -> Option<Platform> {
+    let platform = json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "Platform",
+        "metadata": {"name": "main", "namespace": "pay"},
+        "spec": {"postgres": postgres},
+        "status": {"conditions": [{
+            "type": "PostgresReady", "status": ready, "reason": "AsSpecified", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }]},
+    });
+    serde_json::from_value(platform).unwrap()
+}
+
+fn word(next: &Next<'_>) -> String {
+    match next {
+        Next::Wait(waiting) => format!("wait {}", waiting.reason),
+        Next::Refuse { reason, .. } => format!("refuse {reason}"),
+        Next::Begin { makes_claim, .. } => format!("begin {makes_claim}"),
+        Next::Look => "look".into(),
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_made_once_and_only_for_a_managed_database_that_is_ready() {
+    let managed = || platform(json!({"managed": {}}), "True");
+    let ready = || Observed { platform: managed(), engine: Some(engine()), ..Observed::default() };
+    let cases = [
+        (Observed::default(), json!({}), "wait PlatformNotReady"),
+        (
+            Observed {
+                platform: platform(json!({"external": {"secretRef": {"name": "db"}}}), "True"),
+                ..ready()
+            },
+            json!({}),
+            "refuse Unsupported",
+        ),
+        (
+            Observed { platform: platform(json!({"managed": {}}), "False"), ..ready() },
+            json!({}),
+            "wait PlatformNotReady",
+        ),
+        (Observed { engine: None, ..ready() }, json!({}), "wait PlatformNotReady"),
+        (ready(), json!({}), "begin true"),
+        (Observed { has_claim: true, ..ready() }, json!({}), "begin false"),
+        (ready(), json!({"claimName": "mine"}), "wait ClaimNotFound"),
+        (Observed { has_claim: true, ..ready() }, json!({"claimName": "mine"}), "begin false"),
+        // Whatever became of the Platform meanwhile.
+        (Observed { job: Some(Job::default()), ..Observed::default() }, json!({}), "look"),
+    ];
+    for (observed, volume, expected) in cases {
+        assert_eq!(word(&plan(&backup(volume), &observed)), expected);
+    }
+}

@@ -1,0 +1,127 @@
+use payplane_crds::condition::{READY, RECONCILING, SETTLED, STALLED, SUCCEEDED};
+use serde_json::{Value, json};
+use tonic::Code;
+
+use super::*;
+use crate::{condition::find, engine::EngineError, payment::Waiting};
+
+fn backup() -> Backup {
+    serde_json::from_value(json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "Backup",
+        "metadata": {"name": "nightly", "namespace": "pay", "generation": 1},
+        "spec": {"platformRef": {"name": "main"}, "deadlineSeconds": 600},
+    }))
+    .unwrap()
+}
+
+fn seen(condition: Option<(&str, &str)>, init: Value, containers: Value) -> Answer {
+    let conditions: Vec<Value> = condition
+        .into_iter()
+        .map(|(type_, reason)| {
+            let at = "2026-01-01T00:05:00Z";
+            json!({"type": type_, "status": "True", "reason": reason, "message": "said", "lastTransitionTime": at})
+        })
+        .collect();
+    let job = json!({
+        "metadata": {
+            "name": "nightly-backup", "creationTimestamp": "2026-01-01T00:00:00Z",
+            "annotations": {"payplane.io/head": "7:ab"},
+        },
+        "status": {"conditions": conditions},
+    });
+    let pod = json!({"status": {"initContainerStatuses": init, "containerStatuses": containers}});
+    Answer::Seen {
+        job: Box::new(serde_json::from_value(job).unwrap()),
+        pod: Some(Box::new(serde_json::from_value(pod).unwrap())),
+    }
+}
+
+fn ended(name: &str, code: i32, message: &str, second: u32) -> Value {
+    json!({
+        "name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"terminated": {
+            "exitCode": code, "message": message, "finishedAt": format!("2026-01-01T00:00:{second:02}Z"),
+        }},
+    })
+}
+
+fn letters(status: &BackupStatus) -> String {
+    let told = [READY, RECONCILING, STALLED, SETTLED, SUCCEEDED];
+    told.map(|type_| find(&status.conditions, type_).map_or("-", |one| &one.status[..1])).concat()
+}
+
+#[test]
+fn every_answer_has_its_state_and_its_conditions() {
+    use BackupState::{Failed, New, Running, Succeeded};
+    let copied = || ended("copy", 0, r#"{"bytes":4096}"#, 10);
+    let away = EngineError::Unavailable { code: Code::Unavailable, message: String::new() };
+    let refused = Answer::Refused { reason: "Unsupported", message: String::new() };
+    let sound = r#"{"sound":true,"violated":[],"operations":42,"head":{}}"#;
+    let unsound = r#"{"sound":false,"violated":["balances"],"operations":42,"head":{}}"#;
+    let stopped = ended("scratch", 137, "", 30);
+    let cases = [
+        (Answer::Waiting(Waiting::new("PlatformNotReady", "")), New, "FTF--", "PlatformNotReady"),
+        (refused, New, "FFT--", "Unsupported"),
+        (Answer::Failed(away), New, "FTF--", "EngineUnavailable"),
+        (Answer::Begun, Running, "FTF--", "Progressing"),
+        (seen(None, json!([]), json!([])), Running, "FTF--", "Progressing"),
+        (
+            seen(Some(("Complete", "Completed")), json!([copied()]), json!([ended("verify", 0, sound, 20)])),
+            Succeeded,
+            "TFFTT",
+            "Completed",
+        ),
+        (
+            seen(
+                Some(("Failed", "BackoffLimitExceeded")),
+                json!([copied(), stopped.clone()]),
+                json!([ended("verify", 1, unsound, 20)]),
+            ),
+            Failed,
+            "FFFTF",
+            "LedgerNotSound",
+        ),
+        (
+            seen(
+                Some(("Failed", "BackoffLimitExceeded")),
+                json!([ended("copy", 1, "No space left", 3)]),
+                json!([]),
+            ),
+            Failed,
+            "FFFTF",
+            "BackupFailed",
+        ),
+        (seen(Some(("Failed", "DeadlineExceeded")), json!([]), json!([])), Failed, "FFFTF", "TimedOut"),
+    ];
+    for (answer, state, expected, reason) in cases {
+        let status = report(&backup(), &answer, Timestamp::UNIX_EPOCH);
+        assert_eq!((status.state, letters(&status).as_str()), (state, expected), "{answer:?}");
+        assert_eq!(find(&status.conditions, READY).unwrap().reason, reason);
+        assert_eq!(status.bytes.is_some(), state == Succeeded, "{answer:?}");
+    }
+}
+
+#[test]
+fn success_says_what_was_proved_and_failure_what_went_wrong() {
+    let sound = r#"{"sound":true,"operations":42}"#;
+    let copied = ended("copy", 0, r#"{"bytes":4096}"#, 10);
+    let good = seen(Some(("Complete", "Completed")), json!([copied]), json!([ended("verify", 0, sound, 20)]));
+    let status = report(&backup(), &good, Timestamp::UNIX_EPOCH);
+    assert_eq!(
+        (status.operations, status.bytes, status.head.as_deref()),
+        (Some(42), Some(4096), Some("7:ab"))
+    );
+    assert_eq!(status.location.as_deref(), Some("main-backups/nightly"));
+    assert_eq!(status.started_at.unwrap().0.to_string(), "2026-01-01T00:00:00Z");
+    assert_eq!(status.finished_at.unwrap().0.to_string(), "2026-01-01T00:05:00Z");
+
+    let bad = seen(
+        Some(("Failed", "BackoffLimitExceeded")),
+        json!([ended("copy", 1, "pg_basebackup: error: No space left on device", 3)]),
+        json!([]),
+    );
+    let status = report(&backup(), &bad, Timestamp::UNIX_EPOCH);
+    let message = &find(&status.conditions, SUCCEEDED).unwrap().message;
+    assert!(message.contains("Step copy failed") && message.contains("No space left"), "{message}");
+    assert_eq!((status.location, status.operations), (None, None));
+}
