@@ -14,6 +14,8 @@ pub const SUCCEEDED: &str = "Succeeded";
 pub const REPLAYED: &str = "Replayed";
 /// On a Refund that needs approval: whether somebody else approved it.
 pub const APPROVED: &str = "Approved";
+/// On a StandingOrder: nothing is paid until somebody lets it go on.
+pub const SUSPENDED: &str = "Suspended";
 /// On a Platform: PostgreSQL accepts connections.
 pub const POSTGRES_READY: &str = "PostgresReady";
 /// On a Platform: at least one engine answers.
@@ -45,6 +47,8 @@ pub mod reason {
     pub const ENGINE_UNAVAILABLE: &str = "EngineUnavailable";
     /// The deadline passed before any of the hold was captured; it was given back.
     pub const EXPIRED: &str = "Expired";
+    /// Nothing is due any more.
+    pub const FINISHED: &str = "Finished";
     /// The external gateway failed the payment.
     pub const GATEWAY_FAILED: &str = "GatewayFailed";
     /// The money is held.
@@ -61,6 +65,8 @@ pub mod reason {
     pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
     /// The payee would hold more than its maximum.
     pub const MAXIMUM_EXCEEDED: &str = "MaximumExceeded";
+    /// An object of somebody else has the name that is needed.
+    pub const NAME_TAKEN: &str = "NameTaken";
     /// Another Tenant claims the namespace.
     pub const NAMESPACE_CLAIMED: &str = "NamespaceClaimed";
     /// The namespace exists and did not consent to adoption.
@@ -73,6 +79,8 @@ pub mod reason {
     pub const PAYMENT_NOT_FOUND: &str = "PaymentNotFound";
     /// The payment is not decided yet, or nothing of it was captured yet.
     pub const PAYMENT_NOT_READY: &str = "PaymentNotReady";
+    /// A payment of the order can only go on when a person changes something.
+    pub const PAYMENT_STALLED: &str = "PaymentStalled";
     /// Not looked at yet.
     pub const PENDING: &str = "Pending";
     /// The Platform that is referred to is absent or not ready.
@@ -93,6 +101,8 @@ pub mod reason {
     pub const REJECTED: &str = "Rejected";
     /// Payer and payee are the same wallet.
     pub const SAME_WALLET: &str = "SameWallet";
+    /// The next payment has its time.
+    pub const SCHEDULED: &str = "Scheduled";
     /// Another object sets the same thing for the same scope, and was first.
     pub const SCOPE_TAKEN: &str = "ScopeTaken";
     /// A Secret that is referred to is absent or lacks a key.
@@ -101,6 +111,10 @@ pub mod reason {
     pub const SETTLEMENT_CAP_EXCEEDED: &str = "SettlementCapExceeded";
     /// A StorageClass that is referred to is absent.
     pub const STORAGE_CLASS_NOT_FOUND: &str = "StorageClassNotFound";
+    /// It is paused, as asked.
+    pub const SUSPENDED: &str = "Suspended";
+    /// Too many payments of the order are not settled yet.
+    pub const TOO_MANY_OPEN: &str = "TooManyOpen";
     /// It would bring money into the tenant without saying so, which needs the treasury role.
     pub const TREASURY_REQUIRED: &str = "TreasuryRequired";
     /// The whole hold was given back, as asked.

@@ -6,6 +6,7 @@
 
 pub mod payment;
 pub mod refund;
+pub mod standing_order;
 pub mod wallet;
 
 pub mod platform;
@@ -22,6 +23,7 @@ pub use manifest::{all, file_name, to_yaml};
 pub use payment::{Payment, PaymentSpec, PaymentState, PaymentStatus};
 pub use platform::{Platform, PlatformSpec, PlatformStatus};
 pub use refund::{Refund, RefundSpec, RefundState, RefundStatus};
+pub use standing_order::{StandingOrder, StandingOrderSpec, StandingOrderStatus};
 pub use tenant::{Tenant, TenantSpec, TenantStatus};
 pub use timeout_policy::{TimeoutPolicy, TimeoutPolicySpec, TimeoutPolicyStatus};
 pub use wallet::{Wallet, WalletSpec, WalletStatus};

@@ -7,7 +7,9 @@ use kube::{
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
-use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, condition::READY};
+use payplane_crds::{
+    Payment, Platform, Refund, StandingOrder, Tenant, TimeoutPolicy, Wallet, condition::READY,
+};
 use tokio::sync::watch;
 
 use crate::{
@@ -19,8 +21,8 @@ use crate::{
     wake::Wake,
 };
 
-/// Platform, Tenant, Wallet, Payment, Refund, TimeoutPolicy.
-const ROOT_KINDS: usize = 6;
+/// Platform, Tenant, Wallet, Payment, Refund, StandingOrder, TimeoutPolicy.
+const ROOT_KINDS: usize = 7;
 
 /// An object as it comes from a watch: one that cannot be read hurts only itself.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -95,6 +97,8 @@ pub struct Stores {
     pub payments: Store<Guarded<Payment>>,
     /// Refunds that are not settled.
     pub refunds: Store<Guarded<Refund>>,
+    /// Every StandingOrder.
+    pub standing_orders: Store<Guarded<StandingOrder>>,
     /// Every TimeoutPolicy.
     pub timeout_policies: Store<Guarded<TimeoutPolicy>>,
 }
@@ -189,7 +193,7 @@ mod tests {
             tokio::spawn(async move { filled.all().await })
         });
         let waiting: Vec<_> = waiting.collect();
-        for kind in ["Platform", "Tenant", "Wallet", "Payment", "Refund", "TimeoutPolicy"] {
+        for kind in ["Platform", "Tenant", "Wallet", "Payment", "Refund", "StandingOrder", "TimeoutPolicy"] {
             tokio::task::yield_now().await;
             filled.note(kind);
         }

@@ -19,7 +19,7 @@ use kube::{
     },
 };
 use payplane_crds::{
-    Payment, PaymentState, Platform, Refund, RefundState, Tenant, TimeoutPolicy, Wallet,
+    Payment, PaymentState, Platform, Refund, RefundState, StandingOrder, Tenant, TimeoutPolicy, Wallet,
     condition::{ENGINE_READY, READY},
 };
 use tokio_util::sync::CancellationToken;
@@ -61,6 +61,8 @@ pub struct Writers {
     pub payments: Writer<Guarded<Payment>>,
     /// Of Refunds.
     pub refunds: Writer<Guarded<Refund>>,
+    /// Of StandingOrders.
+    pub standing_orders: Writer<Guarded<StandingOrder>>,
     /// Of TimeoutPolicies.
     pub timeout_policies: Writer<Guarded<TimeoutPolicy>>,
 }
@@ -77,6 +79,13 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
         wallets(&context, writers.wallets, wake::gather(wakeups.wallets, wake::GATHER), &health, &stop),
         payments(&context, writers.payments, wake::listen(wakeups.payments), &health, &stop),
         refunds(&context, writers.refunds, wake::listen(wakeups.refunds), &health, &stop),
+        standing_orders(
+            &context,
+            writers.standing_orders,
+            wake::listen(wakeups.standing_orders),
+            &health,
+            &stop
+        ),
         timeout_policies(
             &context,
             writers.timeout_policies,
@@ -180,6 +189,22 @@ async fn refunds(
     control(context, changes.boxed(), context.stores.refunds.clone(), woken, Duration::ZERO, stop).await;
 }
 
+/// StandingOrders: woken by themselves, by their clock, and by their payments when those are settled or deleted.
+async fn standing_orders(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<StandingOrder>>,
+    woken: impl Stream<Item = Ref<StandingOrder>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let changes = kept(context, writer, watch::config(), health, |order| {
+        let is_leaving = order.metadata.deletion_timestamp.is_some();
+        fingerprint((order.uid(), order.metadata.generation, is_leaving))
+    });
+    let store = context.stores.standing_orders.clone();
+    control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
+}
+
 /// TimeoutPolicies: woken by themselves, their Tenant or Platform, and one that was deleted and was first.
 async fn timeout_policies(
     context: &Arc<Context>,
@@ -239,6 +264,12 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
     }
     if K::KIND == TimeoutPolicy::KIND {
         context.wake.timeout_policies(&context.stores);
+    }
+    // Settled payments leave the cache; so do deleted ones.
+    if let Some(payment) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<Payment>>()
+        && let Ok(payment) = &payment.0
+    {
+        context.wake.standing_order_of(payment);
     }
     if let Some(tenant) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<Tenant>>()
         && let Ok(tenant) = &tenant.0

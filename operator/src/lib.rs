@@ -13,6 +13,7 @@ pub mod controllers;
 
 pub mod payment;
 pub mod refund;
+pub mod standing_order;
 pub mod wallet;
 
 pub mod platform;
@@ -21,6 +22,7 @@ pub mod timeout_policy;
 
 pub mod engine;
 pub mod refresh;
+pub mod schedule;
 
 pub mod apply;
 pub mod condition;
@@ -184,6 +186,7 @@ fn stores() -> (Stores, controllers::Writers) {
     let (wallets, write_wallets) = reflector::store();
     let (payments, write_payments) = reflector::store();
     let (refunds, write_refunds) = reflector::store();
+    let (standing_orders, write_standing_orders) = reflector::store();
     let (timeout_policies, write_timeout_policies) = reflector::store();
     let writers = controllers::Writers {
         platforms: write_platforms,
@@ -191,9 +194,10 @@ fn stores() -> (Stores, controllers::Writers) {
         wallets: write_wallets,
         payments: write_payments,
         refunds: write_refunds,
+        standing_orders: write_standing_orders,
         timeout_policies: write_timeout_policies,
     };
-    (Stores { platforms, tenants, wallets, payments, refunds, timeout_policies }, writers)
+    (Stores { platforms, tenants, wallets, payments, refunds, standing_orders, timeout_policies }, writers)
 }
 
 async fn settings(args: &Args, client: &Client) -> Result<Settings, Fatal> {

@@ -13,6 +13,8 @@ pub const MANAGER: &str = "payplane-operator";
 pub const PLATFORM: &str = "payplane.io/platform";
 /// Label of a Tenant's namespaces: the Tenant's name.
 pub const TENANT: &str = "payplane.io/tenant";
+/// Label of a StandingOrder's payments: the StandingOrder's name.
+pub const STANDING_ORDER: &str = "payplane.io/standing-order";
 /// Annotation by which a namespace consents to belong to the Tenant of this name.
 pub const ADOPT_BY: &str = "payplane.io/adopt-by";
 /// Annotation of a child: hash of what was last applied, so that fields which are no longer wanted get removed.

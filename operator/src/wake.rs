@@ -10,7 +10,9 @@ use kube::{
     Resource, ResourceExt,
     runtime::reflector::{Lookup, ObjectRef},
 };
-use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, reference::WalletReference};
+use payplane_crds::{
+    Payment, Platform, Refund, StandingOrder, Tenant, TimeoutPolicy, Wallet, reference::WalletReference,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
@@ -32,6 +34,7 @@ pub struct Wake {
     wallets: UnboundedSender<Ref<Wallet>>,
     payments: UnboundedSender<Ref<Payment>>,
     refunds: UnboundedSender<Ref<Refund>>,
+    standing_orders: UnboundedSender<Ref<StandingOrder>>,
     timeout_policies: UnboundedSender<Ref<TimeoutPolicy>>,
 }
 
@@ -47,6 +50,8 @@ pub struct Wakeups {
     pub payments: UnboundedReceiver<Ref<Payment>>,
     /// Of the Refund controller.
     pub refunds: UnboundedReceiver<Ref<Refund>>,
+    /// Of the StandingOrder controller.
+    pub standing_orders: UnboundedReceiver<Ref<StandingOrder>>,
     /// Of the TimeoutPolicy controller.
     pub timeout_policies: UnboundedReceiver<Ref<TimeoutPolicy>>,
 }
@@ -58,15 +63,17 @@ pub fn channels() -> (Wake, Wakeups) {
     let (wallets, wake_wallets) = unbounded_channel();
     let (payments, wake_payments) = unbounded_channel();
     let (refunds, wake_refunds) = unbounded_channel();
+    let (standing_orders, wake_standing_orders) = unbounded_channel();
     let (timeout_policies, wake_timeout_policies) = unbounded_channel();
     (
-        Wake { platforms, tenants, wallets, payments, refunds, timeout_policies },
+        Wake { platforms, tenants, wallets, payments, refunds, standing_orders, timeout_policies },
         Wakeups {
             platforms: wake_platforms,
             tenants: wake_tenants,
             wallets: wake_wallets,
             payments: wake_payments,
             refunds: wake_refunds,
+            standing_orders: wake_standing_orders,
             timeout_policies: wake_timeout_policies,
         },
     )
@@ -132,6 +139,15 @@ impl Wake {
             })
         });
         send_all(&self.refunds, &waiting);
+    }
+
+    /// Wakes the StandingOrder that a Payment is of.
+    pub fn standing_order_of(&self, payment: &Payment) {
+        let owners = payment.owner_references().iter();
+        for owner in owners.filter(|owner| owner.kind == <StandingOrder as Resource>::kind(&())) {
+            let namespace = payment.metadata.namespace.clone().unwrap_or_default();
+            let _ = self.standing_orders.send(ObjectRef::new(&owner.name).within(&namespace));
+        }
     }
 
     /// Wakes every TimeoutPolicy: there are few, and any may have waited for what changed.

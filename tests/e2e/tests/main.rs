@@ -9,3 +9,4 @@ mod holds;
 mod identity;
 mod money;
 mod refunds;
+mod standing_orders;
