@@ -109,15 +109,16 @@ fn held(order: &StandingOrder, children: &[Child]) -> Option<Held> {
     if order.spec.suspend {
         return Some(Held::Suspended);
     }
-    // Who moves `start` beyond a payment leaves it behind.
+    // Who moves `start` beyond a payment leaves it behind; so does one that was paid since.
     let start = order.spec.start.as_ref().map_or(Timestamp::MIN, |start| start.0);
-    let newest = children.last().filter(|child| start <= child.time);
+    let of_now = |child: &&Child| start <= child.time && child.stand() != Stand::Paid;
+    let recent: Vec<_> = children.iter().rev().take_while(of_now).collect();
     let name = |child: &Child| child.payment.metadata.name.clone().unwrap_or_default();
-    if let Some(stalled) = newest.filter(|child| child.is_stalled()) {
+    if let Some(stalled) = recent.iter().find(|child| child.is_stalled()) {
         return Some(Held::Stalled(name(stalled)));
     }
     let stops = order.spec.on_insufficient_funds.action == ShortAction::Suspend;
-    if let Some(short) = newest.filter(|child| stops && child.is_short()) {
+    if let Some(short) = recent.iter().find(|child| stops && child.is_short()) {
         return Some(Held::Short(name(short)));
     }
     let open = children.iter().filter(|child| child.stand() == Stand::Open).count();

@@ -206,6 +206,8 @@ fn what_holds_an_order_up_makes_no_payment() {
     let suspends = json!({"onInsufficientFunds": {"action": "Suspend"}});
     let moved = json!({"onInsufficientFunds": {"action": "Suspend"}, "start": "2026-07-15T00:00:00Z"});
     let short = [("2026-07-01T08:00:00Z", Some("InsufficientFunds"))];
+    let short_then_open = [short[0], ("2026-07-02T08:00:00Z", None)];
+    let short_then_paid = [short[0], ("2026-07-02T08:00:00Z", Some("Completed"))];
     let frozen = [("2026-07-01T08:00:00Z", Some("WalletFrozen"))];
     let many: Vec<_> = (1..=10).map(|day| (format!("2026-07-{day:02}T08:00:00Z"), None)).collect();
     let many: Vec<_> = many.iter().map(|(time, settled)| (time.as_str(), *settled)).collect();
@@ -219,6 +221,8 @@ fn what_holds_an_order_up_makes_no_payment() {
         ),
         ("short, and start was moved", moved, &short, None),
         ("short, and goes on", json!({}), &short, None),
+        ("short, and the next is open", suspends.clone(), &short_then_open, Some(Held::Short("rent-20260701t0800z".into()))),
+        ("short, and one was paid since", suspends.clone(), &short_then_paid, None),
         ("frozen is not short", suspends, &frozen, None),
         ("too many", json!({}), &many, Some(Held::TooManyOpen(10))),
         ("fewer", json!({}), &many[1..], None),
