@@ -25,6 +25,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         crate::Refund::crd(),
         crate::StandingOrder::crd(),
         crate::TimeoutPolicy::crd(),
+        crate::ScalingPolicy::crd(),
     ];
     crds.into_iter().map(complete).collect()
 }

@@ -8,7 +8,7 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 use payplane_crds::{
-    Payment, Platform, Refund, StandingOrder, Tenant, TimeoutPolicy, Wallet, condition::READY,
+    Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet, condition::READY,
 };
 use tokio::sync::watch;
 
@@ -21,8 +21,8 @@ use crate::{
     wake::Wake,
 };
 
-/// Platform, Tenant, Wallet, Payment, Refund, StandingOrder, TimeoutPolicy.
-const ROOT_KINDS: usize = 7;
+/// Platform, Tenant, Wallet, Payment, Refund, StandingOrder, TimeoutPolicy, ScalingPolicy.
+const ROOT_KINDS: usize = 8;
 
 /// An object as it comes from a watch: one that cannot be read hurts only itself.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -97,6 +97,8 @@ pub struct Stores {
     pub payments: Store<Guarded<Payment>>,
     /// Refunds that are not settled.
     pub refunds: Store<Guarded<Refund>>,
+    /// Every ScalingPolicy.
+    pub scaling_policies: Store<Guarded<ScalingPolicy>>,
     /// Every StandingOrder.
     pub standing_orders: Store<Guarded<StandingOrder>>,
     /// Every TimeoutPolicy.
@@ -193,7 +195,16 @@ mod tests {
             tokio::spawn(async move { filled.all().await })
         });
         let waiting: Vec<_> = waiting.collect();
-        for kind in ["Platform", "Tenant", "Wallet", "Payment", "Refund", "StandingOrder", "TimeoutPolicy"] {
+        for kind in [
+            "Platform",
+            "Tenant",
+            "Wallet",
+            "Payment",
+            "Refund",
+            "StandingOrder",
+            "TimeoutPolicy",
+            "ScalingPolicy",
+        ] {
             tokio::task::yield_now().await;
             filled.note(kind);
         }

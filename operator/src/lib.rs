@@ -17,6 +17,7 @@ pub mod standing_order;
 pub mod wallet;
 
 pub mod platform;
+pub mod scaling_policy;
 pub mod tenant;
 pub mod timeout_policy;
 
@@ -186,6 +187,7 @@ fn stores() -> (Stores, controllers::Writers) {
     let (wallets, write_wallets) = reflector::store();
     let (payments, write_payments) = reflector::store();
     let (refunds, write_refunds) = reflector::store();
+    let (scaling_policies, write_scaling_policies) = reflector::store();
     let (standing_orders, write_standing_orders) = reflector::store();
     let (timeout_policies, write_timeout_policies) = reflector::store();
     let writers = controllers::Writers {
@@ -194,10 +196,23 @@ fn stores() -> (Stores, controllers::Writers) {
         wallets: write_wallets,
         payments: write_payments,
         refunds: write_refunds,
+        scaling_policies: write_scaling_policies,
         standing_orders: write_standing_orders,
         timeout_policies: write_timeout_policies,
     };
-    (Stores { platforms, tenants, wallets, payments, refunds, standing_orders, timeout_policies }, writers)
+    (
+        Stores {
+            platforms,
+            tenants,
+            wallets,
+            payments,
+            refunds,
+            scaling_policies,
+            standing_orders,
+            timeout_policies,
+        },
+        writers,
+    )
 }
 
 async fn settings(args: &Args, client: &Client) -> Result<Settings, Fatal> {

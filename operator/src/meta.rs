@@ -13,6 +13,8 @@ pub const MANAGER: &str = "payplane-operator";
 pub const PLATFORM: &str = "payplane.io/platform";
 /// Label of a Tenant's namespaces: the Tenant's name.
 pub const TENANT: &str = "payplane.io/tenant";
+/// Label of a ScalingPolicy's children: the ScalingPolicy's name.
+pub const SCALING_POLICY: &str = "payplane.io/scaling-policy";
 /// Label of a StandingOrder's payments: the StandingOrder's name.
 pub const STANDING_ORDER: &str = "payplane.io/standing-order";
 /// Annotation by which a namespace consents to belong to the Tenant of this name.

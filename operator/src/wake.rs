@@ -11,7 +11,8 @@ use kube::{
     runtime::reflector::{Lookup, ObjectRef},
 };
 use payplane_crds::{
-    Payment, Platform, Refund, StandingOrder, Tenant, TimeoutPolicy, Wallet, reference::WalletReference,
+    Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
+    reference::WalletReference,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -139,6 +140,14 @@ impl Wake {
             })
         });
         send_all(&self.refunds, &waiting);
+    }
+
+    /// Wakes the Platform whose engines a ScalingPolicy scales.
+    pub fn platform_of_policy(&self, policy: &ScalingPolicy) {
+        if let (Some(namespace), Some(platform)) = (&policy.metadata.namespace, &policy.spec.target.platform)
+        {
+            self.platform(namespace, &platform.name);
+        }
     }
 
     /// Wakes the StandingOrder that a Payment is of.

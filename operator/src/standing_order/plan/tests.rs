@@ -221,7 +221,12 @@ fn what_holds_an_order_up_makes_no_payment() {
         ),
         ("short, and start was moved", moved, &short, None),
         ("short, and goes on", json!({}), &short, None),
-        ("short, and the next is open", suspends.clone(), &short_then_open, Some(Held::Short("rent-20260701t0800z".into()))),
+        (
+            "short, and the next is open",
+            suspends.clone(),
+            &short_then_open,
+            Some(Held::Short("rent-20260701t0800z".into())),
+        ),
         ("short, and one was paid since", suspends.clone(), &short_then_paid, None),
         ("frozen is not short", suspends, &frozen, None),
         ("too many", json!({}), &many, Some(Held::TooManyOpen(10))),
