@@ -61,6 +61,9 @@ fn object(observed: Option<i64>, conditions: &[&str]) -> Value {
     })
 }
 
+/// Name, observed generation, conditions; health, and what the message says.
+type Case<'a> = (&'a str, Option<i64>, &'a [&'a str], &'a str, &'a str);
+
 #[test]
 fn health_follows_from_conditions_and_only_stalled_is_degraded() {
     let unknown = ["Ready=Unknown:Pending"];
@@ -86,7 +89,7 @@ fn health_follows_from_conditions_and_only_stalled_is_degraded() {
     let paused = ["Ready=True:Suspended", "Stalled=False:Suspended", "Suspended=True:Suspended"];
     let stopped = ["Ready=False:InsufficientFunds", "Stalled=False:X", "Suspended=True:InsufficientFunds"];
     let broken_and_paused = ["Ready=False:Invalid", "Stalled=True:Invalid", "Suspended=True:Suspended"];
-    let cases: [(&str, Option<i64>, &[&str], &str, &str); 14] = [
+    let cases: [Case; 14] = [
         ("fresh", None, &unknown, "Progressing", "not looked"),
         ("nothing at all", None, &[], "Progressing", "not looked"),
         ("ready", Some(2), &ready, "Healthy", "AsSpecified: why"),

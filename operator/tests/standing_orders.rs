@@ -77,7 +77,7 @@ async fn each_minute_gets_one_payment_and_a_refused_one_stops_the_order() {
         tokio::time::sleep(wait).await;
         let (served, _) = look(&context, &orders, "rent").await;
         let name = format!("rent-{}", due.strftime("%Y%m%dt%H%Mz"));
-        assert_eq!(names(&payments, "rent").await, [name.clone()]);
+        assert_eq!(names(&payments, "rent").await, std::slice::from_ref(&name));
         let made = payments.get(&name).await.unwrap();
         let key = format!("standing-order:{namespace}/rent@{due}");
         assert_eq!(made.spec.idempotency_key.as_deref(), Some(key.as_str()));
@@ -92,7 +92,7 @@ async fn each_minute_gets_one_payment_and_a_refused_one_stops_the_order() {
         let wiped = Patch::Merge(json!({"status": Value::Null}));
         orders.patch_status("rent", &PatchParams::default(), &wiped).await.unwrap();
         look(&context, &orders, "rent").await;
-        assert_eq!(names(&payments, "rent").await, [name.clone()]);
+        assert_eq!(names(&payments, "rent").await, std::slice::from_ref(&name));
 
         // The other order meets the foreign payment, says so, and leaves it alone.
         let found = orders.get("taken").await.unwrap();

@@ -29,7 +29,7 @@ pub enum Answer {
     /// The spec can never be followed; the message names the field.
     Invalid(String),
     /// The order was looked at, and this came of the time that was due.
-    Followed(plan::Plan, Made),
+    Followed(Box<plan::Plan>, Made),
 }
 
 /// What became of the Payment that was due.
@@ -59,7 +59,7 @@ impl Reconciled for StandingOrder {
             Ok(valid) => {
                 let plan = plan::plan(self, &valid, &observed, now); // pure
                 let made = act::act(self, context, &plan).await?; // writes one Payment, deletes old ones
-                Answer::Followed(plan, made)
+                Answer::Followed(Box::new(plan), made)
             }
         };
         let status = report::report(self, &observed, &answer, now); // pure

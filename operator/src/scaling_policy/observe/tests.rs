@@ -30,6 +30,7 @@ fn workload() -> Workload {
             ("app".to_owned(), "api".to_owned()),
             ("tier".to_owned(), "front".to_owned()),
         ]),
+        platform: None,
     }
 }
 

@@ -40,7 +40,7 @@ fn every_answer_has_its_conditions() {
         let mut plan = plan(&order, &validate(&order, now).unwrap(), &[], now);
         plan.held = held;
         plan.next = plan.next.filter(|_| has_next);
-        let answer = Answer::Followed(plan, made);
+        let answer = Answer::Followed(Box::new(plan), made);
         let status = report(&order, &[], &answer, now);
         assert_eq!(told(&status), (letters.into(), reason.into()), "{answer:?}");
         assert_eq!(status.observed_generation, Some(1));
@@ -56,7 +56,7 @@ fn look(order: &mut StandingOrder, children: &[Child], now: &str) -> StandingOrd
         .due
         .as_ref()
         .map_or(Made::Nothing, |(_, payment)| Made::Payment(payment.metadata.name.clone().unwrap()));
-    let status = report(order, children, &Answer::Followed(plan, made), at(now));
+    let status = report(order, children, &Answer::Followed(Box::new(plan), made), at(now));
     order.status = Some(status.clone());
     status
 }
