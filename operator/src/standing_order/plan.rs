@@ -59,7 +59,7 @@ pub enum Held {
 pub fn plan(order: &StandingOrder, valid: &Valid, children: &[Child], now: Timestamp) -> Plan {
     let held = held(order, children);
     let is_suspended = matches!(held, Some(Held::Suspended | Held::Short(_)));
-    let last = last(order, children).map_or(valid.after, |last| last.max(valid.after));
+    let last = last(order, children, now).map_or(valid.after, |last| last.max(valid.after));
     let latest = valid.schedule.last_until(now.min(valid.until)).filter(|latest| last < *latest);
     let (due, missed) = match (latest, &held) {
         (None, _) | (_, Some(_)) => (None, None),
@@ -98,10 +98,12 @@ fn serve(
     (is_paid.then_some(latest), missed)
 }
 
-/// The last time that was served or passed over: by its Payment, or by what the status remembers.
-fn last(order: &StandingOrder, children: &[Child]) -> Option<Timestamp> {
+/// The last time that was served or passed over: by its Payment, or by what the status remembers. A status that tells of
+/// the future is forged, or from before the clock was put right: a Payment is believed, that is not.
+fn last(order: &StandingOrder, children: &[Child], now: Timestamp) -> Option<Timestamp> {
     let told =
         order.status.as_ref().and_then(|status| status.last_scheduled_time.as_ref()).map(|last| last.0);
+    let told = told.filter(|told| *told <= now);
     told.max(children.last().map(|child| child.time))
 }
 

@@ -35,7 +35,7 @@ pub fn report(
     let (records, counts) = history(&before, children, answer);
     let mut status = StandingOrderStatus {
         last_payment: records.iter().rev().find(|record| record.payment.is_some()).cloned(),
-        last_scheduled_time: last(&before, &records),
+        last_scheduled_time: last(&before, &records, now),
         counts: Some(counts),
         history: kept(order, records),
         observed_generation: order.metadata.generation,
@@ -168,9 +168,9 @@ fn kept(order: &StandingOrder, records: Vec<Occurrence>) -> Vec<Occurrence> {
     records.into_iter().rev().filter(|record| keep(record)).collect()
 }
 
-fn last(before: &StandingOrderStatus, records: &[Occurrence]) -> Option<Time> {
+fn last(before: &StandingOrderStatus, records: &[Occurrence], now: Timestamp) -> Option<Time> {
     let newest = records.last().map(|record| record.scheduled_time.clone());
-    newest.max(before.last_scheduled_time.clone())
+    newest.max(before.last_scheduled_time.clone().filter(|last| last.0 <= now))
 }
 
 #[cfg(test)]

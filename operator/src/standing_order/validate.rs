@@ -60,10 +60,10 @@ fn in_force(order: &StandingOrder, now: Timestamp) -> InForce {
         _ if is_new => made,
         _ => now,
     };
-    // What a forged status says never brings back times from before the object.
+    // What a forged status says never brings back times from before the object, and keeps none away.
     InForce {
         schedule: spec.schedule.clone(),
         time_zone: spec.time_zone.clone(),
-        since: Time(since.max(made)),
+        since: Time(since.min(now).max(made)),
     }
 }

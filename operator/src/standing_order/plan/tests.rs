@@ -258,6 +258,24 @@ fn a_new_schedule_or_the_end_of_a_pause_brings_nothing_from_before() {
 }
 
 #[test]
+fn a_forged_status_cannot_hold_an_order_up_or_bring_back_the_past() {
+    let forged = |last: &str, since: &str| {
+        let mut order = order(json!({}));
+        order.status = serde_json::from_value(json!({
+            "observedGeneration": 1, "conditions": [], "lastScheduledTime": last,
+            "inForce": {"schedule": "0 8 1 * *", "timeZone": "Etc/UTC", "since": since},
+        }))
+        .unwrap();
+        due(&planned(&order, &[], "2026-08-01T08:00:00Z"))
+    };
+    let expected = Some("2026-08-01T08:00:00Z".to_owned());
+    assert_eq!(forged("2099-01-01T08:00:00Z", "2026-06-15T12:00:00Z"), expected, "a last time in the future");
+    assert_eq!(forged("2026-07-01T08:00:00Z", "1999-01-01T00:00:00Z"), expected, "since before the object");
+    assert_eq!(forged("2026-07-01T08:00:00Z", "2099-01-01T00:00:00Z"), expected, "since some day to come");
+    assert_eq!(forged("2026-08-01T08:00:00Z", "2026-06-15T12:00:00Z"), None, "what was served is believed");
+}
+
+#[test]
 fn a_schedule_that_cannot_be_followed_is_told_by_field() {
     for (spec, blamed) in [
         (json!({"schedule": "0 8 30 2 *"}), "schedule"),
