@@ -14,6 +14,14 @@ pub const SUCCEEDED: &str = "Succeeded";
 pub const REPLAYED: &str = "Replayed";
 /// On a Refund that needs approval: whether somebody else approved it.
 pub const APPROVED: &str = "Approved";
+/// On a ScalingPolicy: something of somebody else scales or keeps the same pods.
+pub const CONFLICT: &str = "Conflict";
+/// On a ScalingPolicy: the budget keeps as many pods as may be all there are, so that no node can be drained then.
+pub const DRAINS_BLOCKED: &str = "DrainsBlocked";
+/// On a ScalingPolicy: everything that the spec asks for can be said in the objects that it becomes.
+pub const FULLY_MAPPED: &str = "FullyMapped";
+/// On a StandingOrder: nothing is paid until somebody lets it go on.
+pub const SUSPENDED: &str = "Suspended";
 /// On a Platform: PostgreSQL accepts connections.
 pub const POSTGRES_READY: &str = "PostgresReady";
 /// On a Platform: at least one engine answers.
@@ -29,6 +37,8 @@ pub mod reason {
     pub const BACKUP_FAILED: &str = "BackupFailed";
     /// Somebody else has to approve it first.
     pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
+    /// The budget keeps as many pods as the range has at least.
+    pub const BUDGET_EQUALS_MINIMUM: &str = "BudgetEqualsMinimum";
     /// The balance would leave the ledger's range.
     pub const BALANCE_OVERFLOW: &str = "BalanceOverflow";
     /// The capture is more than what is left of the hold.
@@ -47,8 +57,14 @@ pub mod reason {
     pub const DATABASE_NOT_READY: &str = "DatabaseNotReady";
     /// The engine did not answer, or cannot reach its database.
     pub const ENGINE_UNAVAILABLE: &str = "EngineUnavailable";
+    /// Somebody else has an autoscaler for the same workload.
+    pub const FOREIGN_AUTOSCALER: &str = "ForeignAutoscaler";
+    /// Somebody else has a disruption budget for the same pods.
+    pub const FOREIGN_BUDGET: &str = "ForeignBudget";
     /// The deadline passed before any of the hold was captured; it was given back.
     pub const EXPIRED: &str = "Expired";
+    /// Nothing is due any more.
+    pub const FINISHED: &str = "Finished";
     /// The external gateway failed the payment.
     pub const GATEWAY_FAILED: &str = "GatewayFailed";
     /// The money is held.
@@ -67,6 +83,10 @@ pub mod reason {
     pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
     /// The payee would hold more than its maximum.
     pub const MAXIMUM_EXCEEDED: &str = "MaximumExceeded";
+    /// The autoscaler gets no metrics, or cannot scale.
+    pub const METRICS_UNAVAILABLE: &str = "MetricsUnavailable";
+    /// An object of somebody else has the name that is needed.
+    pub const NAME_TAKEN: &str = "NameTaken";
     /// Another Tenant claims the namespace.
     pub const NAMESPACE_CLAIMED: &str = "NamespaceClaimed";
     /// The namespace exists and did not consent to adoption.
@@ -79,6 +99,8 @@ pub mod reason {
     pub const PAYMENT_NOT_FOUND: &str = "PaymentNotFound";
     /// The payment is not decided yet, or nothing of it was captured yet.
     pub const PAYMENT_NOT_READY: &str = "PaymentNotReady";
+    /// A payment of the order can only go on when a person changes something.
+    pub const PAYMENT_STALLED: &str = "PaymentStalled";
     /// Not looked at yet.
     pub const PENDING: &str = "Pending";
     /// The Platform that is referred to is absent or not ready.
@@ -99,6 +121,10 @@ pub mod reason {
     pub const REJECTED: &str = "Rejected";
     /// Payer and payee are the same wallet.
     pub const SAME_WALLET: &str = "SameWallet";
+    /// A separate threshold for scaling in has no counterpart.
+    pub const SCALE_IN_NOT_MAPPED: &str = "ScaleInNotMapped";
+    /// The next payment has its time.
+    pub const SCHEDULED: &str = "Scheduled";
     /// Another object sets the same thing for the same scope, and was first.
     pub const SCOPE_TAKEN: &str = "ScopeTaken";
     /// A Secret that is referred to is absent or lacks a key.
@@ -109,6 +135,12 @@ pub mod reason {
     pub const STORAGE_CLASS_NOT_FOUND: &str = "StorageClassNotFound";
     /// It took longer than its deadline.
     pub const TIMED_OUT: &str = "TimedOut";
+    /// It is paused, as asked.
+    pub const SUSPENDED: &str = "Suspended";
+    /// No workload is there that is meant.
+    pub const TARGET_NOT_FOUND: &str = "TargetNotFound";
+    /// Too many payments of the order are not settled yet.
+    pub const TOO_MANY_OPEN: &str = "TooManyOpen";
     /// It would bring money into the tenant without saying so, which needs the treasury role.
     pub const TREASURY_REQUIRED: &str = "TreasuryRequired";
     /// This operator cannot do that for this Platform.

@@ -6,10 +6,12 @@
 
 pub mod payment;
 pub mod refund;
+pub mod standing_order;
 pub mod wallet;
 
 pub mod backup;
 pub mod platform;
+pub mod scaling_policy;
 pub mod tenant;
 pub mod timeout_policy;
 
@@ -24,6 +26,8 @@ pub use manifest::{all, file_name, to_yaml};
 pub use payment::{Payment, PaymentSpec, PaymentState, PaymentStatus};
 pub use platform::{Platform, PlatformSpec, PlatformStatus};
 pub use refund::{Refund, RefundSpec, RefundState, RefundStatus};
+pub use scaling_policy::{ScalingPolicy, ScalingPolicySpec, ScalingPolicyStatus};
+pub use standing_order::{StandingOrder, StandingOrderSpec, StandingOrderStatus};
 pub use tenant::{Tenant, TenantSpec, TenantStatus};
 pub use timeout_policy::{TimeoutPolicy, TimeoutPolicySpec, TimeoutPolicyStatus};
 pub use wallet::{Wallet, WalletSpec, WalletStatus};

@@ -23,8 +23,10 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         crate::Wallet::crd(),
         crate::Payment::crd(),
         crate::Refund::crd(),
+        crate::StandingOrder::crd(),
         crate::TimeoutPolicy::crd(),
         crate::Backup::crd(),
+        crate::ScalingPolicy::crd(),
     ];
     crds.into_iter().map(complete).collect()
 }

@@ -7,7 +7,10 @@ use kube::{
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
-use payplane_crds::{Backup, Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, condition::READY};
+use payplane_crds::{
+    Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
+    condition::READY,
+};
 use tokio::sync::watch;
 
 use crate::{
@@ -19,8 +22,8 @@ use crate::{
     wake::Wake,
 };
 
-/// Platform, Tenant, Wallet, Payment, Refund, TimeoutPolicy, Backup.
-const ROOT_KINDS: usize = 7;
+/// Platform, Tenant, Wallet, Payment, Refund, StandingOrder, TimeoutPolicy, ScalingPolicy, Backup.
+const ROOT_KINDS: usize = 9;
 
 /// An object as it comes from a watch: one that cannot be read hurts only itself.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -95,6 +98,10 @@ pub struct Stores {
     pub payments: Store<Guarded<Payment>>,
     /// Refunds that are not settled.
     pub refunds: Store<Guarded<Refund>>,
+    /// Every ScalingPolicy.
+    pub scaling_policies: Store<Guarded<ScalingPolicy>>,
+    /// Every StandingOrder.
+    pub standing_orders: Store<Guarded<StandingOrder>>,
     /// Every TimeoutPolicy.
     pub timeout_policies: Store<Guarded<TimeoutPolicy>>,
     /// Backups that have not ended.
@@ -191,7 +198,17 @@ mod tests {
             tokio::spawn(async move { filled.all().await })
         });
         let waiting: Vec<_> = waiting.collect();
-        for kind in ["Platform", "Tenant", "Wallet", "Payment", "Refund", "TimeoutPolicy", "Backup"] {
+        for kind in [
+            "Platform",
+            "Tenant",
+            "Wallet",
+            "Payment",
+            "Refund",
+            "StandingOrder",
+            "TimeoutPolicy",
+            "ScalingPolicy",
+            "Backup",
+        ] {
             tokio::task::yield_now().await;
             filled.note(kind);
         }

@@ -19,7 +19,8 @@ use kube::{
     },
 };
 use payplane_crds::{
-    Backup, BackupState, Payment, PaymentState, Platform, Refund, RefundState, Tenant, TimeoutPolicy, Wallet,
+    Backup, BackupState, Payment, PaymentState, Platform, Refund, RefundState, ScalingPolicy, StandingOrder,
+    Tenant, TimeoutPolicy, Wallet,
     condition::{ENGINE_READY, READY},
 };
 use tokio_util::sync::CancellationToken;
@@ -61,6 +62,10 @@ pub struct Writers {
     pub payments: Writer<Guarded<Payment>>,
     /// Of Refunds.
     pub refunds: Writer<Guarded<Refund>>,
+    /// Of ScalingPolicies.
+    pub scaling_policies: Writer<Guarded<ScalingPolicy>>,
+    /// Of StandingOrders.
+    pub standing_orders: Writer<Guarded<StandingOrder>>,
     /// Of TimeoutPolicies.
     pub timeout_policies: Writer<Guarded<TimeoutPolicy>>,
     /// Of Backups.
@@ -80,6 +85,14 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
         wallets(&context, writers.wallets, wake::gather(wakeups.wallets, wake::GATHER), &health, &stop),
         payments(&context, writers.payments, wake::listen(wakeups.payments), &health, &stop),
         refunds(&context, writers.refunds, wake::listen(wakeups.refunds), &health, &stop),
+        scaling_policies(&context, writers.scaling_policies, &health, &stop),
+        standing_orders(
+            &context,
+            writers.standing_orders,
+            wake::listen(wakeups.standing_orders),
+            &health,
+            &stop
+        ),
         timeout_policies(
             &context,
             writers.timeout_policies,
@@ -184,6 +197,43 @@ async fn refunds(
     control(context, changes.boxed(), context.stores.refunds.clone(), woken, Duration::ZERO, stop).await;
 }
 
+/// ScalingPolicies: woken by themselves and by their clock; wake the Platform whose engines they scale.
+async fn scaling_policies(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<ScalingPolicy>>,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let here = context.clone();
+    let changes = kept(context, writer, watch::config(), health, |policy| {
+        let is_leaving = policy.metadata.deletion_timestamp.is_some();
+        fingerprint((policy.uid(), policy.metadata.generation, is_leaving))
+    })
+    .inspect_ok(move |guarded| {
+        if let Ok(policy) = &guarded.0 {
+            here.wake.platform_of_policy(policy);
+        }
+    });
+    let store = context.stores.scaling_policies.clone();
+    control(context, changes.boxed(), store, futures::stream::pending(), Duration::ZERO, stop).await;
+}
+
+/// StandingOrders: woken by themselves, by their clock, and by their payments when those are settled or deleted.
+async fn standing_orders(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<StandingOrder>>,
+    woken: impl Stream<Item = Ref<StandingOrder>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let changes = kept(context, writer, watch::config(), health, |order| {
+        let is_leaving = order.metadata.deletion_timestamp.is_some();
+        fingerprint((order.uid(), order.metadata.generation, is_leaving))
+    });
+    let store = context.stores.standing_orders.clone();
+    control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
+}
+
 /// TimeoutPolicies: woken by themselves, their Tenant or Platform, and one that was deleted and was first.
 async fn timeout_policies(
     context: &Arc<Context>,
@@ -256,6 +306,17 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
     }
     if K::KIND == TimeoutPolicy::KIND {
         context.wake.timeout_policies(&context.stores);
+    }
+    if let Some(policy) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<ScalingPolicy>>()
+        && let Ok(policy) = &policy.0
+    {
+        context.wake.platform_of_policy(policy);
+    }
+    // Settled payments leave the cache; so do deleted ones.
+    if let Some(payment) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<Payment>>()
+        && let Ok(payment) = &payment.0
+    {
+        context.wake.standing_order_of(payment);
     }
     if let Some(tenant) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<Tenant>>()
         && let Ok(tenant) = &tenant.0

@@ -13,15 +13,18 @@ pub mod controllers;
 
 pub mod payment;
 pub mod refund;
+pub mod standing_order;
 pub mod wallet;
 
 pub mod backup;
 pub mod platform;
+pub mod scaling_policy;
 pub mod tenant;
 pub mod timeout_policy;
 
 pub mod engine;
 pub mod refresh;
+pub mod schedule;
 
 pub mod apply;
 pub mod condition;
@@ -185,6 +188,8 @@ fn stores() -> (Stores, controllers::Writers) {
     let (wallets, write_wallets) = reflector::store();
     let (payments, write_payments) = reflector::store();
     let (refunds, write_refunds) = reflector::store();
+    let (scaling_policies, write_scaling_policies) = reflector::store();
+    let (standing_orders, write_standing_orders) = reflector::store();
     let (timeout_policies, write_timeout_policies) = reflector::store();
     let (backups, write_backups) = reflector::store();
     let writers = controllers::Writers {
@@ -193,10 +198,25 @@ fn stores() -> (Stores, controllers::Writers) {
         wallets: write_wallets,
         payments: write_payments,
         refunds: write_refunds,
+        scaling_policies: write_scaling_policies,
+        standing_orders: write_standing_orders,
         timeout_policies: write_timeout_policies,
         backups: write_backups,
     };
-    (Stores { platforms, tenants, wallets, payments, refunds, timeout_policies, backups }, writers)
+    (
+        Stores {
+            platforms,
+            tenants,
+            wallets,
+            payments,
+            refunds,
+            scaling_policies,
+            standing_orders,
+            timeout_policies,
+            backups,
+        },
+        writers,
+    )
 }
 
 async fn settings(args: &Args, client: &Client) -> Result<Settings, Fatal> {

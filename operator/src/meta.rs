@@ -17,6 +17,10 @@ pub const HEAD: &str = "payplane.io/head";
 pub const BACKUP: &str = "payplane.io/backup";
 /// Label of a Tenant's namespaces: the Tenant's name.
 pub const TENANT: &str = "payplane.io/tenant";
+/// Label of a ScalingPolicy's children: the ScalingPolicy's name.
+pub const SCALING_POLICY: &str = "payplane.io/scaling-policy";
+/// Label of a StandingOrder's payments: the StandingOrder's name.
+pub const STANDING_ORDER: &str = "payplane.io/standing-order";
 /// Annotation by which a namespace consents to belong to the Tenant of this name.
 pub const ADOPT_BY: &str = "payplane.io/adopt-by";
 /// Annotation of a child: hash of what was last applied, so that fields which are no longer wanted get removed.

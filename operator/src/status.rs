@@ -10,7 +10,9 @@ use kube::{
     Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
-use payplane_crds::{Backup, Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet};
+use payplane_crds::{
+    Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -53,6 +55,8 @@ reported! {
     Wallet => payplane_crds::WalletStatus,
     Payment => payplane_crds::PaymentStatus,
     Refund => payplane_crds::RefundStatus,
+    ScalingPolicy => payplane_crds::ScalingPolicyStatus,
+    StandingOrder => payplane_crds::StandingOrderStatus,
     TimeoutPolicy => payplane_crds::TimeoutPolicyStatus,
     Backup => payplane_crds::BackupStatus,
 }

@@ -11,7 +11,8 @@ use kube::{
     runtime::reflector::{Lookup, ObjectRef},
 };
 use payplane_crds::{
-    Backup, Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, reference::WalletReference,
+    Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
+    reference::WalletReference,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -34,6 +35,7 @@ pub struct Wake {
     wallets: UnboundedSender<Ref<Wallet>>,
     payments: UnboundedSender<Ref<Payment>>,
     refunds: UnboundedSender<Ref<Refund>>,
+    standing_orders: UnboundedSender<Ref<StandingOrder>>,
     timeout_policies: UnboundedSender<Ref<TimeoutPolicy>>,
     backups: UnboundedSender<Ref<Backup>>,
 }
@@ -50,6 +52,8 @@ pub struct Wakeups {
     pub payments: UnboundedReceiver<Ref<Payment>>,
     /// Of the Refund controller.
     pub refunds: UnboundedReceiver<Ref<Refund>>,
+    /// Of the StandingOrder controller.
+    pub standing_orders: UnboundedReceiver<Ref<StandingOrder>>,
     /// Of the TimeoutPolicy controller.
     pub timeout_policies: UnboundedReceiver<Ref<TimeoutPolicy>>,
     /// Of the Backup controller.
@@ -63,16 +67,18 @@ pub fn channels() -> (Wake, Wakeups) {
     let (wallets, wake_wallets) = unbounded_channel();
     let (payments, wake_payments) = unbounded_channel();
     let (refunds, wake_refunds) = unbounded_channel();
+    let (standing_orders, wake_standing_orders) = unbounded_channel();
     let (timeout_policies, wake_timeout_policies) = unbounded_channel();
     let (backups, wake_backups) = unbounded_channel();
     (
-        Wake { platforms, tenants, wallets, payments, refunds, timeout_policies, backups },
+        Wake { platforms, tenants, wallets, payments, refunds, standing_orders, timeout_policies, backups },
         Wakeups {
             platforms: wake_platforms,
             tenants: wake_tenants,
             wallets: wake_wallets,
             payments: wake_payments,
             refunds: wake_refunds,
+            standing_orders: wake_standing_orders,
             timeout_policies: wake_timeout_policies,
             backups: wake_backups,
         },
@@ -139,6 +145,23 @@ impl Wake {
             })
         });
         send_all(&self.refunds, &waiting);
+    }
+
+    /// Wakes the Platform whose engines a ScalingPolicy scales.
+    pub fn platform_of_policy(&self, policy: &ScalingPolicy) {
+        if let (Some(namespace), Some(platform)) = (&policy.metadata.namespace, &policy.spec.target.platform)
+        {
+            self.platform(namespace, &platform.name);
+        }
+    }
+
+    /// Wakes the StandingOrder that a Payment is of.
+    pub fn standing_order_of(&self, payment: &Payment) {
+        let owners = payment.owner_references().iter();
+        for owner in owners.filter(|owner| owner.kind == <StandingOrder as Resource>::kind(&())) {
+            let namespace = payment.metadata.namespace.clone().unwrap_or_default();
+            let _ = self.standing_orders.send(ObjectRef::new(&owner.name).within(&namespace));
+        }
     }
 
     /// Wakes every TimeoutPolicy: there are few, and any may have waited for what changed.

@@ -5,8 +5,10 @@
 
 mod support;
 
+use std::{process::Command, time::Duration};
+
 use kube::{
-    Api,
+    Api, Client, Config,
     api::{ListParams, Patch, PatchParams},
     core::DynamicObject,
 };
@@ -400,6 +402,150 @@ async fn payments_with_a_ttl_are_found_by_it() {
         let found = payments.list(&with_ttl).await.unwrap();
         let names: Vec<_> = found.items.iter().filter_map(|item| item.metadata.name.as_deref()).collect();
         assert_eq!(names, ["long", "short"]);
+    })
+    .await;
+}
+
+/// An order as a user would write it, with these changes of its spec.
+fn order(name: &str, change: &Value) -> Value {
+    let body = json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "StandingOrder", "metadata": {"name": name},
+        "spec": {
+            "schedule": "0 9 1 * *", "suspend": true,
+            "template": {"from": {"name": "a"}, "to": {"name": "b"}, "amount": "1.00", "currency": "USD"},
+        },
+    });
+    changed(body, change)
+}
+
+#[tokio::test]
+async fn a_standing_order_has_a_schedule_and_terms_that_fit_together() {
+    in_namespace("order", |client, namespace| async move {
+        let orders = objects(&client, "StandingOrder", &namespace);
+        let template =
+            |from: Value, to: Value| json!({"from": from, "to": to, "amount": "1.00", "currency": "USD"});
+        let (a, b) = (json!({"name": "a"}), json!({"name": "b"}));
+        let bad = [
+            (json!({"schedule": "* * * *"}), "spec.schedule"),
+            (json!({"schedule": "* * * * * *"}), "spec.schedule"),
+            (json!({"schedule": "@daily"}), "spec.schedule"),
+            (json!({"schedule": "1".repeat(200)}), "spec.schedule"),
+            (json!({"timeZone": "Berlin time"}), "spec.timeZone"),
+            (json!({"timeZone": "../etc/passwd"}), "spec.timeZone"),
+            (json!({"count": 12}), "count needs start"),
+            (json!({"count": 0, "start": "2027-01-01T00:00:00Z"}), "spec.count"),
+            (json!({"count": 1001, "start": "2027-01-01T00:00:00Z"}), "spec.count"),
+            (
+                json!({"start": "2027-01-02T00:00:00Z", "end": "2027-01-01T00:00:00Z"}),
+                "end cannot be before start",
+            ),
+            (json!({"start": "tomorrow"}), "spec.start"),
+            (json!({"onMiss": "Always"}), "spec.onMiss"),
+            (json!({"onInsufficientFunds": {"action": "Retry"}}), "retryForSeconds"),
+            (json!({"onInsufficientFunds": {"retryForSeconds": 60}}), "retryForSeconds"),
+            (json!({"historyLimit": 0}), "spec.historyLimit"),
+            (json!({"historyLimit": 51}), "spec.historyLimit"),
+            (json!({"template": template(a.clone(), a.clone())}), "same wallet"),
+            (json!({"template": template(json!({}), b.clone())}), "spec.template.from"),
+        ];
+        for (change, blamed) in bad {
+            let message = refusal(&orders, order("bad", &change)).await;
+            assert!(message.contains(blamed), "{change}: {message}");
+        }
+        let message = refusal(&orders, order(&"x".repeat(46), &json!({}))).await;
+        assert!(message.contains("45 characters"), "{message}");
+
+        let made = create(&orders, order("good", &json!({}))).await.unwrap();
+        assert_eq!(made.data["spec"]["timeZone"], "Etc/UTC");
+        assert_eq!(made.data["spec"]["onMiss"], "CatchUpOnce");
+        assert_eq!(made.data["spec"]["onInsufficientFunds"]["action"], "Skip");
+        let patch = |spec: Value| Patch::Merge(json!({ "spec": spec }));
+        for allowed in [json!({"template": {"amount": "2.00"}}), json!({"schedule": "0 9 L * *"})] {
+            orders.patch("good", &PatchParams::default(), &patch(allowed)).await.unwrap();
+        }
+        let error = orders
+            .patch("good", &PatchParams::default(), &patch(json!({"idempotencyKey": "k"})))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("idempotencyKey cannot change"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_standing_order_is_no_way_around_the_treasury() {
+    in_namespace("treasury", |client, namespace| async move {
+        install_settlement_policy();
+        for (user, role) in [("editor", "payplane-edit"), ("treasurer", "payplane-treasury")] {
+            grant(&client, &namespace, user, role).await;
+        }
+        let editor = objects(&impersonate("editor").await, "StandingOrder", &namespace);
+        let treasurer = objects(&impersonate("treasurer").await, "StandingOrder", &namespace);
+        let settlement = json!({"template": {
+            "from": {"settlement": true}, "to": {"name": "b"}, "amount": "1.00", "currency": "USD",
+        }});
+        let is_told = |message: &str| message.contains("payplane-treasury");
+        until_refused(&editor, &order("by-editor", &settlement), is_told).await;
+        create(&editor, order("between-wallets", &json!({}))).await.unwrap();
+        create(&treasurer, order("by-treasurer", &settlement)).await.unwrap();
+
+        let patch = |spec: &Value| Patch::Merge(json!({ "spec": spec }));
+        let params = PatchParams::default();
+        for (name, change) in [
+            ("between-wallets", json!({"template": {"from": {"name": null, "settlement": true}}})),
+            ("by-treasurer", json!({"template": {"amount": "1000.00"}})),
+            ("by-treasurer", json!({"suspend": false})),
+        ] {
+            let error = editor.patch(name, &params, &patch(&change)).await.unwrap_err().to_string();
+            assert!(is_told(&error), "{name} {change}: {error}");
+            treasurer.patch(name, &params, &patch(&change)).await.unwrap();
+        }
+        // What does not change the order is anybody's who may write it.
+        let labelled = Patch::Merge(json!({"metadata": {"labels": {"team": "a"}}}));
+        editor.patch("by-treasurer", &params, &labelled).await.unwrap();
+    })
+    .await;
+}
+
+/// Applies the chart's roles for people and its settlement policies, as Helm would.
+fn install_settlement_policy() {
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/payplane");
+    let render = "helm template payplane \"$0\" --namespace payplane-system -s templates/settlement-policy.yaml \
+                  -s templates/roles-users.yaml | kubectl apply --server-side --force-conflicts -f -";
+    let output = Command::new("bash").args(["-o", "pipefail", "-c", render, chart]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+async fn grant(client: &Client, namespace: &str, user: &str, role: &str) {
+    let body = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": user},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+    });
+    let bindings = Api::<k8s_openapi::api::rbac::v1::RoleBinding>::namespaced(client.clone(), namespace);
+    bindings.create(&Default::default(), &serde_json::from_value(body).unwrap()).await.unwrap();
+}
+
+async fn impersonate(user: &str) -> Client {
+    let mut config = Config::infer().await.unwrap();
+    config.auth_info.impersonate = Some(user.into());
+    Client::try_from(config).unwrap()
+}
+
+/// A policy takes a moment from its making until every request meets it. Nothing tells when.
+async fn until_refused(orders: &Api<DynamicObject>, body: &Value, is_told: impl Fn(&str) -> bool) {
+    support::within("the policy refuses", async {
+        loop {
+            match create(orders, body.clone()).await {
+                Err(error) if is_told(&error.to_string()) => return,
+                Ok(made) => {
+                    orders.delete(made.metadata.name.as_deref().unwrap(), &Default::default()).await.unwrap();
+                }
+                Err(_) => {}
+            }
+            // The binding of the role, too, is not in force at once.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     })
     .await;
 }

@@ -117,7 +117,7 @@ fn of_job(
             state: BackupState::Failed,
             finished_at: ended_at(job),
             bytes: None,
-            conditions: conditions.refused(reason, &message).settled(false, reason, &message).into_vec(),
+            conditions: conditions.stalled(reason, &message).settled(false, reason, &message).into_vec(),
             ..known
         },
     }

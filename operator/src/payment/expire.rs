@@ -87,6 +87,22 @@ async fn expire(payment: &Payment, context: &Context) -> Result<(), Error> {
     Ok(())
 }
 
+/// Deletes the object if its end is the ledger's last word, also one that the ledger does not store: for payments that
+/// somebody else keeps a record of. True if it went.
+///
+/// # Errors
+/// When the API server gives no answer.
+pub async fn prune(payment: &Payment, context: &Context) -> Result<bool, Error> {
+    let (answer, status) = look(payment, context).await;
+    let Answer::Outcome(outcome, _) = answer else { return Ok(false) };
+    let is_open = outcome.result.is_ok_and(|stands| stands.is_open());
+    if is_open || status::write(context, payment, &status).await? != Written::Skipped {
+        return Ok(false);
+    }
+    apply::delete(&context.client, payment).await?;
+    Ok(true)
+}
+
 /// Whether the ledger keeps this answer for ever, as settled.
 fn is_stored(answer: &Answer) -> bool {
     let Answer::Outcome(outcome, _) = answer else { return false };

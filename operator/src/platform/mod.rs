@@ -11,6 +11,7 @@ mod names;
 mod observe;
 mod quantity;
 mod report;
+mod scaled;
 mod validate;
 
 use k8s_openapi::api::{apps::v1::Deployment, apps::v1::StatefulSet};
@@ -58,14 +59,18 @@ impl Reconciled for Platform {
     const CONCURRENCY: u16 = 4;
 
     async fn reconcile(&self, context: &Context) -> Result<Again, Error> {
+        let mut platform = self.clone();
         let answer = match validate::serves(self, &context.settings) {
             Err(refused) => Answer::Refused(refused), // nothing may be read there
-            Ok(names) => match look(self, context, &names).await {
-                Err(error) => Answer::Refused(validate::rejected(&error).ok_or(error)?),
-                Ok(answer) => answer,
-            },
+            Ok(names) => {
+                platform = scaled::scaled(self, context, &names).await?; // reads
+                match look(&platform, context, &names).await {
+                    Err(error) => Answer::Refused(validate::rejected(&error).ok_or(error)?),
+                    Ok(answer) => answer,
+                }
+            }
         };
-        let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
+        let status = report::report(&platform, &answer, jiff::Timestamp::now()); // pure
         status::write(context, self, &status).await?;
         finish(&answer)?;
         Ok(Again::OnChange)
@@ -133,6 +138,11 @@ fn finish(answer: &Answer) -> Result<(), Error> {
         Answer::Refused(refused) if refused.look_again => Err(Error::Missing),
         Answer::Refused(_) | Answer::Applied(_) => Ok(()),
     }
+}
+
+/// Name of the Deployment of a Platform's engines.
+pub fn engine_name(platform: &str) -> String {
+    Names { namespace: String::new(), platform: platform.into() }.engine()
 }
 
 /// The names of a Platform's objects.

@@ -4,7 +4,7 @@
 // Each test file uses a part of this, and failing is what it is for.
 #![allow(dead_code, missing_docs, clippy::panic, clippy::unwrap_used)]
 
-use std::{future::Future, time::Duration};
+use std::{fmt::Debug, future::Future, time::Duration};
 
 use k8s_openapi::{
     api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -13,7 +13,16 @@ use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
     core::{ApiResource, DynamicObject, GroupVersionKind},
-    runtime::{conditions, wait::await_condition},
+    runtime::{conditions, reflector, wait::await_condition},
+};
+use payplane_operator::{
+    context::{Context, Filled, Settings, Stores},
+    controllers::{Again, Reconciled},
+    engine::{Engines, Token},
+    error::Error,
+    events::Events,
+    telemetry::Metrics,
+    wake,
 };
 use serde_json::{Value, json};
 
@@ -83,4 +92,55 @@ pub fn hold(name: &str) -> Value {
 
 pub async fn create(objects: &Api<DynamicObject>, body: Value) -> Result<DynamicObject, kube::Error> {
     objects.create(&PostParams::default(), &serde_json::from_value(body).unwrap()).await
+}
+
+/// What a reconciler needs, with empty caches and no engine.
+pub fn context(client: &Client) -> Context {
+    let metrics = Metrics::new().unwrap();
+    Context {
+        client: client.clone(),
+        settings: Settings {
+            platform_namespaces: Vec::new(),
+            engine_image: String::new(),
+            postgres_image: String::new(),
+            issuer: String::new(),
+            subject: String::new(),
+        },
+        engines: Engines::new(Token::new("/nonexistent".into()), None),
+        stores: Stores {
+            platforms: reflector::store().0,
+            tenants: reflector::store().0,
+            wallets: reflector::store().0,
+            payments: reflector::store().0,
+            refunds: reflector::store().0,
+            scaling_policies: reflector::store().0,
+            standing_orders: reflector::store().0,
+            timeout_policies: reflector::store().0,
+            backups: reflector::store().0,
+        },
+        filled: Filled::default(),
+        wake: wake::channels().0,
+        backoff: Default::default(),
+        events: Events::start(client.clone(), "tests".into(), metrics.clone()),
+        metrics,
+    }
+}
+
+/// Reconciles the object as it is now, and gives it as it is then. An operator that runs in the same cluster may have
+/// been faster: then it is looked at again.
+pub async fn look<K>(context: &Context, objects: &Api<K>, name: &str) -> (K, Again)
+where
+    K: Reconciled + serde::Serialize + Debug,
+{
+    within("a look that nobody else was faster at", async {
+        loop {
+            let object = objects.get(name).await.unwrap();
+            match object.reconcile(context).await {
+                Ok(again) => return (objects.get(name).await.unwrap(), again),
+                Err(Error::Raced { .. }) => {}
+                Err(error) => panic!("{name}: {error:?}"),
+            }
+        }
+    })
+    .await
 }

@@ -10,3 +10,5 @@ mod holds;
 mod identity;
 mod money;
 mod refunds;
+mod scaling;
+mod standing_orders;

@@ -78,7 +78,7 @@ fn every_answer_has_its_state_and_its_conditions() {
                 json!([ended("verify", 1, unsound, 20)]),
             ),
             Failed,
-            "FFFTF",
+            "FFTTF",
             "LedgerNotSound",
         ),
         (
@@ -88,10 +88,10 @@ fn every_answer_has_its_state_and_its_conditions() {
                 json!([]),
             ),
             Failed,
-            "FFFTF",
+            "FFTTF",
             "BackupFailed",
         ),
-        (seen(Some(("Failed", "DeadlineExceeded")), json!([]), json!([])), Failed, "FFFTF", "TimedOut"),
+        (seen(Some(("Failed", "DeadlineExceeded")), json!([]), json!([])), Failed, "FFTTF", "TimedOut"),
     ];
     for (answer, state, expected, reason) in cases {
         let status = report(&backup(), &answer, Timestamp::UNIX_EPOCH);
