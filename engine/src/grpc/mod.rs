@@ -84,6 +84,8 @@ pub fn routes(engine: Arc<Engine>, draining: CancellationToken) -> Routes {
 #[derive(Clone, Debug)]
 struct Call {
     caller: Caller,
+    /// The person for whom the platform acts. Whoever asks or decides is then that person, not the caller.
+    on_behalf_of: Option<Arc<str>>,
     correlation_id: Arc<str>,
 }
 
