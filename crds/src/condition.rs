@@ -21,14 +21,22 @@ pub const ENGINE_READY: &str = "EngineReady";
 
 /// Reasons, in alphabetical order.
 pub mod reason {
+    /// Somebody else decided it before.
+    pub const ALREADY_DECIDED: &str = "AlreadyDecided";
+    /// The Approval's time was over before it could be used.
+    pub const APPROVAL_EXPIRED: &str = "ApprovalExpired";
+    /// Somebody else has to approve it first.
+    pub const APPROVAL_REQUIRED: &str = "ApprovalRequired";
     /// Somebody else approved it.
     pub const APPROVED: &str = "Approved";
+    /// Whoever asked for something cannot approve it.
+    pub const APPROVER_IS_REQUESTER: &str = "ApproverIsRequester";
     /// The wanted state is reached.
     pub const AS_SPECIFIED: &str = "AsSpecified";
-    /// Somebody else has to approve it first.
-    pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
     /// The balance would leave the ledger's range.
     pub const BALANCE_OVERFLOW: &str = "BalanceOverflow";
+    /// The hash is not that of the object as it is now.
+    pub const BODY_HASH_MISMATCH: &str = "BodyHashMismatch";
     /// The capture is more than what is left of the hold.
     pub const CAPTURE_EXCEEDS_HOLD: &str = "CaptureExceedsHold";
     /// Less was captured than the spec asks for, and the hold is over.
@@ -85,12 +93,18 @@ pub mod reason {
     pub const MALFORMED: &str = "Malformed";
     /// The amount is more than what was captured and not refunded yet.
     pub const REFUND_EXCEEDS_CAPTURED: &str = "RefundExceedsCaptured";
+    /// There is no Refund of this name.
+    pub const REFUND_NOT_FOUND: &str = "RefundNotFound";
+    /// The Refund does not wait for approval yet.
+    pub const REFUND_NOT_READY: &str = "RefundNotReady";
     /// The payee had too little when the refund was approved.
     pub const REFUND_FAILED: &str = "RefundFailed";
     /// The time in which the payment could be refunded is over.
     pub const REFUND_WINDOW_CLOSED: &str = "RefundWindowClosed";
     /// Somebody else said no.
     pub const REJECTED: &str = "Rejected";
+    /// The object does not say who asked for it, or the ledger knows somebody else.
+    pub const REQUESTER_UNKNOWN: &str = "RequesterUnknown";
     /// Payer and payee are the same wallet.
     pub const SAME_WALLET: &str = "SameWallet";
     /// Another object sets the same thing for the same scope, and was first.

@@ -23,6 +23,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         crate::Wallet::crd(),
         crate::Payment::crd(),
         crate::Refund::crd(),
+        crate::Approval::crd(),
         crate::TimeoutPolicy::crd(),
     ];
     crds.into_iter().map(complete).collect()

@@ -7,7 +7,7 @@ use kube::{
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
-use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, condition::READY};
+use payplane_crds::{Approval, Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, condition::READY};
 use tokio::sync::watch;
 
 use crate::{
@@ -19,8 +19,8 @@ use crate::{
     wake::Wake,
 };
 
-/// Platform, Tenant, Wallet, Payment, Refund, TimeoutPolicy.
-const ROOT_KINDS: usize = 6;
+/// Platform, Tenant, Wallet, Payment, Refund, Approval, TimeoutPolicy.
+const ROOT_KINDS: usize = 7;
 
 /// An object as it comes from a watch: one that cannot be read hurts only itself.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -82,7 +82,7 @@ impl Filled {
     }
 }
 
-/// The root objects, as of the watches. Open payments and refunds only: settled ones leave.
+/// The root objects, as of the watches. Open payments, refunds and approvals only: settled ones leave.
 #[derive(Clone)]
 pub struct Stores {
     /// Every Platform.
@@ -95,6 +95,8 @@ pub struct Stores {
     pub payments: Store<Guarded<Payment>>,
     /// Refunds that are not settled.
     pub refunds: Store<Guarded<Refund>>,
+    /// Approvals that are not settled.
+    pub approvals: Store<Guarded<Approval>>,
     /// Every TimeoutPolicy.
     pub timeout_policies: Store<Guarded<TimeoutPolicy>>,
 }
@@ -189,7 +191,7 @@ mod tests {
             tokio::spawn(async move { filled.all().await })
         });
         let waiting: Vec<_> = waiting.collect();
-        for kind in ["Platform", "Tenant", "Wallet", "Payment", "Refund", "TimeoutPolicy"] {
+        for kind in ["Platform", "Tenant", "Wallet", "Payment", "Refund", "Approval", "TimeoutPolicy"] {
             tokio::task::yield_now().await;
             filled.note(kind);
         }

@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(kinds(conditions().ready("Completed", "").into_vec()), [EventType::Normal]);
         let refused = conditions().refused("CaptureExceedsHold", "").set("Settled", "False", "Held", "");
         assert_eq!(kinds(refused.into_vec()), [EventType::Warning]);
-        let waiting = conditions().waiting("AwaitingApproval", "").set("Settled", "False", "", "");
+        let waiting = conditions().waiting("ApprovalRequired", "").set("Settled", "False", "", "");
         assert_eq!(kinds(waiting.into_vec()), [EventType::Normal]);
     }
 

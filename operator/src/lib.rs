@@ -11,6 +11,7 @@ pub mod telemetry;
 pub mod context;
 pub mod controllers;
 
+pub mod approval;
 pub mod payment;
 pub mod refund;
 pub mod wallet;
@@ -184,6 +185,7 @@ fn stores() -> (Stores, controllers::Writers) {
     let (wallets, write_wallets) = reflector::store();
     let (payments, write_payments) = reflector::store();
     let (refunds, write_refunds) = reflector::store();
+    let (approvals, write_approvals) = reflector::store();
     let (timeout_policies, write_timeout_policies) = reflector::store();
     let writers = controllers::Writers {
         platforms: write_platforms,
@@ -191,9 +193,10 @@ fn stores() -> (Stores, controllers::Writers) {
         wallets: write_wallets,
         payments: write_payments,
         refunds: write_refunds,
+        approvals: write_approvals,
         timeout_policies: write_timeout_policies,
     };
-    (Stores { platforms, tenants, wallets, payments, refunds, timeout_policies }, writers)
+    (Stores { platforms, tenants, wallets, payments, refunds, approvals, timeout_policies }, writers)
 }
 
 async fn settings(args: &Args, client: &Client) -> Result<Settings, Fatal> {

@@ -10,7 +10,7 @@ use kube::{
     Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
-use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet};
+use payplane_crds::{Approval, Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -53,6 +53,7 @@ reported! {
     Wallet => payplane_crds::WalletStatus,
     Payment => payplane_crds::PaymentStatus,
     Refund => payplane_crds::RefundStatus,
+    Approval => payplane_crds::ApprovalStatus,
     TimeoutPolicy => payplane_crds::TimeoutPolicyStatus,
 }
 

@@ -10,7 +10,9 @@ use kube::{
     Resource, ResourceExt,
     runtime::reflector::{Lookup, ObjectRef},
 };
-use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, reference::WalletReference};
+use payplane_crds::{
+    Approval, Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, reference::WalletReference,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
@@ -32,6 +34,7 @@ pub struct Wake {
     wallets: UnboundedSender<Ref<Wallet>>,
     payments: UnboundedSender<Ref<Payment>>,
     refunds: UnboundedSender<Ref<Refund>>,
+    approvals: UnboundedSender<Ref<Approval>>,
     timeout_policies: UnboundedSender<Ref<TimeoutPolicy>>,
 }
 
@@ -47,6 +50,8 @@ pub struct Wakeups {
     pub payments: UnboundedReceiver<Ref<Payment>>,
     /// Of the Refund controller.
     pub refunds: UnboundedReceiver<Ref<Refund>>,
+    /// Of the Approval controller.
+    pub approvals: UnboundedReceiver<Ref<Approval>>,
     /// Of the TimeoutPolicy controller.
     pub timeout_policies: UnboundedReceiver<Ref<TimeoutPolicy>>,
 }
@@ -58,15 +63,17 @@ pub fn channels() -> (Wake, Wakeups) {
     let (wallets, wake_wallets) = unbounded_channel();
     let (payments, wake_payments) = unbounded_channel();
     let (refunds, wake_refunds) = unbounded_channel();
+    let (approvals, wake_approvals) = unbounded_channel();
     let (timeout_policies, wake_timeout_policies) = unbounded_channel();
     (
-        Wake { platforms, tenants, wallets, payments, refunds, timeout_policies },
+        Wake { platforms, tenants, wallets, payments, refunds, approvals, timeout_policies },
         Wakeups {
             platforms: wake_platforms,
             tenants: wake_tenants,
             wallets: wake_wallets,
             payments: wake_payments,
             refunds: wake_refunds,
+            approvals: wake_approvals,
             timeout_policies: wake_timeout_policies,
         },
     )
@@ -84,6 +91,11 @@ impl Wake {
         let _ = self.wallets.send(ObjectRef::new(name).within(namespace));
     }
 
+    /// Wakes one Refund, such as one that was just approved.
+    pub fn refund(&self, namespace: &str, name: &str) {
+        let _ = self.refunds.send(ObjectRef::new(name).within(namespace));
+    }
+
     /// Wakes everything that depends on a Platform's engines.
     pub fn dependants_of_platform(&self, stores: &Stores, platform: &PlatformKey) {
         for guarded in stores.tenants.state() {
@@ -95,7 +107,7 @@ impl Wake {
         }
     }
 
-    /// Wakes a Tenant's wallets, open payments and refunds, and the Tenants that want one of its namespaces.
+    /// Wakes a Tenant's wallets, open payments, refunds and approvals, and the Tenants that want one of its namespaces.
     pub fn dependants_of_tenant(&self, stores: &Stores, tenant: &Tenant) {
         self.members_of_tenant(stores, tenant);
         let name = tenant.name_any();
@@ -134,6 +146,17 @@ impl Wake {
         send_all(&self.refunds, &waiting);
     }
 
+    /// Wakes the open Approvals of a Refund.
+    pub fn approvals_of_refund(&self, stores: &Stores, namespace: &str, name: &str) {
+        let waiting = stores.approvals.state_filter(|guarded| {
+            guarded.0.as_ref().is_ok_and(|approval| {
+                approval.metadata.namespace.as_deref() == Some(namespace)
+                    && approval.spec.approves.name == name
+            })
+        });
+        send_all(&self.approvals, &waiting);
+    }
+
     /// Wakes every TimeoutPolicy: there are few, and any may have waited for what changed.
     pub fn timeout_policies(&self, stores: &Stores) {
         send_all(&self.timeout_policies, &stores.timeout_policies.state());
@@ -150,6 +173,7 @@ impl Wake {
         send_all(&self.wallets, &stores.wallets.state_filter(|guarded| belongs(guarded, tenant)));
         send_all(&self.payments, &stores.payments.state_filter(|guarded| belongs(guarded, tenant)));
         send_all(&self.refunds, &stores.refunds.state_filter(|guarded| belongs(guarded, tenant)));
+        send_all(&self.approvals, &stores.approvals.state_filter(|guarded| belongs(guarded, tenant)));
         self.timeout_policies(stores);
     }
 }

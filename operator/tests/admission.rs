@@ -6,12 +6,12 @@
 mod support;
 
 use kube::{
-    Api,
-    api::{ListParams, Patch, PatchParams},
+    Api, Client,
+    api::{ListParams, Patch, PatchParams, PostParams},
     core::DynamicObject,
 };
 use serde_json::{Value, json};
-use support::{create, hold, in_namespace, objects, payment};
+use support::{as_user, create, enforce, grant, grant_rules, hold, in_namespace, objects, payment, within};
 
 async fn refusal(payments: &Api<DynamicObject>, body: Value) -> String {
     match create(payments, body.clone()).await {
@@ -331,6 +331,8 @@ async fn a_refund_names_one_payment_and_whole_money_and_cannot_change() {
             (json!({"payment": {"name": "rent"}, "amount": "0", "currency": "USD"}), "spec.amount"),
             (json!({"payment": {"name": "rent"}, "settlement": false}), "settlement"),
             (json!({"payment": {"name": "rent"}, "reason": "a\u{7}b"}), "spec.reason"),
+            (json!({"payment": {"name": "rent"}, "requestedBy": " ada"}), "spec.requestedBy"),
+            (json!({"payment": {"name": "rent"}, "requestedBy": "x".repeat(201)}), "spec.requestedBy"),
         ] {
             let message = refusal(&refunds, refund(bad.clone())).await;
             assert!(message.contains(blamed), "{bad}: {message}");
@@ -350,6 +352,117 @@ async fn a_refund_names_one_payment_and_whole_money_and_cannot_change() {
         }
     })
     .await;
+}
+
+fn approval(name: &str, approver: &str) -> Value {
+    json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "Approval", "metadata": {"name": name},
+        "spec": {
+            "approves": {"kind": "Refund", "name": "back"}, "approver": approver,
+            "bodyHash": format!("sha256:{}", "0".repeat(64)),
+        },
+    })
+}
+
+#[tokio::test]
+async fn an_approval_names_a_refund_its_hash_and_one_decision_and_cannot_change() {
+    in_namespace("approval", |client, namespace| async move {
+        let approvals = objects(&client, "Approval", &namespace);
+        for (bad, blamed) in [
+            (json!({"approves": {"kind": "Payment", "name": "rent"}}), "spec.approves.kind"),
+            (json!({"approves": {"kind": "Refund", "name": ""}}), "spec.approves.name"),
+            (json!({"approves": {"kind": "Refund"}}), "spec.approves.name"),
+            (json!({"bodyHash": format!("sha256:{}", "A".repeat(64))}), "spec.bodyHash"),
+            (json!({"bodyHash": "0".repeat(71)}), "spec.bodyHash"),
+            (json!({"bodyHash": null}), "spec.bodyHash"),
+            (json!({"approver": ""}), "spec.approver"),
+            (json!({"approver": "b\u{e9}a"}), "spec.approver"),
+            (json!({"approver": null}), "spec.approver"),
+            (json!({"decision": "Maybe"}), "spec.decision"),
+            (json!({"expiresAt": "tomorrow"}), "spec.expiresAt"),
+        ] {
+            let message = refusal(&approvals, changed(approval("bad", "bea"), &bad)).await;
+            assert!(message.contains(blamed), "{bad}: {message}");
+        }
+        let made = create(&approvals, approval("yes", "bea")).await.unwrap();
+        assert_eq!(made.data["spec"]["decision"], "Approve");
+        assert_eq!(made.data["status"]["conditions"][0]["status"], "Unknown");
+        for spec in [
+            json!({"approver": "cleo"}),
+            json!({"decision": "Reject"}),
+            json!({"bodyHash": format!("sha256:{}", "1".repeat(64))}),
+        ] {
+            let patch = Patch::Merge(json!({ "spec": spec }));
+            let error = approvals.patch("yes", &PatchParams::default(), &patch).await.unwrap_err();
+            assert!(error.to_string().contains("cannot change"), "{spec}: {error}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_asks_or_approves_in_somebody_elses_name() {
+    in_namespace("people", |client, namespace| async move {
+        enforce(&client, "approval-policy.yaml", &namespace).await;
+        grant(&client, "payplane-edit", "ada", &namespace).await;
+        grant(&client, "payplane-approve", "bea", &namespace).await;
+        let managing =
+            json!([{"apiGroups": ["payplane.io"], "resources": ["approvals"], "verbs": ["create"]}]);
+        grant_rules(&client, &managing, "cleo", &namespace).await;
+        let of = |user: Client, kind| objects(&user, kind, &namespace);
+        let (ada, bea, cleo) = (as_user("ada").await, as_user("bea").await, as_user("cleo").await);
+
+        let refunds = of(ada.clone(), "Refund");
+        let asked_by = |name: &str, user: &str| {
+            let mut body = refund(json!({"payment": {"name": "rent"}, "requestedBy": user}));
+            body["metadata"]["name"] = json!(name);
+            body
+        };
+        within("the policies hold", refused_at_last(&refunds, asked_by("sly", "bea"))).await;
+        within("the policies hold", refused_at_last(&of(bea.clone(), "Approval"), approval("sly", "ada")))
+            .await;
+
+        let message = refusal(&refunds, asked_by("sly", "bea")).await;
+        assert!(
+            message.contains("spec.requestedBy must be the user who creates the Refund: ada"),
+            "{message}"
+        );
+        create(&refunds, asked_by("back", "ada")).await.unwrap();
+        create(&refunds, changed(asked_by("nobodys", "ada"), &json!({"requestedBy": null}))).await.unwrap();
+
+        let cases = [
+            (&ada, "ada", Some("cannot create resource \"approvals\"")),
+            (&bea, "ada", Some("spec.approver must be the user who creates the Approval: bea")),
+            (&cleo, "cleo", Some("needs the verb approve")),
+            (&bea, "bea", None),
+        ];
+        for (user, approver, refused) in cases {
+            let answer = create(&of(user.clone(), "Approval"), approval("yes", approver)).await;
+            match (answer, refused) {
+                (Ok(_), None) => {}
+                (Err(error), Some(words)) => {
+                    assert!(error.to_string().contains(words), "{approver}: {error}")
+                }
+                (answer, _) => panic!("{approver}: {answer:?}"),
+            }
+        }
+        let message = refusal(&of(bea, "Refund"), asked_by("own", "bea")).await;
+        assert!(
+            message.contains("cannot create resource \"refunds\""),
+            "who only approves asks for nothing: {message}"
+        );
+    })
+    .await;
+}
+
+/// The API server begins to enforce a policy a moment after it was created. Nothing is created while it is waited for.
+async fn refused_at_last(objects: &Api<DynamicObject>, body: Value) {
+    let params = PostParams { dry_run: true, ..PostParams::default() };
+    let object = serde_json::from_value(body).unwrap();
+    while objects.create(&params, &object).await.is_ok() {
+        // Between two tries; nothing tells when it is so far.
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

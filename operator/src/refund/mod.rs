@@ -5,6 +5,7 @@
 //! under that object's own key. There is no finalizer: deleting the object moves nothing.
 
 mod act;
+mod hash;
 mod observe;
 mod plan;
 mod report;
@@ -23,7 +24,9 @@ use crate::{
     status,
 };
 
+pub use hash::body_hash;
 pub use plan::Next;
+pub use validate::key;
 
 /// What came of one look.
 #[derive(Debug)]
