@@ -168,7 +168,8 @@ async fn of_two_people_that_the_platform_acts_for_one_asks_and_the_other_approve
 
     let own = decide(&ada, approve("by ada", &asked.refund_id)).await;
     assert_eq!(why_not(&own), (RefusalReason::ApproverIsRequester, "refund_id"));
-    let alone = platform.payments.clone().approve_refund(approve("alone", &asked.refund_id)).await.unwrap_err();
+    let alone =
+        platform.payments.clone().approve_refund(approve("alone", &asked.refund_id)).await.unwrap_err();
     assert_eq!(alone.code(), Code::PermissionDenied, "a machine is no second pair of eyes");
     assert_eq!(alone.get_details_error_info().unwrap().reason, "ON_BEHALF_OF_REQUIRED");
     assert_eq!(

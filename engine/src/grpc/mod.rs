@@ -6,6 +6,7 @@ mod ask;
 mod decode;
 mod encode;
 mod guard;
+mod holds;
 mod ledger;
 mod page;
 #[cfg(test)]
