@@ -14,6 +14,8 @@ pub const SUCCEEDED: &str = "Succeeded";
 pub const REPLAYED: &str = "Replayed";
 /// On a Refund that needs approval: whether somebody else approved it.
 pub const APPROVED: &str = "Approved";
+/// On a TimeoutPolicy: whether holds are given back soon after their deadline.
+pub const REVERSALS_CURRENT: &str = "ReversalsCurrent";
 /// On a Platform: PostgreSQL accepts connections.
 pub const POSTGRES_READY: &str = "PostgresReady";
 /// On a Platform: at least one engine answers.
@@ -105,6 +107,10 @@ pub mod reason {
     pub const REJECTED: &str = "Rejected";
     /// The object does not say who asked for it, or the ledger knows somebody else.
     pub const REQUESTER_UNKNOWN: &str = "RequesterUnknown";
+    /// Holds are given back late, or nobody sweeps.
+    pub const REVERSALS_BEHIND: &str = "ReversalsBehind";
+    /// Holds are given back soon after their deadline.
+    pub const REVERSALS_ON_TIME: &str = "ReversalsOnTime";
     /// Payer and payee are the same wallet.
     pub const SAME_WALLET: &str = "SameWallet";
     /// Another object sets the same thing for the same scope, and was first.

@@ -486,13 +486,25 @@ async fn a_timeout_policy_has_one_scope_for_ever_and_a_timeout_that_may_change()
             let message = refusal(&policies, policy(scope.clone(), seconds)).await;
             assert!(message.contains(blamed), "{scope} {seconds}: {message}");
         }
+        for (most, blamed) in
+            [(59, "at most maximumSeconds"), (0, "maximumSeconds"), (31_622_401, "maximumSeconds")]
+        {
+            let mut body = policy(json!({"tenant": true}), 60);
+            body["spec"]["maximumSeconds"] = json!(most);
+            let message = refusal(&policies, body).await;
+            assert!(message.contains(blamed), "{most}: {message}");
+        }
         create(&policies, policy(json!({"walletClass": "gold"}), 60)).await.unwrap();
         let patch = |spec: Value| Patch::Merge(json!({ "spec": spec }));
         let moved = patch(json!({"scope": {"walletClass": "silver"}}));
         let error = policies.patch("minute", &PatchParams::default(), &moved).await.unwrap_err();
         assert!(error.to_string().contains("scope cannot change"), "{error}");
         policies
-            .patch("minute", &PatchParams::default(), &patch(json!({"timeoutSeconds": 90})))
+            .patch(
+                "minute",
+                &PatchParams::default(),
+                &patch(json!({"timeoutSeconds": 90, "maximumSeconds": 90})),
+            )
             .await
             .unwrap();
     })

@@ -16,7 +16,7 @@ mod settings;
 
 pub(super) use payment::{capture_request, hold_request, made, outcome, payment_request, void_request};
 pub(super) use refund::{approval_request, refund_request, refunded, rejection_request};
-pub(super) use settings::with_hold_timeout;
+pub(super) use settings::{hold_summary, with_hold_limits};
 
 pub(super) fn wallet_ref(reference: &WalletRef) -> proto::WalletRef {
     use proto::wallet_ref::Ref;
