@@ -21,18 +21,7 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     doc = "What one person decides about what another one asked for.",
     selectable = ".status.state",
-    printcolumn(
-        name = "Kind",
-        type_ = "string",
-        json_path = ".spec.approves.kind",
-        description = "What is decided about"
-    ),
-    printcolumn(
-        name = "Name",
-        type_ = "string",
-        json_path = ".spec.approves.name",
-        description = "What is decided about"
-    ),
+    printcolumn(name = "Approves", type_ = "string", json_path = ".spec.approves.name"),
     printcolumn(name = "Decision", type_ = "string", json_path = ".spec.decision"),
     printcolumn(name = "Approver", type_ = "string", json_path = ".spec.approver"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
@@ -42,6 +31,7 @@ use serde::{Deserialize, Serialize};
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Kind", type_ = "string", json_path = ".spec.approves.kind", priority = 1),
     printcolumn(
         name = "Requester",
         type_ = "string",

@@ -23,8 +23,8 @@ use crate::{
     payment::Waiting,
 };
 
-const MISMATCH: &str = "It is not the status.bodyHash of the Refund as it is now, so something else would be decided than what \
-                        was read. Read the Refund again and create another Approval.";
+const MISMATCH: &str = "is not the status.bodyHash of the Refund as it is now, so something else would be decided than what was \
+                        read. Read the Refund again and create another Approval.";
 const UNKNOWN: &str = "Nobody is known to have asked for the Refund: its spec.requestedBy is absent, or the ledger knows \
                        somebody else under its key. It can be rejected here, or approved over gRPC.";
 const EXPIRED: &str = "The time is over. Create another Approval.";
