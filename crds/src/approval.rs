@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     doc = "What one person decides about what another one asked for.",
     selectable = ".status.state",
+    validation = Rule::new("self.spec == oldSelf.spec").message("an Approval cannot change; create another one instead"),
     printcolumn(name = "Approves", type_ = "string", json_path = ".spec.approves.name"),
     printcolumn(name = "Decision", type_ = "string", json_path = ".spec.decision"),
     printcolumn(name = "Approver", type_ = "string", json_path = ".spec.approver"),
@@ -48,9 +49,6 @@ use serde::{Deserialize, Serialize};
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("self == oldSelf").message("an Approval cannot change; create another one instead")
-)]
 pub struct ApprovalSpec {
     /// What is decided about, in the same namespace.
     pub approves: ApprovalSubject,

@@ -33,7 +33,7 @@ fn stands(phase: RefundPhase, approver: &str) -> engine::Refund {
 
 fn outcome(origin: &str, result: Result<engine::Refund, Refusal>) -> Answer {
     let origin_ref = origin.into();
-    Answer::Outcome(RefundOutcome { refund_id: ID.into(), origin_ref, replayed: false, result })
+    Answer::Outcome(Box::new(RefundOutcome { refund_id: ID.into(), origin_ref, replayed: false, result }))
 }
 
 fn refusal(reason: &'static str, definitive: bool) -> Refusal {
