@@ -115,7 +115,7 @@ fn reversals<'a>(holds: &HoldSummary, conditions: Conditions<'a>) -> Conditions<
     let pause = holds.swept_at.map(|swept| holds.read_at.duration_since(swept));
     if LAG_MAX < lag(holds) {
         let message = "Holds past their deadline are given back more than a minute late. They cannot be captured meanwhile, but \
-                       their money is not free either. Look at the engine's log and at sweep_lag_seconds.";
+                       their money is not free either. Look at the engine's log and at payplane_engine_sweep_lag_seconds.";
         return conditions.set(REVERSALS_CURRENT, "False", REVERSALS_BEHIND, message);
     }
     if pause.is_some_and(|pause| PAUSE_MAX < pause) {
