@@ -51,5 +51,6 @@ check "can leave CRDs out" crds_can_be_left_out
 check "read-only root file systems" no_pod_may_write_its_root
 check "Secrets only in platform namespaces" roles_only_in_platform_namespaces
 check "accepted by the API server" accepted_by_the_server
-check "accepted with one replica and no policy" accepted_by_the_server --set replicas=1 --set settlementPolicy.enabled=false
+check "accepted with one replica and no policies" accepted_by_the_server --set replicas=1 --set settlementPolicy.enabled=false \
+  --set approvalPolicy.enabled=false
 verdict

@@ -22,6 +22,8 @@ pub const DRAINS_BLOCKED: &str = "DrainsBlocked";
 pub const FULLY_MAPPED: &str = "FullyMapped";
 /// On a StandingOrder: nothing is paid until somebody lets it go on.
 pub const SUSPENDED: &str = "Suspended";
+/// On a TimeoutPolicy: whether holds are given back soon after their deadline.
+pub const REVERSALS_CURRENT: &str = "ReversalsCurrent";
 /// On a Platform: PostgreSQL accepts connections.
 pub const POSTGRES_READY: &str = "PostgresReady";
 /// On a Platform: at least one engine answers.
@@ -29,8 +31,16 @@ pub const ENGINE_READY: &str = "EngineReady";
 
 /// Reasons, in alphabetical order.
 pub mod reason {
+    /// Somebody else decided it before.
+    pub const ALREADY_DECIDED: &str = "AlreadyDecided";
+    /// The Approval's time was over before it could be used.
+    pub const APPROVAL_EXPIRED: &str = "ApprovalExpired";
+    /// Somebody else has to approve it first.
+    pub const APPROVAL_REQUIRED: &str = "ApprovalRequired";
     /// Somebody else approved it.
     pub const APPROVED: &str = "Approved";
+    /// Whoever asked for something cannot approve it.
+    pub const APPROVER_IS_REQUESTER: &str = "ApproverIsRequester";
     /// The wanted state is reached.
     pub const AS_SPECIFIED: &str = "AsSpecified";
     /// A step of the backup failed; the message has its last words.
@@ -41,6 +51,8 @@ pub mod reason {
     pub const BUDGET_EQUALS_MINIMUM: &str = "BudgetEqualsMinimum";
     /// The balance would leave the ledger's range.
     pub const BALANCE_OVERFLOW: &str = "BalanceOverflow";
+    /// The hash is not that of the object as it is now.
+    pub const BODY_HASH_MISMATCH: &str = "BodyHashMismatch";
     /// The capture is more than what is left of the hold.
     pub const CAPTURE_EXCEEDS_HOLD: &str = "CaptureExceedsHold";
     /// Less was captured than the spec asks for, and the hold is over.
@@ -113,12 +125,22 @@ pub mod reason {
     pub const MALFORMED: &str = "Malformed";
     /// The amount is more than what was captured and not refunded yet.
     pub const REFUND_EXCEEDS_CAPTURED: &str = "RefundExceedsCaptured";
+    /// There is no Refund of this name.
+    pub const REFUND_NOT_FOUND: &str = "RefundNotFound";
+    /// The Refund does not wait for approval yet.
+    pub const REFUND_NOT_READY: &str = "RefundNotReady";
     /// The payee had too little when the refund was approved.
     pub const REFUND_FAILED: &str = "RefundFailed";
     /// The time in which the payment could be refunded is over.
     pub const REFUND_WINDOW_CLOSED: &str = "RefundWindowClosed";
     /// Somebody else said no.
     pub const REJECTED: &str = "Rejected";
+    /// The object does not say who asked for it, or the ledger knows somebody else.
+    pub const REQUESTER_UNKNOWN: &str = "RequesterUnknown";
+    /// Holds are given back late, or nobody sweeps.
+    pub const REVERSALS_BEHIND: &str = "ReversalsBehind";
+    /// Holds are given back soon after their deadline.
+    pub const REVERSALS_ON_TIME: &str = "ReversalsOnTime";
     /// Payer and payee are the same wallet.
     pub const SAME_WALLET: &str = "SameWallet";
     /// A separate threshold for scaling in has no counterpart.

@@ -4,6 +4,7 @@
 //! `crds/*.yaml` and into the chart, and a test fails when either differs from the types. This crate knows nothing of
 //! the operator or the engine.
 
+pub mod approval;
 pub mod payment;
 pub mod refund;
 pub mod standing_order;
@@ -21,6 +22,7 @@ pub mod reference;
 
 mod manifest;
 
+pub use approval::{Approval, ApprovalSpec, ApprovalState, ApprovalStatus};
 pub use backup::{Backup, BackupSpec, BackupState, BackupStatus};
 pub use manifest::{all, file_name, to_yaml};
 pub use payment::{Payment, PaymentSpec, PaymentState, PaymentStatus};

@@ -24,6 +24,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         crate::Payment::crd(),
         crate::Refund::crd(),
         crate::StandingOrder::crd(),
+        crate::Approval::crd(),
         crate::TimeoutPolicy::crd(),
         crate::Backup::crd(),
         crate::ScalingPolicy::crd(),

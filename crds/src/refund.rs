@@ -34,6 +34,8 @@ use crate::reference::PaymentReference;
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Approver", type_ = "string", json_path = ".status.approver", priority = 1),
+    printcolumn(name = "Requester", type_ = "string", json_path = ".spec.requestedBy", priority = 1),
+    printcolumn(name = "Hash", type_ = "string", json_path = ".status.bodyHash", priority = 1, description = "What an Approval gives as spec.bodyHash"),
     printcolumn(name = "Refund", type_ = "string", json_path = ".status.refundId", priority = 1, description = "Id in the ledger"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
@@ -62,6 +64,11 @@ pub struct RefundSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256), regex(pattern = r"^[^\x00-\x1F\x7F]*$"))]
     pub reason: Option<String>,
+    /// Who asks: the name of the Kubernetes user who creates this object. Admission refuses any other. Only a Refund that
+    /// says so can be approved by an Approval, and never by this user. Default: nobody is known to have asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^[!-~]([ -~]*[!-~])?$"))]
+    pub requested_by: Option<String>,
     /// What makes this refund the same refund wherever and whenever it is applied. Default: "<namespace>/<name>".
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^[!-~]+$"))]
@@ -75,6 +82,10 @@ pub struct RefundStatus {
     /// Where in its life the refund is.
     #[serde(default)]
     pub state: RefundState,
+    /// While it waits for approval: what an Approval has to give as its `spec.bodyHash`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
+    pub body_hash: Option<String>,
     /// Id of the refund in the ledger. Whoever approves it over gRPC names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 36))]

@@ -290,7 +290,7 @@ create table payplane.settings (
     value     bigint   not null,
     constraint settings_pkey primary key (tenant_id, level, scope, name, currency),
     constraint settings_level_known check (level between 1 and 4),
-    constraint settings_name_known check (name between 1 and 12),
+    constraint settings_name_known check (name between 1 and 13),
     constraint settings_value_not_negative check (0 <= value)
 );
 

@@ -176,6 +176,26 @@ async fn a_namespace_is_chosen_by_the_platform_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_the_platform_acts_on_behalf_of_somebody() {
+    let world = World::new().await;
+    for role in ["viewer", "operator", "approver", "treasury", "admin"] {
+        let token = world.issuer.token(&format!("system:serviceaccount:acme:{role}"));
+        let client = world.with_token_at(0, &token, &[("payplane-on-behalf-of", "bea")]);
+        let request = proto::GetWalletRequest { wallet: Some(name("none")), ..Default::default() };
+        let error = client.wallets.clone().get_wallet(request).await.unwrap_err();
+        assert_eq!(error.code(), Code::PermissionDenied, "{role}");
+        assert_eq!(error.get_details_error_info().unwrap().reason, "ON_BEHALF_OF_NOT_ALLOWED", "{role}");
+    }
+    assert_eq!(read(&world.on_behalf_of("acme", "bea@example.com")).await, Code::Ok);
+    for nobody in ["", "payplane:sweep", &"x".repeat(257)] {
+        let client = world.on_behalf_of("acme", nobody);
+        let error = client.pay(payment("k", "a", "b", "1.00")).await.unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument, "{nobody:?}");
+        assert!(error.message().contains("payplane-on-behalf-of"), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn subjects_that_are_no_service_account_of_a_tenant_are_turned_away() {
     let world = World::new().await;
     let subjects = [

@@ -230,3 +230,108 @@ async fn malformed_steps_name_every_field() {
     let nothing = operator.payments.clone().capture_payment(capture("k", ABSENT, "0.00")).await;
     assert_eq!(fields(&nothing.unwrap_err()), ["amount.amount"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_hold_lasts_longer_than_the_parameter_allows() {
+    let (world, operator) = world().await;
+    let minute = proto::Setting {
+        name: proto::ParameterName::HoldMaximum.into(),
+        value: Some(proto::setting::Value::Duration(prost_types::Duration { seconds: 30, nanos: 0 })),
+        ..Default::default()
+    };
+    let scope = proto::settings_scope::Scope::Tenant(proto::TenantScope {});
+    let request = proto::PutSettingsRequest {
+        scope: Some(proto::SettingsScope { scope: Some(scope) }),
+        settings: vec![minute],
+    };
+    world.as_role("acme", "admin").settings.clone().put_settings(request).await.unwrap();
+    let long = operator.hold(hold("long", "alice", "bob", "1.00")).await;
+    assert_eq!(refused(&long), (RefusalReason::LimitExceeded, "timeout"));
+    let Some(proto::payment_outcome::Result::Refusal(refusal)) = long.result else { panic!("held") };
+    let limit = refusal.limit.unwrap();
+    assert_eq!(
+        (limit.name(), limit.level()),
+        (proto::ParameterName::HoldMaximum, proto::ParameterLevel::Tenant)
+    );
+    assert!(refusal.message.contains("HOLD_MAXIMUM"), "{}", refusal.message);
+    // Whoever does not say gets what is allowed, of the minute that is built in.
+    let unsaid = proto::AuthorizePaymentRequest { timeout: None, ..hold("unsaid", "alice", "bob", "1.00") };
+    let held = operator.hold(unsaid).await;
+    let held = paid(&held);
+    assert_eq!(held.deadline.unwrap().seconds - held.create_time.unwrap().seconds, 30);
+    assert_eq!(held.deadline_level(), proto::ParameterLevel::Tenant);
+}
+
+async fn summary(client: &Client, scope: proto::settings_scope::Scope) -> proto::GetHoldSummaryResponse {
+    let scope = Some(proto::SettingsScope { scope: Some(scope) });
+    client.ledger.clone().get_hold_summary(proto::GetHoldSummaryRequest { scope }).await.unwrap().into_inner()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_platform_sees_how_holds_do_and_how_far_the_sweep_is() {
+    use proto::settings_scope::Scope;
+    let world = World::without_sweeps().await;
+    let operator = world.as_role("acme", "operator");
+    let classy = proto::CreateWalletRequest {
+        name: "alice".to_owned(),
+        currency: "USD".to_owned(),
+        wallet_class: "retail".to_owned(),
+        ..Default::default()
+    };
+    operator.wallets.clone().create_wallet(classy).await.unwrap();
+    operator.wallet("bob", "USD").await;
+    for wallet in ["alice", "bob"] {
+        world.fund("acme", wallet, "100.00").await;
+    }
+    let platform = world.as_platform(Some("acme"));
+    let tenant = || Scope::Tenant(proto::TenantScope {});
+    let retail = || Scope::WalletClass("retail".to_owned());
+    let nothing = summary(&platform, tenant()).await;
+    assert_eq!((nothing.pending, nothing.overdue, nothing.reversed), (0, 0, 0));
+    assert_eq!((nothing.oldest_create_time, nothing.overdue_since), (None, None));
+
+    let first = operator.hold(hold("first", "bob", "alice", "1.00")).await;
+    let short = |key: &str, from: &str, to: &str| proto::AuthorizePaymentRequest {
+        timeout: Some(prost_types::Duration { seconds: 0, nanos: 1_000 }),
+        ..hold(key, from, to, "1.00")
+    };
+    let due = operator.hold(short("due", "alice", "bob")).await;
+    operator.hold(short("due too", "bob", "alice")).await;
+    let all = summary(&platform, tenant()).await;
+    assert_eq!((all.pending, all.overdue, all.reversed), (3, 2, 0));
+    assert_eq!(all.oldest_create_time, paid(&first).create_time);
+    assert_eq!(all.overdue_since, paid(&due).deadline);
+    let some = summary(&platform, retail()).await;
+    assert_eq!((some.pending, some.overdue), (1, 1));
+    assert_eq!(some.oldest_create_time, paid(&due).create_time);
+    assert_eq!(summary(&platform, Scope::WalletClass("nobody".to_owned())).await.pending, 0);
+    assert_eq!(summary(&world.as_platform(Some("globex")), tenant()).await.pending, 0, "another tenant's");
+    let everybody = summary(&world.as_platform(None), Scope::Platform(proto::PlatformScope {})).await;
+    assert_eq!((everybody.pending, everybody.overdue), (3, 2));
+
+    let swept = payplane_engine::background::sweep(&world.engines[0].engine).await.unwrap();
+    assert_eq!(swept.expired, 2);
+    let all = summary(&platform, tenant()).await;
+    assert_eq!((all.pending, all.overdue, all.reversed, all.reversed_last), (1, 0, 2, 2));
+    assert_eq!((all.overdue_since, all.sweep_time.is_some()), (None, true));
+    operator.hold(short("later", "bob", "alice")).await;
+    payplane_engine::background::sweep(&world.engines[0].engine).await.unwrap();
+    let all = summary(&platform, tenant()).await;
+    assert_eq!((all.pending, all.reversed, all.reversed_last), (1, 3, 1));
+    let some = summary(&platform, retail()).await;
+    assert_eq!((some.reversed, some.reversed_last), (1, 0), "the last sweep gave back another class's");
+
+    for role in ["viewer", "operator", "approver", "treasury", "admin"] {
+        let asked = world.as_role("acme", role).ledger.clone();
+        let answer = asked.clone().get_hold_summary(proto::GetHoldSummaryRequest::default()).await;
+        assert_eq!(code(answer), Code::PermissionDenied, "{role}");
+    }
+    let wallet = Some(proto::SettingsScope { scope: Some(Scope::Wallet(name("bob"))) });
+    let narrow =
+        platform.ledger.clone().get_hold_summary(proto::GetHoldSummaryRequest { scope: wallet }).await;
+    assert_eq!(fields(&narrow.unwrap_err()), ["scope"]);
+    let nobodys =
+        proto::GetHoldSummaryRequest { scope: Some(proto::SettingsScope { scope: Some(tenant()) }) };
+    let nobody = world.as_platform(None).ledger.clone().get_hold_summary(nobodys).await;
+    assert_eq!(code(nobody), Code::InvalidArgument);
+}

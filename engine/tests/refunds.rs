@@ -10,6 +10,7 @@ use support::{
     world::World,
 };
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 const ABSENT: &str = "6b1f5ff2-3b1c-4a6c-8a52-2a2a2a2a2a2a";
 
@@ -49,6 +50,11 @@ fn reject(key: &str, refund: &str) -> proto::RejectRefundRequest {
         refund_id: refund.to_owned(),
         ..Default::default()
     }
+}
+
+/// Decides a refund and gives what became of it.
+async fn decide(client: &Client, request: proto::ApproveRefundRequest) -> proto::RefundOutcome {
+    client.payments.clone().approve_refund(request).await.unwrap().into_inner().outcome.unwrap()
 }
 
 fn reverse(key: &str, payment: &str) -> proto::ReversePaymentRequest {
@@ -142,6 +148,44 @@ async fn large_refunds_wait_for_somebody_else() {
         (refunded(&found).state(), &*refunded(&found).idempotency_key),
         (RefundState::Completed, "large")
     );
+    world.assert_balanced().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_people_that_the_platform_acts_for_one_asks_and_the_other_approves() {
+    let (world, _, _) = world().await;
+    let platform = world.as_platform(Some("acme"));
+    let paid_out = platform.pay(payment("p", "alice", "bob", "30.00")).await.unwrap().payment_id;
+    set_threshold(&world, "10.00").await;
+    let (ada, bea) = (world.on_behalf_of("acme", "ada"), world.on_behalf_of("acme", "bea"));
+    let asked = give_back(&ada, refund("r", &paid_out, "20.00")).await;
+    assert_eq!((refunded(&asked).state(), &*refunded(&asked).requester), (RefundState::Requested, "ada"));
+
+    // The same object applied by somebody else is the same request, and who asked first stays who asked.
+    let again = give_back(&bea, refund("r", &paid_out, "20.00")).await;
+    assert!(again.replayed);
+    assert_eq!(refunded(&again), refunded(&asked));
+
+    let own = decide(&ada, approve("by ada", &asked.refund_id)).await;
+    assert_eq!(why_not(&own), (RefusalReason::ApproverIsRequester, "refund_id"));
+    let alone =
+        platform.payments.clone().approve_refund(approve("alone", &asked.refund_id)).await.unwrap_err();
+    assert_eq!(alone.code(), Code::PermissionDenied, "a machine is no second pair of eyes");
+    assert_eq!(alone.get_details_error_info().unwrap().reason, "ON_BEHALF_OF_REQUIRED");
+    assert_eq!(
+        code(platform.payments.clone().reject_refund(reject("alone", &asked.refund_id)).await),
+        Code::PermissionDenied
+    );
+    let approved = decide(&bea, approve("by bea", &asked.refund_id)).await;
+    assert_eq!(refunded(&approved).state(), RefundState::Completed);
+    assert_eq!((&*refunded(&approved).requester, &*refunded(&approved).approver), ("ada", "bea"));
+    let late = decide(&world.on_behalf_of("acme", "cleo"), approve("by cleo", &asked.refund_id)).await;
+    assert_eq!(why_not(&late), (RefusalReason::WrongState, "refund_id"));
+
+    let mut journal = world.database.superuser().await;
+    let both = "select actor, key from payplane.journal where kind in (10, 11) and refusal is null order by sequence";
+    let rows: Vec<(String, String)> = sqlx::query_as(both).fetch_all(&mut journal).await.unwrap();
+    assert_eq!(rows, [("ada".to_owned(), "r".to_owned()), ("bea".to_owned(), "by bea".to_owned())]);
     world.assert_balanced().await;
 }
 

@@ -8,7 +8,7 @@ use std::{error::Error, fmt::Debug, time::Duration};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Resource, ResourceExt, api::ListParams};
 use payplane_crds::{
-    Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
+    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
 };
 use serde::de::DeserializeOwned;
 
@@ -33,6 +33,7 @@ pub async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     count(Api::<Refund>::all(client.clone())).await?;
     count(Api::<ScalingPolicy>::all(client.clone())).await?;
     count(Api::<StandingOrder>::all(client.clone())).await?;
+    count(Api::<Approval>::all(client.clone())).await?;
     count(Api::<TimeoutPolicy>::all(client.clone())).await?;
     count(Api::<Backup>::all(client.clone())).await?;
     let leases = Api::namespaced(client, &args.namespace);

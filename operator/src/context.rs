@@ -8,7 +8,7 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 use payplane_crds::{
-    Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
+    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
     condition::READY,
 };
 use tokio::sync::watch;
@@ -22,8 +22,8 @@ use crate::{
     wake::Wake,
 };
 
-/// Platform, Tenant, Wallet, Payment, Refund, StandingOrder, TimeoutPolicy, ScalingPolicy, Backup.
-const ROOT_KINDS: usize = 9;
+/// Platform, Tenant, Wallet, Payment, Refund, Approval, StandingOrder, TimeoutPolicy, ScalingPolicy, Backup.
+const ROOT_KINDS: usize = 10;
 
 /// An object as it comes from a watch: one that cannot be read hurts only itself.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -85,7 +85,7 @@ impl Filled {
     }
 }
 
-/// The root objects, as of the watches. Open payments and refunds only: settled ones leave.
+/// The root objects, as of the watches. Open payments, refunds and approvals only: settled ones leave.
 #[derive(Clone)]
 pub struct Stores {
     /// Every Platform.
@@ -102,6 +102,8 @@ pub struct Stores {
     pub scaling_policies: Store<Guarded<ScalingPolicy>>,
     /// Every StandingOrder.
     pub standing_orders: Store<Guarded<StandingOrder>>,
+    /// Approvals that are not settled.
+    pub approvals: Store<Guarded<Approval>>,
     /// Every TimeoutPolicy.
     pub timeout_policies: Store<Guarded<TimeoutPolicy>>,
     /// Backups that have not ended.
@@ -204,6 +206,7 @@ mod tests {
             "Wallet",
             "Payment",
             "Refund",
+            "Approval",
             "StandingOrder",
             "TimeoutPolicy",
             "ScalingPolicy",

@@ -19,8 +19,8 @@ use kube::{
     },
 };
 use payplane_crds::{
-    Backup, BackupState, Payment, PaymentState, Platform, Refund, RefundState, ScalingPolicy, StandingOrder,
-    Tenant, TimeoutPolicy, Wallet,
+    Approval, ApprovalState, Backup, BackupState, Payment, PaymentState, Platform, Refund, RefundState,
+    ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
     condition::{ENGINE_READY, READY},
 };
 use tokio_util::sync::CancellationToken;
@@ -66,6 +66,8 @@ pub struct Writers {
     pub scaling_policies: Writer<Guarded<ScalingPolicy>>,
     /// Of StandingOrders.
     pub standing_orders: Writer<Guarded<StandingOrder>>,
+    /// Of Approvals.
+    pub approvals: Writer<Guarded<Approval>>,
     /// Of TimeoutPolicies.
     pub timeout_policies: Writer<Guarded<TimeoutPolicy>>,
     /// Of Backups.
@@ -93,6 +95,7 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
             &health,
             &stop
         ),
+        approvals(&context, writers.approvals, wake::listen(wakeups.approvals), &health, &stop),
         timeout_policies(
             &context,
             writers.timeout_policies,
@@ -184,7 +187,7 @@ async fn payments(
     control(context, changes.boxed(), context.stores.payments.clone(), woken, Duration::ZERO, stop).await;
 }
 
-/// Refunds: those that are not settled; woken by their Payment and their Tenant.
+/// Refunds: those that are not settled; woken by their Payment, their Approvals and their Tenant; wake their Approvals.
 async fn refunds(
     context: &Arc<Context>,
     writer: Writer<Guarded<Refund>>,
@@ -193,7 +196,11 @@ async fn refunds(
     stop: &CancellationToken,
 ) {
     let open = watch::config().fields(&open_states(&RefundState::SETTLED));
-    let changes = kept(context, writer, open, health, |_| None);
+    let here = context.clone();
+    let changes = kept(context, writer, open, health, |_| None).inspect_ok(move |guarded| {
+        let (namespace, name) = (guarded.namespace().unwrap_or_default(), guarded.name_any());
+        here.wake.approvals_of_refund(&here.stores, &namespace, &name);
+    });
     control(context, changes.boxed(), context.stores.refunds.clone(), woken, Duration::ZERO, stop).await;
 }
 
@@ -232,6 +239,19 @@ async fn standing_orders(
     });
     let store = context.stores.standing_orders.clone();
     control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
+}
+
+/// Approvals: those that are not settled; woken by their Refund, also when it settles, and their Tenant.
+async fn approvals(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<Approval>>,
+    woken: impl Stream<Item = Ref<Approval>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let open = watch::config().fields(&open_states(&ApprovalState::SETTLED));
+    let changes = kept(context, writer, open, health, |_| None);
+    control(context, changes.boxed(), context.stores.approvals.clone(), woken, Duration::ZERO, stop).await;
 }
 
 /// TimeoutPolicies: woken by themselves, their Tenant or Platform, and one that was deleted and was first.
@@ -301,6 +321,9 @@ fn mark<K>(guarded: &Guarded<K>, print: impl Fn(&K) -> Option<u64>) -> Option<u6
 fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
     let (namespace, name) = (gone.namespace().unwrap_or_default(), gone.name_any());
     context.backoff.forget(&(K::KIND, namespace.clone(), name.clone()));
+    if K::KIND == Refund::KIND {
+        context.wake.approvals_of_refund(&context.stores, &namespace, &name);
+    }
     if K::KIND == Platform::KIND {
         context.engines.remove(&PlatformKey { namespace, name });
     }

@@ -21,9 +21,9 @@ use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 pub use fault::EngineError;
 pub use payment::{Amount, HoldTerms, Outcome, Payment, PaymentRequest, Phase, Step, StepRequest};
-pub use refund::{Refund, RefundOutcome, RefundPhase, RefundRequest};
+pub use refund::{DecisionRequest, Refund, RefundOutcome, RefundPhase, RefundRequest};
 pub use registry::{Engines, PlatformKey};
-pub use settings::Scope;
+pub use settings::{HoldLimits, HoldSummary, Scope};
 pub use token::Token;
 
 const PAGE: i32 = 500;

@@ -7,7 +7,7 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use payplane_crds::condition::{READY, RECONCILING, REPLAYED};
+use payplane_crds::condition::{READY, RECONCILING, REPLAYED, REVERSALS_CURRENT};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::{
@@ -72,7 +72,14 @@ fn worth_telling(before: &[Condition], after: &[Condition]) -> Vec<Event> {
         let bad = now.status == "False" && !is_true(after, RECONCILING);
         event(if bad { EventType::Warning } else { EventType::Normal }, &now.reason, now)
     });
-    replayed.into_iter().chain(ready).collect()
+    // That it keeps up is news only after it did not.
+    let was_behind = find(before, REVERSALS_CURRENT).is_some_and(|was| was.status == "False");
+    let reversals = told(REVERSALS_CURRENT).and_then(|now| match &*now.status {
+        "False" => Some(event(EventType::Warning, &now.reason, now)),
+        "True" if was_behind => Some(event(EventType::Normal, &now.reason, now)),
+        _ => None,
+    });
+    replayed.into_iter().chain(ready).chain(reversals).collect()
 }
 
 fn differs(was: &Condition, now: &Condition) -> bool {
@@ -117,8 +124,23 @@ mod tests {
         assert_eq!(kinds(conditions().ready("Completed", "").into_vec()), [EventType::Normal]);
         let refused = conditions().refused("CaptureExceedsHold", "").set("Settled", "False", "Held", "");
         assert_eq!(kinds(refused.into_vec()), [EventType::Warning]);
-        let waiting = conditions().waiting("AwaitingApproval", "").set("Settled", "False", "", "");
+        let waiting = conditions().waiting("ApprovalRequired", "").set("Settled", "False", "", "");
         assert_eq!(kinds(waiting.into_vec()), [EventType::Normal]);
+    }
+
+    #[test]
+    fn a_sweep_that_falls_behind_is_told_and_that_it_caught_up_too() {
+        let set = |status, reason| conditions().set(REVERSALS_CURRENT, status, reason, "").into_vec();
+        let (on_time, behind) = (set("True", "ReversalsOnTime"), set("False", "ReversalsBehind"));
+        let unknown = set("Unknown", "EngineUnavailable");
+        let told = |before: &[Condition], after: &[Condition]| -> Vec<(EventType, String)> {
+            worth_telling(before, after).into_iter().map(|event| (event.type_, event.reason)).collect()
+        };
+        assert!(told(&[], &on_time).is_empty(), "the usual is no news");
+        assert_eq!(told(&on_time, &behind), [(EventType::Warning, "ReversalsBehind".into())]);
+        assert!(told(&behind, &behind).is_empty());
+        assert_eq!(told(&behind, &on_time), [(EventType::Normal, "ReversalsOnTime".into())]);
+        assert!(told(&behind, &unknown).is_empty() && told(&unknown, &on_time).is_empty());
     }
 
     #[test]

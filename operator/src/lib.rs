@@ -11,6 +11,7 @@ pub mod telemetry;
 pub mod context;
 pub mod controllers;
 
+pub mod approval;
 pub mod payment;
 pub mod refund;
 pub mod standing_order;
@@ -190,6 +191,7 @@ fn stores() -> (Stores, controllers::Writers) {
     let (refunds, write_refunds) = reflector::store();
     let (scaling_policies, write_scaling_policies) = reflector::store();
     let (standing_orders, write_standing_orders) = reflector::store();
+    let (approvals, write_approvals) = reflector::store();
     let (timeout_policies, write_timeout_policies) = reflector::store();
     let (backups, write_backups) = reflector::store();
     let writers = controllers::Writers {
@@ -200,6 +202,7 @@ fn stores() -> (Stores, controllers::Writers) {
         refunds: write_refunds,
         scaling_policies: write_scaling_policies,
         standing_orders: write_standing_orders,
+        approvals: write_approvals,
         timeout_policies: write_timeout_policies,
         backups: write_backups,
     };
@@ -214,6 +217,7 @@ fn stores() -> (Stores, controllers::Writers) {
             standing_orders,
             timeout_policies,
             backups,
+            approvals,
         },
         writers,
     )

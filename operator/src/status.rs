@@ -11,7 +11,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use payplane_crds::{
-    Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
+    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -57,6 +57,7 @@ reported! {
     Refund => payplane_crds::RefundStatus,
     ScalingPolicy => payplane_crds::ScalingPolicyStatus,
     StandingOrder => payplane_crds::StandingOrderStatus,
+    Approval => payplane_crds::ApprovalStatus,
     TimeoutPolicy => payplane_crds::TimeoutPolicyStatus,
     Backup => payplane_crds::BackupStatus,
 }

@@ -11,7 +11,7 @@ use kube::{
     runtime::reflector::{Lookup, ObjectRef},
 };
 use payplane_crds::{
-    Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
+    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
     reference::WalletReference,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -36,6 +36,7 @@ pub struct Wake {
     payments: UnboundedSender<Ref<Payment>>,
     refunds: UnboundedSender<Ref<Refund>>,
     standing_orders: UnboundedSender<Ref<StandingOrder>>,
+    approvals: UnboundedSender<Ref<Approval>>,
     timeout_policies: UnboundedSender<Ref<TimeoutPolicy>>,
     backups: UnboundedSender<Ref<Backup>>,
 }
@@ -54,6 +55,8 @@ pub struct Wakeups {
     pub refunds: UnboundedReceiver<Ref<Refund>>,
     /// Of the StandingOrder controller.
     pub standing_orders: UnboundedReceiver<Ref<StandingOrder>>,
+    /// Of the Approval controller.
+    pub approvals: UnboundedReceiver<Ref<Approval>>,
     /// Of the TimeoutPolicy controller.
     pub timeout_policies: UnboundedReceiver<Ref<TimeoutPolicy>>,
     /// Of the Backup controller.
@@ -68,10 +71,21 @@ pub fn channels() -> (Wake, Wakeups) {
     let (payments, wake_payments) = unbounded_channel();
     let (refunds, wake_refunds) = unbounded_channel();
     let (standing_orders, wake_standing_orders) = unbounded_channel();
+    let (approvals, wake_approvals) = unbounded_channel();
     let (timeout_policies, wake_timeout_policies) = unbounded_channel();
     let (backups, wake_backups) = unbounded_channel();
     (
-        Wake { platforms, tenants, wallets, payments, refunds, standing_orders, timeout_policies, backups },
+        Wake {
+            platforms,
+            tenants,
+            wallets,
+            payments,
+            refunds,
+            standing_orders,
+            timeout_policies,
+            backups,
+            approvals,
+        },
         Wakeups {
             platforms: wake_platforms,
             tenants: wake_tenants,
@@ -79,6 +93,7 @@ pub fn channels() -> (Wake, Wakeups) {
             payments: wake_payments,
             refunds: wake_refunds,
             standing_orders: wake_standing_orders,
+            approvals: wake_approvals,
             timeout_policies: wake_timeout_policies,
             backups: wake_backups,
         },
@@ -97,6 +112,11 @@ impl Wake {
         let _ = self.wallets.send(ObjectRef::new(name).within(namespace));
     }
 
+    /// Wakes one Refund, such as one that was just approved.
+    pub fn refund(&self, namespace: &str, name: &str) {
+        let _ = self.refunds.send(ObjectRef::new(name).within(namespace));
+    }
+
     /// Wakes everything that depends on a Platform's engines.
     pub fn dependants_of_platform(&self, stores: &Stores, platform: &PlatformKey) {
         for guarded in stores.tenants.state() {
@@ -108,7 +128,7 @@ impl Wake {
         }
     }
 
-    /// Wakes a Tenant's wallets, open payments and refunds, and the Tenants that want one of its namespaces.
+    /// Wakes a Tenant's wallets, open payments, refunds and approvals, and the Tenants that want one of its namespaces.
     pub fn dependants_of_tenant(&self, stores: &Stores, tenant: &Tenant) {
         self.members_of_tenant(stores, tenant);
         let name = tenant.name_any();
@@ -164,6 +184,17 @@ impl Wake {
         }
     }
 
+    /// Wakes the open Approvals of a Refund.
+    pub fn approvals_of_refund(&self, stores: &Stores, namespace: &str, name: &str) {
+        let waiting = stores.approvals.state_filter(|guarded| {
+            guarded.0.as_ref().is_ok_and(|approval| {
+                approval.metadata.namespace.as_deref() == Some(namespace)
+                    && approval.spec.approves.name == name
+            })
+        });
+        send_all(&self.approvals, &waiting);
+    }
+
     /// Wakes every TimeoutPolicy: there are few, and any may have waited for what changed.
     pub fn timeout_policies(&self, stores: &Stores) {
         send_all(&self.timeout_policies, &stores.timeout_policies.state());
@@ -185,6 +216,7 @@ impl Wake {
         send_all(&self.wallets, &stores.wallets.state_filter(|guarded| belongs(guarded, tenant)));
         send_all(&self.payments, &stores.payments.state_filter(|guarded| belongs(guarded, tenant)));
         send_all(&self.refunds, &stores.refunds.state_filter(|guarded| belongs(guarded, tenant)));
+        send_all(&self.approvals, &stores.approvals.state_filter(|guarded| belongs(guarded, tenant)));
         self.timeout_policies(stores);
     }
 }

@@ -5,15 +5,15 @@
 
 mod support;
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
 use kube::{
-    Api, Client, Config,
-    api::{ListParams, Patch, PatchParams},
+    Api, Client,
+    api::{ListParams, Patch, PatchParams, PostParams},
     core::DynamicObject,
 };
 use serde_json::{Value, json};
-use support::{create, hold, in_namespace, objects, payment};
+use support::{as_user, create, enforce, grant, grant_rules, hold, in_namespace, objects, payment, within};
 
 async fn refusal(payments: &Api<DynamicObject>, body: Value) -> String {
     match create(payments, body.clone()).await {
@@ -333,6 +333,8 @@ async fn a_refund_names_one_payment_and_whole_money_and_cannot_change() {
             (json!({"payment": {"name": "rent"}, "amount": "0", "currency": "USD"}), "spec.amount"),
             (json!({"payment": {"name": "rent"}, "settlement": false}), "settlement"),
             (json!({"payment": {"name": "rent"}, "reason": "a\u{7}b"}), "spec.reason"),
+            (json!({"payment": {"name": "rent"}, "requestedBy": " ada"}), "spec.requestedBy"),
+            (json!({"payment": {"name": "rent"}, "requestedBy": "x".repeat(201)}), "spec.requestedBy"),
         ] {
             let message = refusal(&refunds, refund(bad.clone())).await;
             assert!(message.contains(blamed), "{bad}: {message}");
@@ -352,6 +354,119 @@ async fn a_refund_names_one_payment_and_whole_money_and_cannot_change() {
         }
     })
     .await;
+}
+
+fn approval(name: &str, approver: &str) -> Value {
+    json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "Approval", "metadata": {"name": name},
+        "spec": {
+            "approves": {"kind": "Refund", "name": "back"}, "approver": approver,
+            "bodyHash": format!("sha256:{}", "0".repeat(64)),
+        },
+    })
+}
+
+#[tokio::test]
+async fn an_approval_names_a_refund_its_hash_and_one_decision_and_cannot_change() {
+    in_namespace("approval", |client, namespace| async move {
+        // Where the chart is installed, its policies hold here too.
+        grant(&client, "payplane-approve", "bea", &namespace).await;
+        let approvals = objects(&as_user("bea").await, "Approval", &namespace);
+        for (bad, blamed) in [
+            (json!({"approves": {"kind": "Payment", "name": "rent"}}), "spec.approves.kind"),
+            (json!({"approves": {"kind": "Refund", "name": ""}}), "spec.approves.name"),
+            (json!({"approves": {"kind": "Refund"}}), "spec.approves.name"),
+            (json!({"bodyHash": format!("sha256:{}", "A".repeat(64))}), "spec.bodyHash"),
+            (json!({"bodyHash": "0".repeat(71)}), "spec.bodyHash"),
+            (json!({"bodyHash": null}), "spec.bodyHash"),
+            (json!({"approver": ""}), "spec.approver"),
+            (json!({"approver": "b\u{e9}a"}), "spec.approver"),
+            (json!({"approver": null}), "spec.approver"),
+            (json!({"decision": "Maybe"}), "spec.decision"),
+            (json!({"expiresAt": "tomorrow"}), "spec.expiresAt"),
+        ] {
+            let message = refusal(&approvals, changed(approval("bad", "bea"), &bad)).await;
+            assert!(message.contains(blamed), "{bad}: {message}");
+        }
+        let made = create(&approvals, approval("yes", "bea")).await.unwrap();
+        assert_eq!(made.data["spec"]["decision"], "Approve");
+        assert_eq!(made.data["status"]["conditions"][0]["status"], "Unknown");
+        for spec in [
+            json!({"approver": "cleo"}),
+            json!({"decision": "Reject"}),
+            json!({"bodyHash": format!("sha256:{}", "1".repeat(64))}),
+        ] {
+            let patch = Patch::Merge(json!({ "spec": spec }));
+            let error = approvals.patch("yes", &PatchParams::default(), &patch).await.unwrap_err();
+            assert!(error.to_string().contains("cannot change"), "{spec}: {error}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_asks_or_approves_in_somebody_elses_name() {
+    in_namespace("people", |client, namespace| async move {
+        enforce(&client, "approval-policy.yaml", &namespace).await;
+        grant(&client, "payplane-edit", "ada", &namespace).await;
+        grant(&client, "payplane-approve", "bea", &namespace).await;
+        let managing =
+            json!([{"apiGroups": ["payplane.io"], "resources": ["approvals"], "verbs": ["create"]}]);
+        grant_rules(&client, &managing, "cleo", &namespace).await;
+        let of = |user: Client, kind| objects(&user, kind, &namespace);
+        let (ada, bea, cleo) = (as_user("ada").await, as_user("bea").await, as_user("cleo").await);
+
+        let refunds = of(ada.clone(), "Refund");
+        let asked_by = |name: &str, user: &str| {
+            let mut body = refund(json!({"payment": {"name": "rent"}, "requestedBy": user}));
+            body["metadata"]["name"] = json!(name);
+            body
+        };
+        within("the policies hold", refused_at_last(&refunds, asked_by("sly", "bea"))).await;
+        within("the policies hold", refused_at_last(&of(bea.clone(), "Approval"), approval("sly", "ada")))
+            .await;
+
+        let message = refusal(&refunds, asked_by("sly", "bea")).await;
+        assert!(
+            message.contains("spec.requestedBy must be the user who creates the Refund: ada"),
+            "{message}"
+        );
+        create(&refunds, asked_by("back", "ada")).await.unwrap();
+        create(&refunds, changed(asked_by("nobodys", "ada"), &json!({"requestedBy": null}))).await.unwrap();
+
+        let cases = [
+            (&ada, "ada", Some("cannot create resource \"approvals\"")),
+            (&bea, "ada", Some("spec.approver must be the user who creates the Approval: bea")),
+            (&cleo, "cleo", Some("needs the verb approve")),
+            (&bea, "bea", None),
+        ];
+        for (user, approver, refused) in cases {
+            let answer = create(&of(user.clone(), "Approval"), approval("yes", approver)).await;
+            match (answer, refused) {
+                (Ok(_), None) => {}
+                (Err(error), Some(words)) => {
+                    assert!(error.to_string().contains(words), "{approver}: {error}")
+                }
+                (answer, _) => panic!("{approver}: {answer:?}"),
+            }
+        }
+        let message = refusal(&of(bea, "Refund"), asked_by("own", "bea")).await;
+        assert!(
+            message.contains("cannot create resource \"refunds\""),
+            "who only approves asks for nothing: {message}"
+        );
+    })
+    .await;
+}
+
+/// The API server begins to enforce a policy a moment after it was created. Nothing is created while it is waited for.
+async fn refused_at_last(objects: &Api<DynamicObject>, body: Value) {
+    let params = PostParams { dry_run: true, ..PostParams::default() };
+    let object = serde_json::from_value(body).unwrap();
+    while objects.create(&params, &object).await.is_ok() {
+        // Between two tries; nothing tells when it is so far.
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]
@@ -375,13 +490,25 @@ async fn a_timeout_policy_has_one_scope_for_ever_and_a_timeout_that_may_change()
             let message = refusal(&policies, policy(scope.clone(), seconds)).await;
             assert!(message.contains(blamed), "{scope} {seconds}: {message}");
         }
+        for (most, blamed) in
+            [(59, "at most maximumSeconds"), (0, "maximumSeconds"), (31_622_401, "maximumSeconds")]
+        {
+            let mut body = policy(json!({"tenant": true}), 60);
+            body["spec"]["maximumSeconds"] = json!(most);
+            let message = refusal(&policies, body).await;
+            assert!(message.contains(blamed), "{most}: {message}");
+        }
         create(&policies, policy(json!({"walletClass": "gold"}), 60)).await.unwrap();
         let patch = |spec: Value| Patch::Merge(json!({ "spec": spec }));
         let moved = patch(json!({"scope": {"walletClass": "silver"}}));
         let error = policies.patch("minute", &PatchParams::default(), &moved).await.unwrap_err();
         assert!(error.to_string().contains("scope cannot change"), "{error}");
         policies
-            .patch("minute", &PatchParams::default(), &patch(json!({"timeoutSeconds": 90})))
+            .patch(
+                "minute",
+                &PatchParams::default(),
+                &patch(json!({"timeoutSeconds": 90, "maximumSeconds": 90})),
+            )
             .await
             .unwrap();
     })
@@ -475,12 +602,12 @@ async fn a_standing_order_has_a_schedule_and_terms_that_fit_together() {
 #[tokio::test]
 async fn a_standing_order_is_no_way_around_the_treasury() {
     in_namespace("treasury", |client, namespace| async move {
-        install_settlement_policy();
+        enforce(&client, "settlement-policy.yaml", &namespace).await;
         for (user, role) in [("editor", "payplane-edit"), ("treasurer", "payplane-treasury")] {
-            grant(&client, &namespace, user, role).await;
+            grant(&client, role, user, &namespace).await;
         }
-        let editor = objects(&impersonate("editor").await, "StandingOrder", &namespace);
-        let treasurer = objects(&impersonate("treasurer").await, "StandingOrder", &namespace);
+        let editor = objects(&as_user("editor").await, "StandingOrder", &namespace);
+        let treasurer = objects(&as_user("treasurer").await, "StandingOrder", &namespace);
         let settlement = json!({"template": {
             "from": {"settlement": true}, "to": {"name": "b"}, "amount": "1.00", "currency": "USD",
         }});
@@ -505,31 +632,6 @@ async fn a_standing_order_is_no_way_around_the_treasury() {
         editor.patch("by-treasurer", &params, &labelled).await.unwrap();
     })
     .await;
-}
-
-/// Applies the chart's roles for people and its settlement policies, as Helm would.
-fn install_settlement_policy() {
-    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/payplane");
-    let render = "helm template payplane \"$0\" --namespace payplane-system -s templates/settlement-policy.yaml \
-                  -s templates/roles-users.yaml | kubectl apply --server-side --force-conflicts -f -";
-    let output = Command::new("bash").args(["-o", "pipefail", "-c", render, chart]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-async fn grant(client: &Client, namespace: &str, user: &str, role: &str) {
-    let body = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": user},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
-    });
-    let bindings = Api::<k8s_openapi::api::rbac::v1::RoleBinding>::namespaced(client.clone(), namespace);
-    bindings.create(&Default::default(), &serde_json::from_value(body).unwrap()).await.unwrap();
-}
-
-async fn impersonate(user: &str) -> Client {
-    let mut config = Config::infer().await.unwrap();
-    config.auth_info.impersonate = Some(user.into());
-    Client::try_from(config).unwrap()
 }
 
 /// A policy takes a moment from its making until every request meets it. Nothing tells when.

@@ -34,10 +34,13 @@ pub enum ParameterName {
     RefundWindow = 11,
     /// From which amount on a refund needs approval, in minor units.
     RefundApprovalFrom = 12,
+    /// How long money is held at most, in microseconds. A request for longer is refused; where the request does not say,
+    /// this is how long.
+    HoldMaximum = 13,
 }
 
 /// Every parameter, in the order of the numbers.
-pub const PARAMETER_NAMES: [ParameterName; 12] = [
+pub const PARAMETER_NAMES: [ParameterName; 13] = [
     ParameterName::PaymentMaximum,
     ParameterName::DailyAmount,
     ParameterName::DailyCount,
@@ -50,6 +53,7 @@ pub const PARAMETER_NAMES: [ParameterName; 12] = [
     ParameterName::HoldTimeout,
     ParameterName::RefundWindow,
     ParameterName::RefundApprovalFrom,
+    ParameterName::HoldMaximum,
 ];
 
 /// The first names are limits of what is paid, [`ParameterName::PaymentMaximum`] to the last of the tenant's.
@@ -74,6 +78,7 @@ impl ParameterName {
             Self::HoldTimeout => "hold-timeout",
             Self::RefundWindow => "refund-window",
             Self::RefundApprovalFrom => "refund-approval-from",
+            Self::HoldMaximum => "hold-maximum",
         }
     }
 

@@ -2,11 +2,12 @@
 //! the deadline whether or not anybody swept, so a sweep that is late costs nobody money; it gives the rest back.
 //!
 //! Each fact has an id that follows from its payment. Replicas that sweep at the same time decide the same facts, and
-//! every one of them is stored once.
+//! every one of them is stored once, and counted by the replica whose request it was.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use payplane_ledger::{Kind, OperationId, Origin, Outcome, Provenance, Request, Terms, Verdict};
+use payplane_ledger::{Kind, OperationId, Origin, Outcome, Provenance, Request, TenantId, Terms, Verdict};
+use tokio::time::Instant;
 
 use crate::{
     engine::{Engine, detached},
@@ -19,6 +20,9 @@ const PAGE: i32 = 500;
 
 /// How many pages one sweep takes; what is left comes with the next.
 const PAGES_MAX: usize = 20;
+
+/// How often sweeps that found nothing are noted. Whoever asks for the last one learns it this late at most.
+const NOTE_EVERY: Duration = Duration::from_secs(10);
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +40,7 @@ pub struct Swept {
 /// Sweeps until the process ends.
 pub async fn keep_sweeping(engine: Arc<Engine>) {
     let mut database = engine.database();
+    let mut noted: Option<Instant> = None;
     loop {
         tokio::time::sleep(engine.sweep_every).await;
         if database.wait_for(|up| *up).await.is_err() {
@@ -44,6 +49,12 @@ pub async fn keep_sweeping(engine: Arc<Engine>) {
         match sweep(&engine).await {
             Ok(swept) => {
                 engine.metrics.observe_sweep(&swept);
+                if swept.expired != 0 {
+                    noted = Some(Instant::now());
+                } else if noted.is_none_or(|noted| NOTE_EVERY <= noted.elapsed()) {
+                    noted = Some(Instant::now());
+                    note(&engine, Vec::new()).await;
+                }
                 if swept.expired + swept.captured != 0 {
                     let Swept { expired, captured, refused, lag_us } = swept;
                     tracing::info!(expired, captured, refused, lag_ms = lag_us / 1_000, "swept holds");
@@ -57,36 +68,58 @@ pub async fn keep_sweeping(engine: Arc<Engine>) {
 /// Ends every hold that is due, up to a bound.
 pub async fn sweep(engine: &Arc<Engine>) -> Result<Swept, StoreError> {
     let mut swept = Swept::default();
+    let mut given_back = Vec::new();
     let mut after = (0, OperationId::from_uuid(uuid::Uuid::nil()));
     for _ in 0..PAGES_MAX {
         let store = engine.store.clone();
         let due = detached(async move { store.due_payments(after.0, after.1, PAGE).await }).await?;
         let Some(last) = due.last() else { break };
         after = (last.due_us, last.payment);
-        end_all(engine, &due, &mut swept).await;
+        end_all(engine, &due, &mut swept, &mut given_back).await;
         if due.len() < PAGE as usize {
             break;
         }
     }
+    if !given_back.is_empty() {
+        note(engine, given_back).await;
+    }
     Ok(swept)
 }
 
-async fn end_all(engine: &Engine, due: &[DuePayment], swept: &mut Swept) {
+/// Counts what a sweep gave back. The facts are committed: without the count only a number is too small.
+async fn note(engine: &Engine, given_back: Vec<(TenantId, OperationId)>) {
+    let store = engine.store.clone();
+    if let Err(error) = detached(async move { store.record_sweep(&given_back).await }).await {
+        tracing::warn!(reason = %Causes(&error), "a sweep was not counted");
+    }
+}
+
+async fn end_all(
+    engine: &Engine,
+    due: &[DuePayment],
+    swept: &mut Swept,
+    given_back: &mut Vec<(TenantId, OperationId)>,
+) {
     let mut answers = Vec::with_capacity(due.len());
     for payment in due {
         swept.lag_us = swept.lag_us.max(payment.now_us - payment.due_us);
         // A full queue means that others have more urgent work; the next sweep comes soon.
         let Ok(answer) = engine.submit(vec![request(payment)]) else { break };
-        answers.push((payment.is_expired, answer));
+        answers.push((payment, answer));
     }
-    for (is_expired, answer) in answers {
+    for (payment, answer) in answers {
         let Ok(Ok(outcomes)) = answer.await else { continue };
         match outcomes.first() {
-            Some(Outcome::Decided { decision, replayed: false }) => match (&decision.verdict, is_expired) {
-                (Verdict::Done { .. }, true) => swept.expired += 1,
-                (Verdict::Done { .. }, false) => swept.captured += 1,
-                (Verdict::Refused(_), _) => swept.refused += 1,
-            },
+            Some(Outcome::Decided { decision, replayed: false }) => {
+                match (&decision.verdict, payment.is_expired) {
+                    (Verdict::Done { .. }, true) => {
+                        swept.expired += 1;
+                        given_back.push((payment.tenant, payment.payment));
+                    }
+                    (Verdict::Done { .. }, false) => swept.captured += 1,
+                    (Verdict::Refused(_), _) => swept.refused += 1,
+                }
+            }
             Some(Outcome::Decided { replayed: true, .. } | Outcome::Declined(_)) | None => {}
         }
     }

@@ -16,13 +16,18 @@ use uuid::Uuid;
 
 use super::{Access, Call, access, decode::is_printable_ascii, status};
 use crate::{
-    auth::{Authenticator, Caller, TOKEN_BYTES_MAX},
+    auth::{Authenticator, Caller, Role, TOKEN_BYTES_MAX},
     metrics::Metrics,
 };
 
 const CORRELATION_ID: &str = "payplane-correlation-id";
 const CORRELATION_ID_CHARS_MAX: usize = 128;
 const NAMESPACE: &str = "payplane-namespace";
+const ON_BEHALF_OF: &str = "payplane-on-behalf-of";
+const ON_BEHALF_OF_CHARS_MAX: usize = 256;
+
+/// The engine's own tasks are called so; nobody else is.
+const OWN_ACTORS: &str = "payplane:";
 
 /// For callers that name no deadline; also the longest that is granted.
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
@@ -107,12 +112,13 @@ impl GuardLayer {
         correlation_id: &Result<Arc<str>, Status>,
     ) -> Result<Call, Status> {
         let caller = self.caller(headers).await?;
+        let on_behalf_of = on_behalf_of(headers, caller.role)?;
         if let Access::Needs(needed) = access
             && !caller.role.includes(needed)
         {
             return Err(status::role_required(caller.role, needed));
         }
-        Ok(Call { caller, correlation_id: correlation_id.clone()? })
+        Ok(Call { caller, on_behalf_of, correlation_id: correlation_id.clone()? })
     }
 
     async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Status> {
@@ -182,6 +188,19 @@ fn correlation_id(headers: &HeaderMap) -> Result<Arc<str>, Status> {
         .ok_or_else(|| status::bad_metadata(CORRELATION_ID, "1 to 128 printable ASCII characters"))
 }
 
+/// Who the platform acts for. It is taken for the one who acts, so nobody else may say it: a tenant's caller could
+/// approve what it asked for itself.
+fn on_behalf_of(headers: &HeaderMap, role: Role) -> Result<Option<Arc<str>>, Status> {
+    let Some(value) = headers.get(ON_BEHALF_OF) else { return Ok(None) };
+    if !role.includes(Role::Platform) {
+        return Err(status::on_behalf_of_not_allowed());
+    }
+    let text = value.to_str().ok().filter(|text| !text.is_empty() && !text.starts_with(OWN_ACTORS));
+    let text = text.filter(|text| is_printable_ascii(text, ON_BEHALF_OF_CHARS_MAX));
+    let expected = "1 to 256 printable ASCII characters that do not begin with \"payplane:\"";
+    text.map(|text| Some(Arc::from(text))).ok_or_else(|| status::bad_metadata(ON_BEHALF_OF, expected))
+}
+
 /// `grpc-timeout`: up to eight digits and a unit.
 fn deadline(headers: &HeaderMap) -> Duration {
     let asked = headers.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
@@ -249,6 +268,20 @@ mod tests {
                 is_number && "HMSmun".contains(unit)
             });
             assert_eq!(parse_timeout(&text).is_some(), is_right, "{text:?}");
+            is_right
+        });
+    }
+
+    #[test]
+    fn on_behalf_of_is_short_plain_and_nobody_of_the_engine() {
+        fuzz("on behalf of", &texts("(payplane:)?[ -~]{0,300}"), |text| {
+            let Some(headers) = with(ON_BEHALF_OF, &text) else { return false };
+            let refused = on_behalf_of(&headers, Role::Admin).unwrap_err();
+            assert_eq!(refused.code(), Code::PermissionDenied, "only the platform speaks for others");
+            let found = on_behalf_of(&headers, Role::Platform).ok().flatten();
+            let is_right = (1..=256).contains(&text.len()) && !text.starts_with("payplane:");
+            let is_right = is_right && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            assert_eq!(found.as_deref(), is_right.then_some(&*text), "{text:?}");
             is_right
         });
     }

@@ -41,6 +41,14 @@ impl LedgerService for Api {
         Ok(Response::new(proto::GetHeadResponse { head }))
     }
 
+    async fn get_hold_summary(
+        &self,
+        request: Request<proto::GetHoldSummaryRequest>,
+    ) -> Result<Response<proto::GetHoldSummaryResponse>, Status> {
+        let call = Call::of(&request)?;
+        self.holds(&call, request.into_inner()).await.map(Response::new)
+    }
+
     type VerifyLedgerStream = ReceiverStream<Result<proto::VerifyLedgerResponse, Status>>;
 
     async fn verify_ledger(

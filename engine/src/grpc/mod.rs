@@ -6,6 +6,7 @@ mod ask;
 mod decode;
 mod encode;
 mod guard;
+mod holds;
 mod ledger;
 mod page;
 #[cfg(test)]
@@ -84,6 +85,8 @@ pub fn routes(engine: Arc<Engine>, draining: CancellationToken) -> Routes {
 #[derive(Clone, Debug)]
 struct Call {
     caller: Caller,
+    /// The person for whom the platform acts. Whoever asks or decides is then that person, not the caller.
+    on_behalf_of: Option<Arc<str>>,
     correlation_id: Arc<str>,
 }
 

@@ -12,7 +12,7 @@ pub enum Access {
     Needs(Role),
 }
 
-const TABLE: [(&str, Access); 45] = [
+const TABLE: [(&str, Access); 46] = [
     ("/payplane.v1.PaymentService/CreatePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/AuthorizePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/CapturePayment", Access::Needs(Role::Operator)),
@@ -56,6 +56,7 @@ const TABLE: [(&str, Access); 45] = [
     ("/payplane.v1.LedgerService/GetTrialBalance", Access::Needs(Role::Viewer)),
     ("/payplane.v1.LedgerService/GetHead", Access::Needs(Role::Viewer)),
     ("/payplane.v1.LedgerService/VerifyLedger", Access::Needs(Role::Platform)),
+    ("/payplane.v1.LedgerService/GetHoldSummary", Access::Needs(Role::Platform)),
     ("/grpc.health.v1.Health/Check", Access::Open),
     ("/grpc.health.v1.Health/List", Access::Open),
     ("/grpc.health.v1.Health/Watch", Access::Open),

@@ -55,6 +55,17 @@ pub(super) fn namespace_required() -> Status {
     with_reason(Code::InvalidArgument, message, "NAMESPACE_REQUIRED", None)
 }
 
+pub(super) fn on_behalf_of_not_allowed() -> Status {
+    let message = "metadata \"payplane-on-behalf-of\" is for the platform role only: everybody else acts for themselves";
+    with_reason(Code::PermissionDenied, message.to_owned(), "ON_BEHALF_OF_NOT_ALLOWED", None)
+}
+
+pub(super) fn on_behalf_of_required() -> Status {
+    let message = "the platform role decides about refunds on behalf of a person only: name the person in metadata \
+                   \"payplane-on-behalf-of\"";
+    with_reason(Code::PermissionDenied, message.to_owned(), "ON_BEHALF_OF_REQUIRED", None)
+}
+
 pub(super) fn bad_metadata(name: &str, expected: &str) -> Status {
     let description = format!("is malformed: expected {expected}");
     bad_request(vec![FieldViolation { field: format!("metadata {name}"), description, ..Default::default() }])

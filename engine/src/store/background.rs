@@ -30,6 +30,16 @@ impl Store {
         Ok(sealed.first().copied().unwrap_or_default())
     }
 
+    /// Notes that a sweep ended, and which holds it gave back.
+    pub async fn record_sweep(&self, ended: &[(TenantId, OperationId)]) -> Result<(), StoreError> {
+        let (tenants, payments): (Vec<Uuid>, Vec<Uuid>) =
+            ended.iter().map(|(tenant, payment)| (tenant.uuid(), payment.uuid())).unzip();
+        let mut connection = self.connection().await?;
+        let query = sqlx::query("select payplane.record_sweep($1, $2)").bind(tenants).bind(payments);
+        query.execute(&mut *connection).await?;
+        Ok(())
+    }
+
     /// Holds that are due, the oldest first, after the given one.
     pub async fn due_payments(
         &self,

@@ -28,8 +28,9 @@ pub use connect::{DatabaseConfig, DatabaseConfigError};
 pub use error::StoreError;
 pub use migrate::{MigrateError, migrate};
 pub use read::{
-    AsOf, BalanceRow, HeadRow, HoldsRow, PaymentFilter, PaymentPage, PaymentRow, ReferenceFilter, RefundPage,
-    RefundRow, SealedOperations, Statement, TimeRange, TrialLine, WalletFilter, WalletPage, WalletRow,
+    AsOf, BalanceRow, HeadRow, HoldSummary, HoldsRow, PaymentFilter, PaymentPage, PaymentRow,
+    ReferenceFilter, RefundPage, RefundRow, SealedOperations, Statement, TimeRange, TrialLine, WalletFilter,
+    WalletPage, WalletRow,
 };
 pub use session::Session;
 pub use settings::{SettingsChange, TENANT_SETTINGS_MAX};

@@ -82,13 +82,15 @@ begin
     execute format('grant update (data, changed_at) on payplane.personal_data to %I', v_definer);
     execute format('grant delete on payplane.tenant_namespaces, payplane.tenant_grants, payplane.settlement_caps,
                     payplane.settings, payplane.unsealed, payplane.personal_data to %I', v_definer);
+    execute format('grant select, insert, update on payplane.reversals to %I', v_definer);
+    execute format('grant select, update on payplane.sweep_head to %I', v_definer);
     execute format('grant usage on sequence payplane.batch_ids to %I', v_definer);
 
     -- Forced, so that the owner of the tables is no exception. Without a tenant in the session nobody sees a row; an
     -- empty setting is what a finished transaction leaves behind and means none.
     foreach v_name in array array['tenants', 'tenant_namespaces', 'tenant_grants', 'settlement_caps', 'accounts',
                                   'wallets', 'journal', 'payments', 'refunds', 'usages', 'settings',
-                                  'batch_tenants', 'personal_data'] loop
+                                  'batch_tenants', 'personal_data', 'reversals'] loop
         execute format('alter table payplane.%I enable row level security', v_name);
         execute format('alter table payplane.%I force row level security', v_name);
         execute format('drop policy if exists one_tenant on payplane.%I', v_name);

@@ -131,6 +131,12 @@ impl World {
         self.with_token_at(0, &self.issuer.token(OPERATOR_OF_PLATFORM), &headers)
     }
 
+    /// The operator, speaking for a namespace on behalf of a person.
+    pub(crate) fn on_behalf_of(&self, namespace: &str, person: &str) -> Client {
+        let headers = [("payplane-namespace", namespace), ("payplane-on-behalf-of", person)];
+        self.with_token_at(0, &self.issuer.token(OPERATOR_OF_PLATFORM), &headers)
+    }
+
     pub(crate) fn with_token(&self, token: &str) -> Client {
         self.with_token_at(0, token, &[])
     }

@@ -33,6 +33,13 @@ pub(super) fn connect(address: Address, reach: &str, token: Token) -> Result<Eng
     Ok(Engine { channel: InterceptedService::new(channel, token), address })
 }
 
+/// The same message on behalf of a person, whom the engine then takes for the one who acts.
+pub(super) fn on_behalf_of<T>(mut request: Request<T>, person: &str) -> Result<Request<T>, EngineError> {
+    let value = person.parse().map_err(|_| EngineError::Answer("a user's name is not ASCII"))?;
+    request.metadata_mut().insert("payplane-on-behalf-of", value);
+    Ok(request)
+}
+
 /// A message with its deadline, speaking for a namespace.
 pub(super) fn request<T>(body: T, namespace: Option<&str>) -> Result<Request<T>, EngineError> {
     let mut request = Request::new(body);

@@ -15,8 +15,8 @@ mod refund;
 mod settings;
 
 pub(super) use payment::{capture_request, hold_request, made, outcome, payment_request, void_request};
-pub(super) use refund::{refund_request, refunded};
-pub(super) use settings::with_hold_timeout;
+pub(super) use refund::{approval_request, refund_request, refunded, rejection_request};
+pub(super) use settings::{hold_summary, with_hold_limits};
 
 pub(super) fn wallet_ref(reference: &WalletRef) -> proto::WalletRef {
     use proto::wallet_ref::Ref;
@@ -54,10 +54,10 @@ fn refusal(refused: proto::Refusal) -> Refusal {
         Reason::RefundExceedsCaptured => reason::REFUND_EXCEEDS_CAPTURED,
         Reason::RefundWindowClosed => reason::REFUND_WINDOW_CLOSED,
         Reason::ConditionNotMet => reason::CONDITION_NOT_MET,
+        Reason::ApproverIsRequester => reason::APPROVER_IS_REQUESTER,
         // Answers to what the operator does not ask for.
         Reason::Unspecified
         | Reason::RefundNotFound
-        | Reason::ApproverIsRequester
         | Reason::NotDue
         | Reason::LinkedItemDeclined
         | Reason::WalletNotEmpty
@@ -84,6 +84,7 @@ pub(super) fn spec_field(field: &str) -> String {
         ("idempotency_key", _) => "idempotencyKey".into(),
         ("kind", _) => "hold".into(),
         ("payment_id", _) => "payment".into(),
+        ("refund_id", _) => "approves".into(),
         ("timeout", _) => "hold.timeoutSeconds".into(),
         ("capture_time", _) => "hold.captureAt".into(),
         ("from", _) => "from".into(),

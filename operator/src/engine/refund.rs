@@ -20,6 +20,25 @@ pub struct RefundRequest {
     pub reference: String,
     /// UID of the object that asks.
     pub origin_ref: String,
+    /// The person who asks. None where nobody says so.
+    pub requester: Option<String>,
+}
+
+/// What one person decides about another one's refund.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DecisionRequest {
+    /// Namespace that the request speaks for.
+    pub namespace: String,
+    /// What makes it the same decision wherever it is applied.
+    pub key: String,
+    /// Id of the refund.
+    pub refund_id: String,
+    /// UID of the object that decides.
+    pub origin_ref: String,
+    /// The person who decides.
+    pub approver: String,
+    /// Whether the answer is yes.
+    pub approves: bool,
 }
 
 /// What became of a requested refund.
@@ -44,6 +63,12 @@ pub struct Refund {
     pub payment_id: String,
     /// What is given back.
     pub amount: Amount,
+    /// Under which key it was asked for. Of a decision's answer the decision's key.
+    pub key: String,
+    /// Whether custom resources asked for it.
+    pub is_of_resource: bool,
+    /// Who asked for it.
+    pub requester: String,
     /// Who approved or rejected it; empty if nobody did.
     pub approver: String,
     /// What giver and getter had available right after the operation; None if it moved nothing.
@@ -74,8 +99,30 @@ impl Engine {
     /// When no answer came, or the request can never be valid.
     pub async fn refund_payment(&self, request: &RefundRequest) -> Result<RefundOutcome, EngineError> {
         let message = channel::request(convert::refund_request(request), Some(&request.namespace))?;
+        let message = match &request.requester {
+            Some(requester) => channel::on_behalf_of(message, requester)?,
+            None => message,
+        };
         let answer = self.payments().refund_payment(message).await;
         convert::refunded(answer.map_err(fault::from_status)?.into_inner().outcome)
+    }
+
+    /// Approves or rejects a refund, or finds what became of it.
+    ///
+    /// # Errors
+    /// When no answer came, or the request can never be valid.
+    pub async fn decide_refund(&self, request: &DecisionRequest) -> Result<RefundOutcome, EngineError> {
+        let DecisionRequest { namespace, approver, approves, .. } = request;
+        let outcome = if *approves {
+            let message = channel::request(convert::approval_request(request), Some(namespace))?;
+            let answer = self.payments().approve_refund(channel::on_behalf_of(message, approver)?).await;
+            answer.map_err(fault::from_status)?.into_inner().outcome
+        } else {
+            let message = channel::request(convert::rejection_request(request), Some(namespace))?;
+            let answer = self.payments().reject_refund(channel::on_behalf_of(message, approver)?).await;
+            answer.map_err(fault::from_status)?.into_inner().outcome
+        };
+        convert::refunded(outcome)
     }
 
     /// The refund as it stands, or the refusal that is stored under its id. None if the tenant has no such refund.

@@ -1,10 +1,14 @@
-//! Parameters of the ledger.
+//! Parameters of the ledger, and how the holds do that they are for.
 //!
 //! The engine replaces all parameters of a scope at once and knows no versions, so one is changed by reading all, and a
 //! change by somebody else in the same moment is lost. The next look finds what this operator wants again.
 
+use jiff::Timestamp;
 use payplane_proto::v1 as proto;
-use proto::{settings_scope::Scope as Wire, settings_service_client::SettingsServiceClient};
+use proto::{
+    ledger_service_client::LedgerServiceClient, settings_scope::Scope as Wire,
+    settings_service_client::SettingsServiceClient,
+};
 
 use super::{Engine, EngineError, channel, convert, fault};
 
@@ -19,29 +23,70 @@ pub enum Scope {
     Class(String),
 }
 
+/// How long money is held.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct HoldLimits {
+    /// If a hold does not say; None for what a less specific scope sets.
+    pub timeout_seconds: Option<i64>,
+    /// At most; None for what a less specific scope sets.
+    pub maximum_seconds: Option<i64>,
+}
+
+/// How holds do.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HoldSummary {
+    /// How many are pending, up to a bound.
+    pub pending: i64,
+    /// How many of them are past their deadline.
+    pub overdue: i64,
+    /// When the oldest of them was made.
+    pub oldest: Option<Timestamp>,
+    /// The earliest deadline that has passed.
+    pub overdue_since: Option<Timestamp>,
+    /// How many were ever given back by their deadline.
+    pub reversed: i64,
+    /// How many of these by the last sweep.
+    pub reversed_last: i64,
+    /// When a sweep last ended.
+    pub swept_at: Option<Timestamp>,
+    /// When this was so, by the same clock.
+    pub read_at: Timestamp,
+}
+
 impl Engine {
-    /// Sets how long money is held in this scope if a hold does not say; None takes that away.
+    /// Sets how long money is held in this scope, and nothing else.
     ///
     /// # Errors
     /// When no answer came, or the request can never be valid.
-    pub async fn set_hold_timeout(
+    pub async fn set_hold_limits(
         &self,
         namespace: &str,
         scope: &Scope,
-        seconds: Option<i64>,
+        limits: HoldLimits,
     ) -> Result<(), EngineError> {
         let mut client = SettingsServiceClient::new(self.channel.clone());
         let scope = Some(wire(scope));
         let body = proto::GetSettingsRequest { scope: scope.clone() };
         let found = client.get_settings(channel::request(body, Some(namespace))?).await;
         let found = found.map_err(fault::from_status)?.into_inner().settings;
-        let settings = convert::with_hold_timeout(&found, seconds);
+        let settings = convert::with_hold_limits(&found, limits);
         if settings == found {
             return Ok(());
         }
         let body = proto::PutSettingsRequest { scope, settings };
         client.put_settings(channel::request(body, Some(namespace))?).await.map_err(fault::from_status)?;
         Ok(())
+    }
+
+    /// How the holds of this scope do.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn hold_summary(&self, namespace: &str, scope: &Scope) -> Result<HoldSummary, EngineError> {
+        let body = proto::GetHoldSummaryRequest { scope: Some(wire(scope)) };
+        let mut client = LedgerServiceClient::new(self.channel.clone());
+        let answer = client.get_hold_summary(channel::request(body, Some(namespace))?).await;
+        convert::hold_summary(&answer.map_err(fault::from_status)?.into_inner())
     }
 }
 

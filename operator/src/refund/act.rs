@@ -11,9 +11,9 @@ pub async fn act(next: Next, engine: Option<&Engine>) -> Answer {
     match (next, engine) {
         (Next::Wait(waiting), _) => Answer::Waiting(waiting),
         (Next::Never(refusal), _) => Answer::Never(refusal),
-        (Next::Submit(request), Some(engine)) => {
-            settle(&request, engine).await.map_or_else(Answer::Failed, Answer::Outcome)
-        }
+        (Next::Submit(request), Some(engine)) => settle(&request, engine)
+            .await
+            .map_or_else(Answer::Failed, |found| Answer::Outcome(Box::new(found))),
         (Next::Submit(_), None) => Answer::Waiting(Waiting::engine()),
     }
 }

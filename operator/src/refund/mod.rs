@@ -5,6 +5,7 @@
 //! under that object's own key. There is no finalizer: deleting the object moves nothing.
 
 mod act;
+mod hash;
 mod observe;
 mod plan;
 mod report;
@@ -23,7 +24,9 @@ use crate::{
     status,
 };
 
+pub use hash::body_hash;
 pub use plan::Next;
+pub use validate::key;
 
 /// What came of one look.
 #[derive(Debug)]
@@ -33,7 +36,7 @@ pub enum Answer {
     /// Not asked, because it can never be.
     Never(Refusal),
     /// The ledger gave back, waits for approval, or refused.
-    Outcome(RefundOutcome),
+    Outcome(Box<RefundOutcome>),
     /// No answer, or the request can never be valid.
     Failed(EngineError),
 }
@@ -56,8 +59,8 @@ impl Reconciled for Refund {
 }
 
 fn moved(answer: &Answer) -> bool {
-    let Answer::Outcome(RefundOutcome { result: Ok(refund), .. }) = answer else { return false };
-    refund.phase == RefundPhase::Completed
+    let Answer::Outcome(outcome) = answer else { return false };
+    outcome.result.as_ref().is_ok_and(|refund| refund.phase == RefundPhase::Completed)
 }
 
 /// The payment's own status tells how much of it was given back. It has left the cache, so it is read.

@@ -9,22 +9,22 @@ use payplane_crds::{
     condition::{
         self, SETTLED,
         reason::{
-            APPROVED, AWAITING_APPROVAL, COMPLETED, ENGINE_UNAVAILABLE, INVALID, PAYMENT_NOT_FOUND,
+            APPROVAL_REQUIRED, APPROVED, COMPLETED, ENGINE_UNAVAILABLE, INVALID, PAYMENT_NOT_FOUND,
             REFUND_FAILED, REJECTED,
         },
     },
     payment,
 };
 
-use super::Answer;
+use super::{Answer, hash::body_hash};
 use crate::{
     condition::Conditions,
     engine::{self, EngineError, RefundOutcome, RefundPhase, Refusal},
     status::Reported,
 };
 
-const WAITS: &str =
-    "Waits until somebody else approves it: whoever has the role Approver calls ApproveRefund.";
+const WAITS: &str = "Waits until somebody else approves it: with an Approval that names status.bodyHash, or by ApproveRefund over gRPC.";
+const WAITS_FOR_GRPC: &str = "Waits until somebody approves it by ApproveRefund over gRPC. An Approval cannot, because spec.requestedBy does not say who asked; it can only reject.";
 
 /// The status that tells this answer.
 pub fn report(refund: &Refund, answer: &Answer, now: Timestamp) -> RefundStatus {
@@ -39,6 +39,8 @@ pub fn report(refund: &Refund, answer: &Answer, now: Timestamp) -> RefundStatus 
         Answer::Failed(error) => kept(refund, conditions.waiting(ENGINE_UNAVAILABLE, &error.advice())),
         Answer::Outcome(outcome) => decided(refund, outcome, conditions),
     };
+    // Always from the spec as it is, so that a status that somebody wrote is no hash to approve.
+    status.body_hash = (status.state == RefundState::Requested).then(|| body_hash(refund));
     status.observed_generation = refund.metadata.generation;
     status
 }
@@ -50,7 +52,7 @@ pub fn is_open(outcome: &RefundOutcome) -> bool {
 
 fn decided(refund: &Refund, outcome: &RefundOutcome, conditions: Conditions) -> RefundStatus {
     let status = match &outcome.result {
-        Ok(stands) => standing(stands, replay(refund, outcome, conditions)),
+        Ok(stands) => standing(refund, stands, replay(refund, outcome, conditions)),
         Err(refusal) if is_open(outcome) => open(conditions.waiting(PAYMENT_NOT_FOUND, &told(refusal))),
         Err(refusal) if refusal.definitive => failed(replay(refund, outcome, conditions), refusal),
         Err(refusal) => failed(conditions, refusal),
@@ -63,7 +65,8 @@ fn replay<'a>(refund: &Refund, outcome: &RefundOutcome, conditions: Conditions<'
     conditions.replayed(uid, &outcome.origin_ref, "refund", &outcome.refund_id)
 }
 
-fn standing(stands: &engine::Refund, conditions: Conditions) -> RefundStatus {
+fn standing(refund: &Refund, stands: &engine::Refund, conditions: Conditions) -> RefundStatus {
+    let waits = if refund.spec.requested_by.is_some() { WAITS } else { WAITS_FOR_GRPC };
     let available = stands.available.clone();
     RefundStatus {
         state: state(stands.phase),
@@ -73,7 +76,7 @@ fn standing(stands: &engine::Refund, conditions: Conditions) -> RefundStatus {
         approver: Some(stands.approver.clone()).filter(|approver| !approver.is_empty()),
         available_after: available.map(|(from, to)| payment::AvailableAfter { from, to }),
         decided_at: stands.decided_at.map(Time),
-        conditions: life(stands, approval(stands, conditions)),
+        conditions: life(stands, approval(stands, conditions, waits), waits),
         ..RefundStatus::default()
     }
 }
@@ -89,10 +92,10 @@ const fn state(phase: RefundPhase) -> RefundState {
 }
 
 /// Whether somebody approved, if anybody had to.
-fn approval<'a>(stands: &engine::Refund, conditions: Conditions<'a>) -> Conditions<'a> {
+fn approval<'a>(stands: &engine::Refund, conditions: Conditions<'a>, waits: &str) -> Conditions<'a> {
     let said = |status, reason, verb| (status, reason, format!("{} {verb} it.", stands.approver));
     let (status, reason, message) = match stands.phase {
-        RefundPhase::Requested => ("Unknown", AWAITING_APPROVAL, WAITS.into()),
+        RefundPhase::Requested => ("False", APPROVAL_REQUIRED, waits.into()),
         RefundPhase::Rejected => said("False", REJECTED, "rejected"),
         _ if stands.approver.is_empty() => return conditions,
         RefundPhase::Approved | RefundPhase::Completed | RefundPhase::Failed => {
@@ -102,11 +105,11 @@ fn approval<'a>(stands: &engine::Refund, conditions: Conditions<'a>) -> Conditio
     conditions.set(condition::APPROVED, status, reason, &message)
 }
 
-fn life(stands: &engine::Refund, conditions: Conditions) -> Vec<Condition> {
+fn life(stands: &engine::Refund, conditions: Conditions, waits: &str) -> Vec<Condition> {
     let engine::Amount { amount, currency } = &stands.amount;
     let conditions = match stands.phase {
         RefundPhase::Requested => {
-            conditions.waiting(AWAITING_APPROVAL, WAITS).set(SETTLED, "False", AWAITING_APPROVAL, WAITS)
+            conditions.waiting(APPROVAL_REQUIRED, waits).set(SETTLED, "False", APPROVAL_REQUIRED, waits)
         }
         RefundPhase::Approved => {
             let message = "Approved; the money is on its way.";

@@ -69,18 +69,25 @@ fn never(reason: &'static str, field: &str, message: &str) -> Unfit {
     Unfit::Never(Refusal { reason, field: field.into(), message: message.into(), definitive: false })
 }
 
+/// What makes it the same refund wherever it is applied.
+pub fn key(refund: &Refund) -> String {
+    let default = || format!("{}/{}", refund.namespace().unwrap_or_default(), refund.name_any());
+    refund.spec.idempotency_key.clone().unwrap_or_else(default)
+}
+
 fn request(refund: &Refund, payment_id: &str) -> RefundRequest {
     let namespace = refund.namespace().unwrap_or_default();
-    let RefundSpec { payment: _, amount, currency, settlement: _, reason, idempotency_key } = &refund.spec;
-    let key = idempotency_key.clone().unwrap_or_else(|| format!("{namespace}/{}", refund.name_any()));
+    let RefundSpec { payment: _, amount, currency, settlement: _, reason, requested_by, idempotency_key: _ } =
+        &refund.spec;
     let amount = amount.as_ref().zip(currency.as_ref());
     RefundRequest {
-        key,
+        key: key(refund),
         payment_id: payment_id.into(),
         amount: amount
             .map(|(amount, currency)| Amount { amount: amount.0.clone(), currency: currency.0.clone() }),
         reference: reason.clone().unwrap_or_default(),
         origin_ref: refund.uid().unwrap_or_default(),
+        requester: requested_by.clone(),
         namespace,
     }
 }

@@ -1,8 +1,9 @@
-//! TimeoutPolicy: one parameter of the ledger, for a platform, a tenant or a class of wallets.
+//! TimeoutPolicy: two parameters of the ledger, for a platform, a tenant or a class of wallets, and how its holds do.
 //!
-//! The ledger's own sweep gives back what is due; this only says how long a hold lasts that does not say so itself. A
-//! finalizer takes the parameter away with the object. It never blocks a namespace for long: where there is nobody to
-//! ask any more, or nobody answers for ten minutes, the object goes and the parameter stays.
+//! The ledger's own sweep gives back what is due; this only says how long a hold lasts that does not say so itself, and
+//! how long at most, and looks every half minute whether the sweep keeps up. A finalizer takes the parameters away with
+//! the object. It never blocks a namespace for long: where there is nobody to
+//! ask any more, or nobody answers for ten minutes, the object goes and the parameters stay.
 
 mod observe;
 mod plan;
@@ -14,7 +15,7 @@ use crate::{
     apply,
     context::Context,
     controllers::{Again, Reconciled},
-    engine::{Engine, EngineError},
+    engine::{Engine, EngineError, HoldLimits, HoldSummary, Scope},
     error::Error,
     payment::Waiting,
     status,
@@ -29,8 +30,8 @@ pub enum Answer {
     Waiting(Waiting),
     /// Another object sets the same, and was first.
     Taken(String),
-    /// The ledger holds money this long.
-    Set(i64),
+    /// The ledger holds money this long, and so its holds do.
+    Set(HoldLimits, HoldSummary),
     /// The object is on its way out.
     Leaving,
     /// No answer, or the request can never be valid.
@@ -70,12 +71,11 @@ async fn act(
             apply::remove_finalizer(&context.client, policy, FINALIZER).await?;
             Answer::Leaving
         }
-        (Next::Set { namespace, scope, seconds }, Some(engine)) => {
-            let set = engine.set_hold_timeout(&namespace, &scope, Some(seconds)).await;
-            set.map_or_else(Answer::Failed, |()| Answer::Set(seconds))
+        (Next::Set { namespace, scope, limits }, Some(engine)) => {
+            set(engine, &namespace, &scope, limits).await.unwrap_or_else(Answer::Failed)
         }
         (Next::Clear { namespace, scope }, Some(engine)) => {
-            match engine.set_hold_timeout(&namespace, &scope, None).await {
+            match engine.set_hold_limits(&namespace, &scope, HoldLimits::default()).await {
                 Err(error) => Answer::Failed(error),
                 Ok(()) => {
                     apply::remove_finalizer(&context.client, policy, FINALIZER).await?;
@@ -88,6 +88,17 @@ async fn act(
     Ok(answer)
 }
 
+async fn set(
+    engine: &Engine,
+    namespace: &str,
+    scope: &Scope,
+    limits: HoldLimits,
+) -> Result<Answer, EngineError> {
+    engine.set_hold_limits(namespace, scope, limits).await?;
+    let holds = engine.hold_summary(namespace, scope).await?;
+    Ok(Answer::Set(limits, holds))
+}
+
 /// After the status is written: whether to come again.
 fn finish(answer: Answer) -> Result<Again, Error> {
     match answer {
@@ -95,6 +106,8 @@ fn finish(answer: Answer) -> Result<Again, Error> {
         Answer::Waiting(_) => Err(Error::Missing),
         Answer::Failed(EngineError::Invalid { .. }) => Ok(Again::OnChange),
         Answer::Failed(source) => Err(Error::Engine { operation: "set a parameter", source }),
-        Answer::Taken(_) | Answer::Set(_) | Answer::Leaving => Ok(Again::OnChange),
+        // Holds come and go by themselves.
+        Answer::Set(..) => Ok(Again::After(plan::LOOK_EVERY)),
+        Answer::Taken(_) | Answer::Leaving => Ok(Again::OnChange),
     }
 }

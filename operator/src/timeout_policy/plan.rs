@@ -1,5 +1,7 @@
 //! What to do next about a TimeoutPolicy. Pure.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use payplane_crds::{
@@ -8,10 +10,15 @@ use payplane_crds::{
 };
 
 use super::observe::{Observed, Place};
-use crate::{engine::Scope, payment::Waiting};
+use crate::{
+    engine::{HoldLimits, Scope},
+    payment::Waiting,
+};
 
 /// Keeps the object until its parameter is taken away.
 pub const FINALIZER: &str = "payplane.io/timeout-policy";
+/// How often to look how holds do: the ledger wakes nobody.
+pub const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// How long a deleted object waits for an engine that is away.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
@@ -31,7 +38,7 @@ pub enum Next {
         /// Whom it is for.
         scope: Scope,
         /// How long money is held.
-        seconds: i64,
+        limits: HoldLimits,
     },
     /// Take the parameter away, then the finalizer.
     Clear {
@@ -83,7 +90,10 @@ fn stay(policy: &TimeoutPolicy, observed: &Observed, is_marked: bool) -> Next {
         (Place::Here { namespace, scope, .. }, None) => Next::Set {
             namespace: namespace.clone(),
             scope: scope.clone(),
-            seconds: policy.spec.timeout_seconds,
+            limits: HoldLimits {
+                timeout_seconds: Some(policy.spec.timeout_seconds),
+                maximum_seconds: policy.spec.maximum_seconds,
+            },
         },
     }
 }

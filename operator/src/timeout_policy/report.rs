@@ -1,81 +1,130 @@
 //! From what the ledger answered to a TimeoutPolicy's status. Pure.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use payplane_crds::{
     TimeoutPolicy, TimeoutPolicyStatus,
-    condition::reason::{AS_SPECIFIED, ENGINE_UNAVAILABLE, INVALID, SCOPE_TAKEN},
+    condition::{
+        REVERSALS_CURRENT,
+        reason::{
+            AS_SPECIFIED, ENGINE_UNAVAILABLE, INVALID, REVERSALS_BEHIND, REVERSALS_ON_TIME, SCOPE_TAKEN,
+        },
+    },
+    timeout_policy::HoldCounts,
 };
 
 use super::Answer;
-use crate::{condition::Conditions, engine::EngineError, status::Reported};
+use crate::{
+    condition::Conditions,
+    engine::{EngineError, HoldLimits, HoldSummary},
+    status::Reported,
+};
+
+/// How long after its deadline a hold may be given back, before that is late.
+const LAG_MAX: SignedDuration = SignedDuration::from_mins(1);
+/// How long nobody may have swept, before that is late. The engine notes idle sweeps every ten seconds.
+const PAUSE_MAX: SignedDuration = SignedDuration::from_mins(2);
+/// How old the time of the last sweep may be in the status while nothing else changes: it moves with every look, and each
+/// write costs the API server as much as news.
+const SWEEP_TIME_STEP: SignedDuration = SignedDuration::from_mins(5);
 
 /// The status that tells this answer.
 pub fn report(policy: &TimeoutPolicy, answer: &Answer, now: Timestamp) -> TimeoutPolicyStatus {
     let conditions = Conditions::new(policy.current(), policy.metadata.generation, now);
-    // What is in force stays so until the ledger says something else.
-    let before = policy.status.as_ref().and_then(|status| status.timeout_seconds);
-    let (seconds, conditions) = match answer {
-        Answer::Set(seconds) => {
-            let message = format!("Holds that name no timeout last {seconds} s.");
-            (Some(*seconds), conditions.ready(AS_SPECIFIED, &message))
-        }
+    let (status, conditions) = match answer {
+        Answer::Set(limits, holds) => set(policy, *limits, holds, conditions),
         Answer::Taken(first) => {
             let message = format!("TimeoutPolicy {first} sets the same and is older; this one does nothing.");
-            (None, conditions.stalled(SCOPE_TAKEN, &message))
+            (TimeoutPolicyStatus::default(), conditions.stalled(SCOPE_TAKEN, &message))
         }
-        Answer::Waiting(waiting) => (before, conditions.waiting(waiting.reason, &waiting.message)),
+        Answer::Waiting(waiting) => {
+            let message = &waiting.message;
+            (kept(policy), unknown(conditions.waiting(waiting.reason, message), waiting.reason, message))
+        }
         Answer::Failed(error @ EngineError::Invalid { .. }) => {
-            (before, conditions.stalled(INVALID, &error.advice()))
+            let message = error.advice();
+            (kept(policy), unknown(conditions.stalled(INVALID, &message), INVALID, &message))
         }
-        Answer::Failed(error) => (before, conditions.waiting(ENGINE_UNAVAILABLE, &error.advice())),
+        Answer::Failed(error) => {
+            let message = error.advice();
+            let conditions = conditions.waiting(ENGINE_UNAVAILABLE, &message);
+            (kept(policy), unknown(conditions, ENGINE_UNAVAILABLE, &message))
+        }
         Answer::Leaving => return policy.status.clone().unwrap_or_default(),
     };
     TimeoutPolicyStatus {
-        timeout_seconds: seconds,
         observed_generation: policy.metadata.generation,
         conditions: conditions.into_vec(),
+        ..status
     }
+}
+
+/// What is in force stays so until the ledger says something else.
+fn kept(policy: &TimeoutPolicy) -> TimeoutPolicyStatus {
+    policy.status.clone().unwrap_or_default()
+}
+
+fn unknown<'a>(conditions: Conditions<'a>, reason: &str, message: &str) -> Conditions<'a> {
+    conditions.set(REVERSALS_CURRENT, "Unknown", reason, message)
+}
+
+fn set<'a>(
+    policy: &TimeoutPolicy,
+    limits: HoldLimits,
+    holds: &HoldSummary,
+    conditions: Conditions<'a>,
+) -> (TimeoutPolicyStatus, Conditions<'a>) {
+    let HoldLimits { timeout_seconds, maximum_seconds } = limits;
+    let timeout = timeout_seconds.unwrap_or_default();
+    let most =
+        maximum_seconds.map(|most| format!(", and none lasts longer than {most} s")).unwrap_or_default();
+    let message = format!("Holds that name no timeout last {timeout} s{most}.");
+    let conditions = reversals(holds, conditions.ready(AS_SPECIFIED, &message));
+    let before = policy.status.as_ref().and_then(|status| status.holds.as_ref());
+    let holds = Some(steady(counts(holds), before));
+    (TimeoutPolicyStatus { timeout_seconds, maximum_seconds, holds, ..Default::default() }, conditions)
+}
+
+fn counts(holds: &HoldSummary) -> HoldCounts {
+    HoldCounts {
+        pending: holds.pending,
+        overdue: holds.overdue,
+        reversed: holds.reversed,
+        reversed_in_last_sweep: holds.reversed_last,
+        oldest_pending_time: holds.oldest.map(Time),
+        lag_seconds: lag(holds).as_secs(),
+        last_sweep_time: holds.swept_at.map(Time),
+    }
+}
+
+fn lag(holds: &HoldSummary) -> SignedDuration {
+    holds.overdue_since.map_or(SignedDuration::ZERO, |since| holds.read_at.duration_since(since))
+}
+
+/// The same counts with the time of an earlier sweep, if that is all that would change.
+fn steady(counts: HoldCounts, before: Option<&HoldCounts>) -> HoldCounts {
+    let Some(before) = before else { return counts };
+    let as_before = HoldCounts { last_sweep_time: before.last_sweep_time.clone(), ..counts.clone() };
+    let step = counts.last_sweep_time.as_ref().zip(before.last_sweep_time.as_ref());
+    let is_small = step.is_some_and(|(now, was)| now.0.duration_since(was.0).abs() < SWEEP_TIME_STEP);
+    if is_small && as_before == *before { as_before } else { counts }
+}
+
+/// Whether holds are given back soon after their deadline.
+fn reversals<'a>(holds: &HoldSummary, conditions: Conditions<'a>) -> Conditions<'a> {
+    let pause = holds.swept_at.map(|swept| holds.read_at.duration_since(swept));
+    if LAG_MAX < lag(holds) {
+        let message = "Holds past their deadline are given back more than a minute late. They cannot be captured meanwhile, but \
+                       their money is not free either. Look at the engine's log and at payplane_engine_sweep_lag_seconds.";
+        return conditions.set(REVERSALS_CURRENT, "False", REVERSALS_BEHIND, message);
+    }
+    if pause.is_some_and(|pause| PAUSE_MAX < pause) {
+        let message = "No engine has swept for more than two minutes. Look at the engine's log.";
+        return conditions.set(REVERSALS_CURRENT, "False", REVERSALS_BEHIND, message);
+    }
+    let message = "Holds are given back soon after their deadline.";
+    conditions.set(REVERSALS_CURRENT, "True", REVERSALS_ON_TIME, message)
 }
 
 #[cfg(test)]
-mod tests {
-    use payplane_crds::condition::{READY, RECONCILING, STALLED};
-    use serde_json::json;
-    use tonic::Code;
-
-    use super::*;
-    use crate::{condition::find, payment::Waiting};
-
-    fn policy() -> TimeoutPolicy {
-        serde_json::from_value(json!({
-            "apiVersion": "payplane.io/v1alpha1",
-            "kind": "TimeoutPolicy",
-            "metadata": {"name": "minute", "namespace": "shop", "generation": 2},
-            "spec": {"scope": {"tenant": true}, "timeoutSeconds": 60},
-            "status": {"timeoutSeconds": 30, "conditions": []},
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn every_answer_has_its_conditions_and_says_what_is_in_force() {
-        let invalid = EngineError::Invalid { field: "f".into(), message: "m".into() };
-        let away = EngineError::Unavailable { code: Code::Unavailable, message: String::new() };
-        let cases = [
-            (Answer::Set(60), "TFF", "AsSpecified", Some(60)),
-            (Answer::Taken("shop/first".into()), "FFT", "ScopeTaken", None),
-            (Answer::Waiting(Waiting::new("NoTenant", "")), "FTF", "NoTenant", Some(30)),
-            (Answer::Failed(invalid), "FFT", "Invalid", Some(30)),
-            (Answer::Failed(away), "FTF", "EngineUnavailable", Some(30)),
-        ];
-        for (answer, letters, reason, seconds) in cases {
-            let status = report(&policy(), &answer, Timestamp::UNIX_EPOCH);
-            let told = [READY, RECONCILING, STALLED]
-                .map(|type_| &find(&status.conditions, type_).unwrap().status[..1]);
-            assert_eq!(told.concat(), letters, "{answer:?}");
-            assert_eq!(find(&status.conditions, READY).unwrap().reason, reason);
-            assert_eq!(status.timeout_seconds, seconds, "{answer:?}");
-            assert_eq!(status.observed_generation, Some(2));
-        }
-    }
-}
+mod tests;

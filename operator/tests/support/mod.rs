@@ -4,13 +4,13 @@
 // Each test file uses a part of this, and failing is what it is for.
 #![allow(dead_code, missing_docs, clippy::panic, clippy::unwrap_used)]
 
-use std::{fmt::Debug, future::Future, time::Duration};
+use std::{fmt::Debug, future::Future, path::Path, time::Duration};
 
 use k8s_openapi::{
     api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Config, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
     core::{ApiResource, DynamicObject, GroupVersionKind},
     runtime::{conditions, reflector, wait::await_condition},
@@ -117,6 +117,7 @@ pub fn context(client: &Client) -> Context {
             standing_orders: reflector::store().0,
             timeout_policies: reflector::store().0,
             backups: reflector::store().0,
+            approvals: reflector::store().0,
         },
         filled: Filled::default(),
         wake: wake::channels().0,
@@ -143,4 +144,73 @@ where
         }
     })
     .await
+}
+
+/// The same server as somebody else sees it.
+pub async fn as_user(user: &str) -> Client {
+    let mut config = Config::infer().await.unwrap();
+    config.auth_info.impersonate = Some(user.into());
+    Client::try_from(config).unwrap()
+}
+
+/// The objects of a chart's template, without what Helm would fill in: conditions and labels.
+pub fn chart(template: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/payplane/templates").join(template);
+    let text = std::fs::read_to_string(path).unwrap();
+    let plain: Vec<&str> = text.lines().filter(|line| !line.contains("{{")).collect();
+    serde_saphyr::from_multiple(&plain.join("\n")).unwrap()
+}
+
+/// Creates an object of the whole cluster, or of a namespace, under its own kind.
+pub async fn create_any(client: &Client, namespace: Option<&str>, body: Value) {
+    let (group, version) = body["apiVersion"].as_str().unwrap().split_once('/').unwrap();
+    let kind = GroupVersionKind::gvk(group, version, body["kind"].as_str().unwrap());
+    let resource = ApiResource::from_gvk(&kind);
+    let objects: Api<DynamicObject> = match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    create(&objects, body).await.unwrap();
+}
+
+/// Makes the policies of a template hold in one namespace, under names of its own.
+pub async fn enforce(client: &Client, template: &str, namespace: &str) {
+    for mut object in chart(template) {
+        let name = |of: &Value| json!(format!("{namespace}-{}", of.as_str().unwrap()));
+        object["metadata"]["name"] = name(&object["metadata"]["name"]);
+        if object["kind"] == "ValidatingAdmissionPolicyBinding" {
+            object["spec"]["policyName"] = name(&object["spec"]["policyName"]);
+            let here = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace}});
+            object["spec"]["matchResources"] = json!({"namespaceSelector": here});
+        }
+        create_any(client, None, object).await;
+    }
+}
+
+/// Gives a user one of the chart's roles in a namespace.
+pub async fn grant(client: &Client, role: &str, user: &str, namespace: &str) {
+    let found =
+        chart("roles-users.yaml").into_iter().find(|object| object["metadata"]["name"] == role).unwrap();
+    grant_rules(client, &found["rules"], user, namespace).await;
+}
+
+/// Gives a user these rights in a namespace.
+pub async fn grant_rules(client: &Client, rules: &Value, user: &str, namespace: &str) {
+    const API: &str = "rbac.authorization.k8s.io/v1";
+    let name = format!("{user}-{}", unused_number());
+    let role = json!({"apiVersion": API, "kind": "Role", "metadata": {"name": name}, "rules": rules});
+    create_any(client, Some(namespace), role).await;
+    let binding = json!({
+        "apiVersion": API, "kind": "RoleBinding", "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+    });
+    create_any(client, Some(namespace), binding).await;
+}
+
+/// A name that no other object of this process has.
+fn unused_number() -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed).to_string()
 }

@@ -20,6 +20,7 @@ NEEDS=(
   "flock|util-linux|keeps two starts apart"
   "mount|mount|mounts the node's folders"
   "mmdebstrap|mmdebstrap|makes the Debian base of the images without a registry"
+  "jq|jq|makes an approval's hash as docs/approvals.md does, for the end-to-end tests"
   "buildah|buildah|builds the Containerfiles without a container engine"
 )
 

@@ -222,7 +222,22 @@ async fn a_hold_goes_back_when_it_is_voided_or_when_its_deadline_passes() {
     assert_eq!(condition(Some(&status.conditions), "Succeeded").unwrap().reason, "Expired");
     assert_eq!(tenant.balance("alice").await["available"], "100.00");
 
-    // With the policy goes the parameter.
+    // The policy tells that the ledger gave it back, and that it keeps up.
+    let counted = wait_for(&policies, "minute", "counted the reversal", |policy| {
+        let holds = policy.status.as_ref().and_then(|status| status.holds.as_ref());
+        holds.is_some_and(|holds| (holds.pending, holds.overdue, holds.reversed) == (0, 0, 1))
+    })
+    .await;
+    let status = counted.status.unwrap();
+    assert!(is_true(Some(&status.conditions), "ReversalsCurrent"), "{status:#?}");
+    assert!(status.holds.unwrap().last_sweep_time.is_some());
+    let mut manifest = payment(json!({"name": "alice"}), json!({"name": "bob"}), "1.00");
+    manifest["spec"]["hold"] = json!({"timeoutSeconds": 3601});
+    apply(&tenant.payments(), "too-long", manifest).await;
+    let refusal = tenant.settled("too-long").await.status.unwrap().refusal.unwrap();
+    assert_eq!((&*refusal.reason, &*refusal.field), ("LimitExceeded", "hold.timeoutSeconds"));
+
+    // With the policy go the parameters.
     delete(&policies, "second").await;
     delete(&policies, "minute").await;
     let request = json!({"scope": {"tenant": {}}});

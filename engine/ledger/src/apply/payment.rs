@@ -1,7 +1,7 @@
 //! Payments: made at once, or held first.
 //!
-//! Both are refused for the same reasons, in this order: closed, frozen, condition not met, limit, floor, ceiling, and
-//! (for a hold) a deadline beyond 64 bits, totals beyond 64 bits. With `up_to` the amount is what floor and ceiling
+//! Both are refused for the same reasons, in this order: closed, frozen, condition not met, limit, (for a hold) a deadline
+//! beyond the maximum, floor, ceiling, (for a hold) a deadline beyond 64 bits, totals beyond 64 bits. With `up_to` the amount is what floor and ceiling
 //! allow, and that amount is what limits count.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::{
     money::{self, Amounts, Parties},
 };
 use crate::{
-    After, Field, HOLD_TIMEOUT_DEFAULT_US, Level, ParameterName, PaymentState, Phase, Reason, Refusal,
+    After, Field, HOLD_TIMEOUT_DEFAULT_US, Kind, Level, ParameterName, PaymentState, Phase, Reason, Refusal,
     Snapshot, Timestamp, Verdict,
 };
 
@@ -62,8 +62,32 @@ fn check(snapshot: &Snapshot, case: &Case<'_>, parties: Parties) -> Result<(i64,
     let asked = case.request.minor;
     let minor = if terms.up_to { money::most_of(payer, payee, asked) } else { asked };
     let tally = limits::check(snapshot, parties.debit, minor, case.now)?;
+    if case.request.kind == Kind::Authorize {
+        refuse_long(snapshot, case, parties)?;
+    }
     money::refuse_beyond(payer, payee, minor)?;
     Ok((minor, tally))
+}
+
+/// A hold that would last longer than the payer's maximum, by what the request says: its timeout, or its date.
+fn refuse_long(snapshot: &Snapshot, case: &Case<'_>, parties: Parties) -> Result<(), Refusal> {
+    let Some((maximum, level)) = snapshot.parameter(ParameterName::HoldMaximum, parties.debit) else {
+        return Ok(());
+    };
+    let refused = |field| {
+        let limit = Some((ParameterName::HoldMaximum, level));
+        Err(Refusal { reason: Reason::LimitExceeded, field, limit })
+    };
+    if case.request.terms.timeout_us.is_some_and(|timeout| maximum < timeout) {
+        return refused(Field::Timeout);
+    }
+    // A deadline beyond 64 bits has a reason of its own, which comes later.
+    match deadline(snapshot, case, parties) {
+        Ok((end, _)) if i128::from(maximum) < i128::from(end.0) - i128::from(case.now.0) => {
+            refused(Field::CaptureTime)
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Until when the money is held, and which setting said so. A hold that takes itself lives one timeout longer than its
@@ -78,7 +102,10 @@ fn deadline(
         Some(timeout) => (timeout, None),
         None => {
             let set = snapshot.parameter(ParameterName::HoldTimeout, parties.debit);
-            let (timeout, level) = set.unwrap_or((HOLD_TIMEOUT_DEFAULT_US, Level::Platform));
+            let set = set.unwrap_or((HOLD_TIMEOUT_DEFAULT_US, Level::Platform));
+            // Whoever does not say how long wants what is allowed.
+            let most = snapshot.parameter(ParameterName::HoldMaximum, parties.debit);
+            let (timeout, level) = most.filter(|most| most.0 < set.0).unwrap_or(set);
             (timeout, Some(level))
         }
     };

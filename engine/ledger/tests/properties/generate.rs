@@ -108,6 +108,8 @@ fn settings() -> impl Strategy<Value = Vec<Setting>> {
         set(11, Whom::Class(1), None, 5_000 * SECOND),
         set(12, Whom::Tenant, None, 40),
         set(12, Whom::Class(1), None, 10),
+        set(13, Whom::Platform, None, 70 * SECOND),
+        set(13, Whom::Wallet(2), Some(0), 30 * SECOND),
     ];
     // Approval is set more often, because it takes several steps to get there.
     (prop::collection::vec(0..10_u8, all.len())).prop_map(move |dice| {

@@ -115,6 +115,45 @@ fn a_frozen_payer_still_pays_what_was_promised() {
 }
 
 #[test]
+fn no_hold_lasts_longer_than_the_most_specific_maximum() {
+    run_after(
+        "
+        set hold-timeout tenant   * 60
+        set hold-maximum platform * 100
+        hold     a  payer shop 1 USD r timeout=100   -> pending 0 +1
+        payment  a  -> pending 0/1 until=1100 request
+        hold     b  payer shop 1 USD r timeout=101   -> limit_exceeded timeout hold-maximum@platform
+        hold     c  payer shop 1 USD r               -> pending 0 +1
+        payment  c  -> pending 0/1 until=1060 tenant
+        # Where the request does not say, the maximum shortens the timeout.
+        set hold-maximum tenant * 50
+        hold     d  payer shop 1 USD r               -> pending 0 +1
+        payment  d  -> pending 0/1 until=1050 tenant
+        set hold-maximum wallet:payer * 80
+        hold     e  payer shop 1 USD r               -> pending 0 +1
+        payment  e  -> pending 0/1 until=1060 tenant
+        hold     f  payer shop 1 USD r timeout=80    -> pending 0 +1
+        hold     g  payer shop 1 USD r timeout=81    -> limit_exceeded timeout hold-maximum@wallet
+        # A date that moves the deadline beyond it is to blame itself.
+        hold     h  payer shop 1 USD r timeout=10 capture=1070  -> pending 0 +1
+        payment  h  -> pending 0/1 until=1080 request
+        hold     i  payer shop 1 USD r timeout=10 capture=1071  -> limit_exceeded capture_time hold-maximum@wallet
+        hold     j  payer shop 1 USD r capture=1059             -> pending 0 +1
+        hold     k  payer shop 1 USD r capture=1060             -> limit_exceeded capture_time hold-maximum@wallet
+        # In the order of the reasons: before the floor, after other limits, before what 64 bits cannot hold.
+        hold     l  payer shop 5000 USD r timeout=81            -> limit_exceeded timeout hold-maximum@wallet
+        hold     m  payer shop 5000 USD r timeout=80            -> insufficient_funds from
+        hold     n  payer shop 1 USD r timeout=max              -> limit_exceeded timeout hold-maximum@wallet
+        hold     o  payer shop 1 USD r timeout=10 capture=max   -> balance_overflow capture_time
+        set payment-maximum tenant * 10
+        hold     p  payer shop 11 USD r timeout=81              -> limit_exceeded amount.amount payment-maximum@tenant
+        # A payment at once is no hold.
+        pay      q  payer shop 1 USD r                          -> moved 1
+        ",
+    );
+}
+
+#[test]
 fn deadlines_come_from_the_request_or_the_most_specific_setting() {
     run_after(
         "

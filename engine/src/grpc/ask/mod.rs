@@ -38,7 +38,10 @@ pub(super) struct Asker {
     pub(super) tenant: TenantId,
     pub(super) origin: Origin,
     pub(super) role: Role,
-    subject: Arc<str>,
+    /// Who acts: the caller, or the person for whom the platform does.
+    actor: Arc<str>,
+    /// Whether the platform acts for nobody but itself.
+    is_machine: bool,
     correlation_id: Arc<str>,
 }
 
@@ -87,9 +90,11 @@ impl Api {
         let call = Call::of(request)?;
         let tenant = call.tenant()?;
         let platform = self.engine.platform().await.map_err(|error| status::of_store(&error))?;
-        let Call { caller, correlation_id } = call;
-        let (origin, role, subject) = (caller.origin, caller.role, caller.subject);
-        Ok(Asker { platform, tenant, origin, role, subject, correlation_id })
+        let Call { caller, on_behalf_of, correlation_id } = call;
+        let (origin, role) = (caller.origin, caller.role);
+        let is_machine = role == Role::Platform && on_behalf_of.is_none();
+        let actor = on_behalf_of.unwrap_or(caller.subject);
+        Ok(Asker { platform, tenant, origin, role, actor, is_machine, correlation_id })
     }
 }
 
@@ -116,7 +121,7 @@ impl Asker {
     }
 
     fn provenance(&self, key: Arc<str>, origin_ref: Arc<str>) -> Provenance {
-        let (actor, correlation_id) = (Arc::clone(&self.subject), Arc::clone(&self.correlation_id));
+        let (actor, correlation_id) = (Arc::clone(&self.actor), Arc::clone(&self.correlation_id));
         Provenance { origin: self.origin, key, origin_ref, actor, correlation_id }
     }
 
@@ -124,6 +129,13 @@ impl Asker {
     pub(super) fn need(&self, role: Role, violations: &mut Violations) {
         if !self.role.includes(role) {
             violations.deny(status::role_required(self.role, role));
+        }
+    }
+
+    /// Refuses the request unless somebody decides it: the platform alone is no second pair of eyes.
+    pub(super) fn need_person(&self, violations: &mut Violations) {
+        if self.is_machine {
+            violations.deny(status::on_behalf_of_required());
         }
     }
 

@@ -31,7 +31,8 @@ fn asker(role: Role) -> Asker {
         tenant: TenantId::from_uuid(Uuid::from_u128(2)),
         origin: Origin::Api,
         role,
-        subject: "somebody".into(),
+        actor: "somebody".into(),
+        is_machine: false,
         correlation_id: "call".into(),
     }
 }

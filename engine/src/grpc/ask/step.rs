@@ -104,6 +104,7 @@ pub(in crate::grpc) fn approve_refund(
     violations: &mut Violations,
 ) -> Option<Request> {
     asker.need(Role::Approver, violations);
+    asker.need_person(violations);
     let texts = Texts::usual(request.idempotency_key, request.reference, request.origin_ref);
     step(asker, at, (Kind::ApproveRefund, texts), ("refund_id", &request.refund_id), violations)
 }
@@ -115,6 +116,7 @@ pub(in crate::grpc) fn reject_refund(
     violations: &mut Violations,
 ) -> Option<Request> {
     asker.need(Role::Approver, violations);
+    asker.need_person(violations);
     let texts = Texts::usual(request.idempotency_key, request.reference, request.origin_ref);
     step(asker, at, (Kind::RejectRefund, texts), ("refund_id", &request.refund_id), violations)
 }

@@ -39,7 +39,7 @@ fn value_of(name: ParameterName, value: i64, currency: Option<Currency>) -> prot
 }
 
 pub(in crate::grpc) const fn is_duration(name: ParameterName) -> bool {
-    matches!(name, ParameterName::HoldTimeout | ParameterName::RefundWindow)
+    matches!(name, ParameterName::HoldTimeout | ParameterName::HoldMaximum | ParameterName::RefundWindow)
 }
 
 fn duration(micros: i64) -> prost_types::Duration {

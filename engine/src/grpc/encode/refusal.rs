@@ -53,6 +53,7 @@ pub(super) const fn parameter_name(name: ParameterName) -> proto::ParameterName 
         ParameterName::HoldTimeout => proto::ParameterName::HoldTimeout,
         ParameterName::RefundWindow => proto::ParameterName::RefundWindow,
         ParameterName::RefundApprovalFrom => proto::ParameterName::RefundApprovalFrom,
+        ParameterName::HoldMaximum => proto::ParameterName::HoldMaximum,
     }
 }
 
@@ -112,6 +113,12 @@ const fn message(refusal: Refusal) -> &'static str {
         (Reason::RefundExceedsCaptured, _) => "The amount is more than what can still be refunded.",
         (Reason::RefundWindowClosed, _) => "The time in which this payment could be refunded is over.",
         (Reason::ConditionNotMet, _) => "The wallet is not as the request expects.",
+        (Reason::LimitExceeded, Field::Timeout) => {
+            "The hold would last longer than the parameter HOLD_MAXIMUM allows: ask for less, or for no timeout."
+        }
+        (Reason::LimitExceeded, Field::CaptureTime) => {
+            "The date keeps the hold longer than the parameter HOLD_MAXIMUM allows: name an earlier one."
+        }
         (Reason::LimitExceeded, _) => "A limit on payments would be exceeded.",
         (Reason::SettlementCapExceeded, _) => {
             "The settlement account would exceed the cap that the tenant sets."

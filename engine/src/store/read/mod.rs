@@ -2,6 +2,7 @@
 //! time that the view allows.
 
 mod history;
+mod holds;
 mod ledger;
 mod payments;
 mod refunds;
@@ -10,6 +11,7 @@ mod sealed;
 mod wallets;
 
 pub use history::{AsOf, BalanceRow, Statement};
+pub use holds::HoldSummary;
 pub use ledger::TrialLine;
 pub use payments::{PaymentFilter, PaymentPage, PaymentRow, ReferenceFilter};
 pub use refunds::{RefundPage, RefundRow};

@@ -3,16 +3,37 @@
 use payplane_proto::v1 as proto;
 
 use super::{payment::money, refusal, time};
-use crate::engine::{Amount, EngineError, Refund, RefundOutcome, RefundPhase, RefundRequest};
+use crate::engine::{
+    Amount, DecisionRequest, EngineError, Refund, RefundOutcome, RefundPhase, RefundRequest,
+};
 
 pub(in crate::engine) fn refund_request(request: &RefundRequest) -> proto::RefundPaymentRequest {
-    let RefundRequest { namespace: _, key, payment_id, amount, reference, origin_ref } = request;
+    let RefundRequest { namespace: _, key, payment_id, amount, reference, origin_ref, requester: _ } =
+        request;
     proto::RefundPaymentRequest {
         idempotency_key: key.clone(),
         payment_id: payment_id.clone(),
         amount: amount.as_ref().map(money),
         reference: reference.clone(),
         origin_ref: origin_ref.clone(),
+    }
+}
+
+pub(in crate::engine) fn approval_request(request: &DecisionRequest) -> proto::ApproveRefundRequest {
+    proto::ApproveRefundRequest {
+        idempotency_key: request.key.clone(),
+        refund_id: request.refund_id.clone(),
+        reference: String::new(),
+        origin_ref: request.origin_ref.clone(),
+    }
+}
+
+pub(in crate::engine) fn rejection_request(request: &DecisionRequest) -> proto::RejectRefundRequest {
+    proto::RejectRefundRequest {
+        idempotency_key: request.key.clone(),
+        refund_id: request.refund_id.clone(),
+        reference: String::new(),
+        origin_ref: request.origin_ref.clone(),
     }
 }
 
@@ -31,6 +52,7 @@ pub(in crate::engine) fn refunded(
 
 fn refund(found: proto::Refund) -> Result<Refund, EngineError> {
     let phase = phase(found.state())?;
+    let is_of_resource = found.origin() == proto::Origin::Resource;
     let proto::Money { amount, currency } =
         found.amount.ok_or(EngineError::Answer("a refund without amount"))?;
     let available = found.from_balance.zip(found.to_balance).map(|(from, to)| (from.available, to.available));
@@ -38,6 +60,9 @@ fn refund(found: proto::Refund) -> Result<Refund, EngineError> {
         phase,
         payment_id: found.payment_id,
         amount: Amount { amount, currency },
+        key: found.idempotency_key,
+        is_of_resource,
+        requester: found.requester,
         approver: found.approver,
         available,
         decided_at: time(found.create_time),

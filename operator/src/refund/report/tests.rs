@@ -22,6 +22,9 @@ fn stands(phase: RefundPhase, approver: &str) -> engine::Refund {
         phase,
         payment_id: "p".into(),
         amount: engine::Amount { amount: "2.50".into(), currency: "USD".into() },
+        key: "shop/back".into(),
+        is_of_resource: true,
+        requester: "ada".into(),
         approver: approver.into(),
         available: None,
         decided_at: Timestamp::from_second(1_000).ok(),
@@ -30,7 +33,7 @@ fn stands(phase: RefundPhase, approver: &str) -> engine::Refund {
 
 fn outcome(origin: &str, result: Result<engine::Refund, Refusal>) -> Answer {
     let origin_ref = origin.into();
-    Answer::Outcome(RefundOutcome { refund_id: ID.into(), origin_ref, replayed: false, result })
+    Answer::Outcome(Box::new(RefundOutcome { refund_id: ID.into(), origin_ref, replayed: false, result }))
 }
 
 fn refusal(reason: &'static str, definitive: bool) -> Refusal {
@@ -58,7 +61,7 @@ fn every_answer_has_its_conditions() {
         (Answer::Waiting(Waiting::new("PaymentNotReady", "")), New, "FTF----", "PaymentNotReady"),
         (unavailable(), New, "FTF----", "EngineUnavailable"),
         (Answer::Never(refusal("TreasuryRequired", false)), Failed, "FFF-TF-", "TreasuryRequired"),
-        (outcome("u-1", Ok(stands(Phase::Requested, ""))), Requested, "FTFUF--", "AwaitingApproval"),
+        (outcome("u-1", Ok(stands(Phase::Requested, ""))), Requested, "FTFFF--", "ApprovalRequired"),
         (outcome("u-1", Ok(stands(Phase::Approved, "bea"))), Approved, "FTFTF--", "Approved"),
         (outcome("u-1", Ok(stands(Phase::Completed, ""))), Completed, "TFF-TT-", "Completed"),
         (outcome("u-1", Ok(stands(Phase::Completed, "bea"))), Completed, "TFFTTT-", "Completed"),
@@ -118,4 +121,25 @@ fn while_nobody_answers_a_request_keeps_what_was_said_of_it_and_a_forged_result_
     object.status = Some(report(&object, &forged, Timestamp::UNIX_EPOCH));
     let status = report(&object, &unavailable(), Timestamp::UNIX_EPOCH);
     assert_eq!((status.state, status.refund_id), (RefundState::New, None));
+}
+
+#[test]
+fn the_hash_to_approve_is_shown_while_somebody_has_to_and_is_never_taken_from_the_status() {
+    let requested = || outcome("u-1", Ok(stands(RefundPhase::Requested, "")));
+    let mut object = refund();
+    let status = report(&object, &requested(), Timestamp::UNIX_EPOCH);
+    assert_eq!(status.body_hash.as_deref(), Some(&*body_hash(&object)));
+    let message = |status: &RefundStatus| find(&status.conditions, READY).unwrap().message.clone();
+    assert!(message(&status).contains("requestedBy"), "nobody can approve what nobody asked for");
+
+    object.status = Some(RefundStatus { body_hash: Some("sha256:forged".into()), ..status });
+    let status = report(&object, &unavailable(), Timestamp::UNIX_EPOCH);
+    assert_eq!(status.body_hash.as_deref(), Some(&*body_hash(&object)));
+    object.spec.requested_by = Some("ada".into());
+    let named = report(&object, &requested(), Timestamp::UNIX_EPOCH);
+    assert_ne!(named.body_hash, status.body_hash, "who asks is part of what is approved");
+    assert!(message(&named).contains("Approval"));
+
+    let done = outcome("u-1", Ok(stands(RefundPhase::Completed, "bea")));
+    assert_eq!(report(&object, &done, Timestamp::UNIX_EPOCH).body_hash, None);
 }

@@ -98,10 +98,12 @@ async fn the_request_names_the_payment_by_id_and_itself_by_namespace_and_name() 
         amount: Some(Amount { amount: "2.50".into(), currency: "USD".into() }),
         reference: "broken".into(),
         origin_ref: "u-1".into(),
+        requester: None,
     };
     assert_eq!(asked, expected, "another default key would give back a second time");
 
-    let spec = json!({"payment": {"id": ID}, "idempotencyKey": "k-7"});
+    let spec = json!({"payment": {"id": ID}, "idempotencyKey": "k-7", "requestedBy": "ada"});
     let asked = validate(&refund(spec), &observed(known(Phase::Completed, "5.00", false))).unwrap();
     assert_eq!((asked.key.as_str(), asked.amount), ("k-7", None));
+    assert_eq!(asked.requester.as_deref(), Some("ada"));
 }

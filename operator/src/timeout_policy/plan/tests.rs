@@ -80,5 +80,12 @@ async fn the_parameter_comes_after_the_finalizer_and_goes_before_it() {
 async fn what_is_set_is_what_the_spec_says() {
     let observed = Observed { place: here(), rival: None, is_orphan: false };
     let next = plan(&policy(true, None), &observed, Timestamp::UNIX_EPOCH);
-    assert_eq!(next, Next::Set { namespace: "shop".into(), scope: Scope::Tenant, seconds: 60 });
+    let limits = HoldLimits { timeout_seconds: Some(60), maximum_seconds: None };
+    assert_eq!(next, Next::Set { namespace: "shop".into(), scope: Scope::Tenant, limits });
+    let mut bounded = policy(true, None);
+    bounded.spec.maximum_seconds = Some(90);
+    let Next::Set { limits, .. } = plan(&bounded, &observed, Timestamp::UNIX_EPOCH) else {
+        panic!("sets nothing")
+    };
+    assert_eq!(limits.maximum_seconds, Some(90));
 }

@@ -30,18 +30,8 @@ impl Model {
         let (from, to, amount) = (ask.from.unwrap(), ask.to.unwrap(), self.amount(ask));
         let at_once = ask.act == Act::Pay;
         let (posted, pending) = if at_once { (amount, 0) } else { (0, amount) };
-        let (timeout, level) = match ask.terms.timeout {
-            Some(timeout) => (i128::from(timeout), None),
-            None => {
-                let (timeout, level) = self.parameter(10, from).unwrap_or((60_000_000, 1));
-                (timeout, Some(level))
-            }
-        };
+        let (deadline, level) = self.deadline(ask, from);
         let date = ask.terms.capture_at.map(i128::from).filter(|_| !at_once);
-        let mut deadline = self.now + timeout;
-        if date.is_some_and(|date| deadline <= date) {
-            deadline = date.unwrap() + timeout;
-        }
         for (key, usage) in self.count(from, amount).unwrap() {
             self.usages.insert(key, usage);
         }
@@ -64,6 +54,26 @@ impl Model {
         };
         self.payments.insert(ask.id, payment.clone());
         Done { transfer, payment: (!at_once).then_some(payment), ..Done::nothing() }
+    }
+
+    /// When the hold ends that is asked for, and the level that says so.
+    pub(super) fn deadline(&self, ask: &Ask, from: usize) -> (i128, Option<u8>) {
+        let (timeout, level) = match ask.terms.timeout {
+            Some(timeout) => (i128::from(timeout), None),
+            None => {
+                let set = self.parameter(10, from).unwrap_or((60_000_000, 1));
+                let (timeout, level) = match self.parameter(13, from) {
+                    Some(most) if most.0 < set.0 => most,
+                    _ => set,
+                };
+                (timeout, Some(level))
+            }
+        };
+        let deadline = self.now + timeout;
+        match ask.terms.capture_at.map(i128::from) {
+            Some(date) if deadline <= date => (date + timeout, level),
+            _ => (deadline, level),
+        }
     }
 
     fn step(&mut self, ask: &Ask, id: Id, mut payment: Payment) -> Done {

@@ -10,6 +10,8 @@ const CURRENCY: u8 = 4;
 const PAYMENT: u8 = 6;
 const REFUND: u8 = 7;
 const WALLET: u8 = 8;
+const TIMEOUT: u8 = 9;
+const CAPTURE_TIME: u8 = 10;
 
 const CLOSED: u8 = 5;
 
@@ -54,6 +56,12 @@ impl Model {
         let (posted, pending) = if ask.act == Act::Pay { (amount, 0) } else { (0, amount) };
         all.extend(self.overflows(from, to, posted, pending));
         all.extend(self.count(from, amount).err().into_iter().flatten());
+        if let (Act::Authorize, Some((most, level))) = (ask.act, self.parameter(13, from)) {
+            let by_timeout = terms.timeout.is_some_and(|timeout| most < i128::from(timeout));
+            let too_long = most < self.deadline(ask, from).0 - self.now;
+            all.extend(by_timeout.then_some((29, 13, TIMEOUT, Some((13, level)))));
+            all.extend(too_long.then_some((29, 14, CAPTURE_TIME, Some((13, level)))));
+        }
         all
     }
 
