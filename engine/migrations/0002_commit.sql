@@ -203,14 +203,19 @@ as $$
     ) b;
 $$;
 
--- What is set for these tenants and for everybody, as rows of payplane.settings, and the version of all settings.
-create function payplane.read_settings(p_tenants uuid[], out version bigint, out settings text[])
+-- What is set for these tenants and for everybody, as rows of payplane.settings, which of them are suspended, and the
+-- version of all of that.
+create function payplane.read_settings(
+    p_tenants uuid[], out version bigint, out settings text[], out suspended uuid[]
+)
 language sql stable security definer
 set search_path = pg_catalog, payplane, pg_temp
 as $$
     select v.version, (
         select array_agg(row_to_json(s)::text) from payplane.settings s
         where s.tenant_id = any (p_tenants) or s.tenant_id = '00000000-0000-0000-0000-000000000000'
+    ), (
+        select array_agg(t.tenant_id) from payplane.tenants t where t.tenant_id = any (p_tenants) and t.suspended
     )
     from payplane.settings_version v;
 $$;
@@ -338,7 +343,7 @@ begin
            -- Money is posted, held, or what was held is taken or given back.
            count(*) filter (where not (
                i.kind between 1 and 14 and i.origin in (1, 2) and case when i.kind <= 2 then 0 < i.minor else 0 <= i.minor end
-               and num_nulls(i.refusal, i.refusal_field, i.refusal_limit) in (0, 3) and coalesce(20 <= i.refusal, true)
+               and num_nulls(i.refusal, i.refusal_field, i.refusal_limit) in (0, 3) and coalesce(19 <= i.refusal, true)
                and coalesce(i.debit_account <> i.credit_account, true)
                and (i.posted is null or i.kind = 14 or (
                    0 <= i.posted and (i.posted <> 0 or i.pending <> 0)

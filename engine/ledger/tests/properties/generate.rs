@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use crate::{
-    ask::{ACCOUNTS, ACTS, Act, Ask, Id, Payment, Setting, Terms, Whom},
+    ask::{ACCOUNTS, ACTS, Act, Ask, Id, Payment, SUSPENDED, Setting, Terms, Whom},
     model::Model,
 };
 
@@ -108,11 +108,17 @@ fn settings() -> impl Strategy<Value = Vec<Setting>> {
         set(11, Whom::Class(1), None, 5_000 * SECOND),
         set(12, Whom::Tenant, None, 40),
         set(12, Whom::Class(1), None, 10),
+        set(SUSPENDED, Whom::Tenant, None, 1),
     ];
     // Approval is set more often, because it takes several steps to get there.
     (prop::collection::vec(0..10_u8, all.len())).prop_map(move |dice| {
         let chosen = |(setting, dice): (&Setting, u8)| {
-            (dice < if setting.name == 12 { 4 } else { 2 }).then_some(*setting)
+            let chance = match setting.name {
+                12 => 4,
+                SUSPENDED => 1,
+                _ => 2,
+            };
+            (dice < chance).then_some(*setting)
         };
         all.iter().zip(dice).filter_map(chosen).collect()
     })
