@@ -14,6 +14,10 @@ pub const SUCCEEDED: &str = "Succeeded";
 pub const REPLAYED: &str = "Replayed";
 /// On a Refund that needs approval: whether somebody else approved it.
 pub const APPROVED: &str = "Approved";
+/// On a Tenant: nothing new can be paid from its wallets, as `spec.suspend` asks.
+pub const SUSPENDED: &str = "Suspended";
+/// On a Tenant or Wallet that was deleted: it stays until nothing is left in it. The reason says what that is.
+pub const OFFBOARDING: &str = "Offboarding";
 /// On a Platform: PostgreSQL accepts connections.
 pub const POSTGRES_READY: &str = "PostgresReady";
 /// On a Platform: at least one engine answers.
@@ -81,6 +85,10 @@ pub mod reason {
     pub const PROCESSING: &str = "Processing";
     /// Pods are starting or being replaced.
     pub const PROGRESSING: &str = "Progressing";
+    /// It still has money, or something is held; the message counts it.
+    pub const NOT_EMPTY: &str = "NotEmpty";
+    /// Nothing keeps it from working.
+    pub const NOT_SUSPENDED: &str = "NotSuspended";
     /// The object could not be read as its kind.
     pub const MALFORMED: &str = "Malformed";
     /// The amount is more than what was captured and not refunded yet.
@@ -101,6 +109,8 @@ pub mod reason {
     pub const SETTLEMENT_CAP_EXCEEDED: &str = "SettlementCapExceeded";
     /// A StorageClass that is referred to is absent.
     pub const STORAGE_CLASS_NOT_FOUND: &str = "StorageClassNotFound";
+    /// The tenant is suspended.
+    pub const TENANT_SUSPENDED: &str = "TenantSuspended";
     /// It would bring money into the tenant without saying so, which needs the treasury role.
     pub const TREASURY_REQUIRED: &str = "TreasuryRequired";
     /// The whole hold was given back, as asked.
@@ -109,6 +119,8 @@ pub mod reason {
     pub const WALLET_CLOSED: &str = "WalletClosed";
     /// The wallet is frozen in the needed direction.
     pub const WALLET_FROZEN: &str = "WalletFrozen";
+    /// The wallet has money or something is held, so it cannot be closed.
+    pub const WALLET_NOT_EMPTY: &str = "WalletNotEmpty";
     /// No wallet of this name or id in the tenant.
     pub const WALLET_NOT_FOUND: &str = "WalletNotFound";
     /// A wallet of the payment is not Ready yet.

@@ -26,6 +26,8 @@ use crate::{
     status,
 };
 
+pub use names::GRPC_PORT;
+
 use build::Parts;
 use names::Names;
 use observe::Observed;
