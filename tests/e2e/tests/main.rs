@@ -7,5 +7,8 @@ mod chart;
 mod faults;
 mod holds;
 mod identity;
+mod isolation;
 mod money;
 mod refunds;
+mod tenants;
+mod wallets;
