@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kube::{Resource, runtime::events::EventType};
+use kube::{Resource, ResourceExt, runtime::events::EventType};
 use payplane_crds::{
     Wallet,
     condition::reason::{ENGINE_UNAVAILABLE, NO_TENANT, NOT_EMPTY, PROGRESSING, WALLET_NOT_EMPTY},
@@ -98,13 +98,20 @@ pub fn late(wallet: &Wallet, answer: &Answer) -> Stay {
     }
 }
 
-/// Lets the object go.
+/// Lets the object go. In a namespace that is being deleted no Event can be made, so the Tenant's Events tell it too.
 ///
 /// # Errors
 /// When the API server does not accept it.
 pub async fn go(wallet: &Wallet, context: &Context, stay: Stay) -> Result<Again, Error> {
     if let Stay::Go { note: Some(note) } = stay {
-        context.events.tell(&wallet.object_ref(&()), EventType::Warning, "LetGo", note);
+        let namespace = wallet.namespace().unwrap_or_default();
+        let note = format!("Wallet {namespace}/{}: {note}", wallet.name_any());
+        let tenant = context.stores.claimants(&namespace).into_iter().next();
+        let concerned =
+            tenant.map(|tenant| tenant.object_ref(&())).into_iter().chain([wallet.object_ref(&())]);
+        for object in concerned {
+            context.events.tell(&object, EventType::Warning, "LetGo", note.clone());
+        }
     }
     apply::remove_finalizer(&context.client, wallet, OFFBOARD).await?;
     Ok(Again::OnChange)

@@ -1,10 +1,11 @@
 //! Wallets that change and wallets that go.
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, DeleteParams};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DeleteParams, ListParams};
 use payplane_crds::wallet::WalletState;
 use payplane_crds::{PaymentState, Wallet};
-use payplane_e2e::cluster::{apply, condition, is_true, try_apply, wait_for, wait_gone};
+use payplane_e2e::cluster::{DEADLINE, apply, condition, is_true, try_apply, wait_for, wait_gone, within};
 use payplane_e2e::tenant::payment;
 use payplane_e2e::{TestTenant, client};
 use serde_json::json;
@@ -87,6 +88,16 @@ async fn a_deleted_wallet_waits_until_it_is_empty() {
     tenant.clean_up().await;
 }
 
+/// Waits until the Tenant of this name was told that a Wallet was let go.
+async fn wait_for_event(events: &Api<Event>, tenant: &str) {
+    let is_it = |event: &Event| {
+        let of = event.regarding.as_ref().and_then(|object| object.name.as_deref());
+        of == Some(tenant) && event.reason.as_deref() == Some("LetGo")
+    };
+    let told = async { while !events.list(&ListParams::default()).await.unwrap().iter().any(is_it) {} };
+    assert!(within(DEADLINE, told).await.is_some(), "nobody was told");
+}
+
 #[tokio::test]
 async fn a_wallet_with_money_never_keeps_a_namespace() {
     let tenant = TestTenant::new(&client().await, "ending").await;
@@ -95,5 +106,8 @@ async fn a_wallet_with_money_never_keeps_a_namespace() {
     let namespaces: Api<Namespace> = Api::all(tenant.client.clone());
     namespaces.delete(&tenant.name, &DeleteParams::default()).await.unwrap();
     wait_gone(&namespaces, &tenant.name).await;
+    // The namespace's own Events went with it.
+    let events: Api<Event> = Api::namespaced(tenant.client.clone(), "default");
+    wait_for_event(&events, &tenant.name).await;
     tenant.tenants().delete(&tenant.name, &DeleteParams::default()).await.unwrap();
 }
