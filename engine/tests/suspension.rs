@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use payplane_proto::v1::{self as proto, RefusalReason};
@@ -96,20 +96,22 @@ async fn a_suspension_holds_at_every_engine_from_its_answer_on() {
         world.as_role("acme", "operator").wallet(&format!("to-{payer}"), "USD").await;
         world.fund("acme", &format!("from-{payer}"), "1000.00").await;
     }
-    let (stop, suspended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    // Odd from the answer of a suspension until the resumption is asked for, and never the same twice.
+    let (stop, phase) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let payers: Vec<_> = (0..PAYERS)
         .map(|payer| {
             let client = world.as_role_at(payer % 2, "acme", "operator");
-            let (stop, suspended) = (stop.clone(), suspended.clone());
+            let (stop, phase) = (stop.clone(), phase.clone());
             tokio::spawn(async move {
                 let (mut done, mut number) = (0, 0);
                 while !stop.load(Ordering::SeqCst) {
                     number += 1;
-                    let known = suspended.load(Ordering::SeqCst);
+                    let known = phase.load(Ordering::SeqCst);
                     let outcome = pay(&client, payer, number).await;
                     let is_done = matches!(outcome.result, Some(proto::payment_outcome::Result::Payment(_)));
-                    // Known before it was asked, and still so after the answer: nobody resumed in between.
-                    assert!(!(known && suspended.load(Ordering::SeqCst) && is_done), "paid while suspended");
+                    // Suspended before it was asked, and nobody resumed before it was answered.
+                    let suspended = known % 2 == 1 && phase.load(Ordering::SeqCst) == known;
+                    assert!(!(suspended && is_done), "paid while suspended");
                     done += u32::from(is_done);
                 }
                 done
@@ -118,12 +120,12 @@ async fn a_suspension_holds_at_every_engine_from_its_answer_on() {
         .collect();
     for _ in 0..ROUNDS {
         suspend(&world, true).await;
-        suspended.store(true, Ordering::SeqCst);
+        phase.fetch_add(1, Ordering::SeqCst);
         for payer in 0..2 {
             let outcome = pay(&world.as_role_at(payer, "acme", "operator"), payer, fresh()).await;
             assert_eq!(refused(&outcome), (RefusalReason::TenantSuspended, "from"), "engine {payer}");
         }
-        suspended.store(false, Ordering::SeqCst);
+        phase.fetch_add(1, Ordering::SeqCst);
         suspend(&world, false).await;
         for payer in 0..2 {
             paid(&pay(&world.as_role_at(payer, "acme", "operator"), payer, fresh()).await);
@@ -146,7 +148,7 @@ async fn pay(client: &Client, payer: usize, number: usize) -> proto::PaymentOutc
 
 /// A number that no payer comes to by counting.
 fn fresh() -> usize {
-    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1_000_000);
+    static NEXT: AtomicUsize = AtomicUsize::new(1_000_000);
     NEXT.fetch_add(1, Ordering::SeqCst)
 }
 

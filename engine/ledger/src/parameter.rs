@@ -175,14 +175,14 @@ impl Setting {
 /// Everything that is set for one tenant, the platform's settings included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
-    settings: Vec<Setting>,
     suspended: bool,
+    settings: Vec<Setting>,
 }
 
 impl Parameters {
     /// Takes the settings in any order.
     pub const fn new(settings: Vec<Setting>) -> Self {
-        Self { settings, suspended: false }
+        Self { suspended: false, settings }
     }
 
     /// The same for a tenant that is suspended, or is not.
