@@ -29,10 +29,12 @@ fn example_spec() -> Value {
     spec
 }
 
-/// Whether a member of this group may do this in the tenant's namespace.
+/// Whether a member of this group may do this in the tenant's namespace. The resource may have a subresource.
 async fn may(tenant: &TestTenant, group: &str, verb: &str, resource: &str) -> bool {
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
     let output = Command::new("kubectl")
-        .args(["auth", "can-i", verb, resource, "-n", &tenant.name, "--as", "somebody", "--as-group", group])
+        .args(["auth", "can-i", verb, resource, "--subresource", subresource, "-n", &tenant.name])
+        .args(["--as", "somebody", "--as-group", group])
         .output()
         .await
         .expect("kubectl did not run");
