@@ -110,4 +110,7 @@ async fn a_wallet_with_money_never_keeps_a_namespace() {
     let events: Api<Event> = Api::namespaced(tenant.client.clone(), "default");
     wait_for_event(&events, &tenant.name).await;
     tenant.tenants().delete(&tenant.name, &DeleteParams::default()).await.unwrap();
+    wait_gone(&tenant.tenants(), &tenant.name).await;
+    // As long as there was a Tenant, it made its namespace again.
+    let _ = namespaces.delete(&tenant.name, &DeleteParams::default()).await;
 }
