@@ -136,8 +136,8 @@ fn left(holdings: Holdings, open: Open) -> Option<Stay> {
     }
     let message = format!(
         "Left in the ledger: {accounts} accounts with money or something held, {holds} held payments, {refunds} waiting \
-         refunds. Open objects: {} Payments, {} Refunds. Pay the money out and end what is open, or set \
-         spec.deletionPolicy to Archive.",
+         refunds. Open objects: {} Payments, {} Refunds. Pay the money out (a suspended tenant has to be resumed for that) and \
+         end what is open, or set spec.deletionPolicy to Archive.",
         open.payments, open.refunds
     );
     Some(wait(NOT_EMPTY, &message))
