@@ -20,10 +20,12 @@ pub const CONFLICT: &str = "Conflict";
 pub const DRAINS_BLOCKED: &str = "DrainsBlocked";
 /// On a ScalingPolicy: everything that the spec asks for can be said in the objects that it becomes.
 pub const FULLY_MAPPED: &str = "FullyMapped";
-/// On a StandingOrder: nothing is paid until somebody lets it go on.
+/// On a StandingOrder or a Tenant: nothing new is paid, as `spec.suspend` or a rule asks.
 pub const SUSPENDED: &str = "Suspended";
 /// On a TimeoutPolicy: whether holds are given back soon after their deadline.
 pub const REVERSALS_CURRENT: &str = "ReversalsCurrent";
+/// On a Tenant or Wallet that was deleted: it stays until nothing is left in it. The reason says what that is.
+pub const OFFBOARDING: &str = "Offboarding";
 /// On a Platform: PostgreSQL accepts connections.
 pub const POSTGRES_READY: &str = "PostgresReady";
 /// On a Platform: at least one engine answers.
@@ -121,6 +123,10 @@ pub mod reason {
     pub const PROCESSING: &str = "Processing";
     /// Pods are starting or being replaced.
     pub const PROGRESSING: &str = "Progressing";
+    /// It still has money, or something is held; the message counts it.
+    pub const NOT_EMPTY: &str = "NotEmpty";
+    /// Nothing keeps it from working.
+    pub const NOT_SUSPENDED: &str = "NotSuspended";
     /// The object could not be read as its kind.
     pub const MALFORMED: &str = "Malformed";
     /// The amount is more than what was captured and not refunded yet.
@@ -163,6 +169,8 @@ pub mod reason {
     pub const TARGET_NOT_FOUND: &str = "TargetNotFound";
     /// Too many payments of the order are not settled yet.
     pub const TOO_MANY_OPEN: &str = "TooManyOpen";
+    /// The tenant is suspended.
+    pub const TENANT_SUSPENDED: &str = "TenantSuspended";
     /// It would bring money into the tenant without saying so, which needs the treasury role.
     pub const TREASURY_REQUIRED: &str = "TreasuryRequired";
     /// This operator cannot do that for this Platform.
@@ -173,6 +181,8 @@ pub mod reason {
     pub const WALLET_CLOSED: &str = "WalletClosed";
     /// The wallet is frozen in the needed direction.
     pub const WALLET_FROZEN: &str = "WalletFrozen";
+    /// The wallet has money or something is held, so it cannot be closed.
+    pub const WALLET_NOT_EMPTY: &str = "WalletNotEmpty";
     /// No wallet of this name or id in the tenant.
     pub const WALLET_NOT_FOUND: &str = "WalletNotFound";
     /// A wallet of the payment is not Ready yet.

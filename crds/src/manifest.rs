@@ -65,7 +65,10 @@ fn complete_status(status: &mut JSONSchemaProps) {
         "message": "The operator has not looked at this object yet.",
         "lastTransitionTime": "1970-01-01T00:00:00Z",
     }]});
-    if property(status, "state").is_some() {
+    // Of an object that has a life. What a Wallet's state is, only the ledger can say.
+    let new = JSON(json!("New"));
+    if property(status, "state").and_then(|state| state.enum_.as_ref()).is_some_and(|all| all.contains(&new))
+    {
         default["state"] = json!("New");
     }
     status.default = Some(JSON(default));

@@ -1,5 +1,8 @@
 //! Tenant: one customer of the platform, with its namespaces, its access and its place in the ledger.
 
+mod isolation;
+mod quota;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -7,8 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::{Amount, Currency};
 
-/// A customer of a Platform. Everything in its namespaces acts for it in the ledger. Deleting the object keeps
-/// namespaces and ledger; applying it again finds them.
+pub use isolation::{Isolation, IsolationMode, LabelValue, Opening, OpeningPort, Peer, Protocol};
+pub use quota::{Limits, Quantity, Quota, Resources};
+
+/// A customer of a Platform. Everything in its namespaces acts for it in the ledger. Deleting the object waits until
+/// nothing is left in its wallets, and then takes its access away; namespaces and ledger are kept, and applying it again
+/// finds them. See `spec.deletionPolicy`.
 #[derive(Clone, CustomResource, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "payplane.io",
@@ -24,15 +31,21 @@ use crate::money::{Amount, Currency};
     printcolumn(name = "Platform", type_ = "string", json_path = ".spec.platformRef.name"),
     printcolumn(name = "Namespaces", type_ = "string", json_path = ".spec.namespaces[*].name"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Suspended", type_ = "string", json_path = ".status.conditions[?(@.type==\"Suspended\")].status", description = "Whether nothing can be paid from its wallets"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Tenant", type_ = "string", json_path = ".status.tenantId", priority = 1, description = "Id in the ledger"),
+    printcolumn(name = "Offboarding", type_ = "string", json_path = ".status.conditions[?(@.type==\"Offboarding\")].message", priority = 1, description = "What the deletion waits for"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.platformRef == oldSelf.platformRef")
-        .message("platformRef cannot change: a tenant's money lives on one platform")
+        .message("platformRef cannot change: a tenant's money lives on one platform"),
+    validation = Rule::new("!has(self.groups) || [self.groups.?viewers.orValue([]), self.groups.?operators.orValue([]), \
+         self.groups.?approvers.orValue([]), self.groups.?admins.orValue([])] \
+         .all(groups, groups.all(group, !group.startsWith('system:')))")
+        .message("groups cannot begin with \"system:\": name a group of people, not one that every caller is in")
 )]
 pub struct TenantSpec {
     /// The Platform that keeps this tenant's money.
@@ -50,7 +63,84 @@ pub struct TenantSpec {
     /// Who may call the engine over gRPC with a ServiceAccount token.
     #[serde(default)]
     pub access: TenantAccess,
+    /// Nothing new can be paid from the tenant's wallets: payments, holds and refunds from them are refused with
+    /// TenantSuspended, by CR and over gRPC. Money still comes in, holds that exist can be captured or given back, and
+    /// reads go on. What was refused meanwhile stays refused; use new objects after resuming. Default: false.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Who may work with the tenant's objects with kubectl. Default: nobody is bound.
+    #[serde(default, skip_serializing_if = "TenantGroups::is_empty")]
+    pub groups: TenantGroups,
+    /// Limits on what each of the namespaces may use together, as its ResourceQuota `payplane`. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
+    /// Defaults and limits of each container in the namespaces, as their LimitRange `payplane`. Default: none; with a
+    /// quota, containers that say nothing get a request of 100m and 128Mi and a limit of 500m and 256Mi, because the quota
+    /// would refuse them otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// What pods of the namespaces may talk to. Default: each other, DNS and the Platform's engine, and nothing else.
+    #[serde(default, skip_serializing_if = "Isolation::is_default")]
+    pub isolation: Isolation,
+    /// What deleting this object does. Default: WhenEmpty.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
 }
+
+/// What deleting a Tenant does. Namespaces, money and history are kept in every case.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DeletionPolicy {
+    /// Waits until no wallet has money and nothing is held, then does what Archive does. Until then all goes on working.
+    #[default]
+    WhenEmpty,
+    /// Suspends the tenant in the ledger and takes all access away, whatever is in its wallets. Tokens of the namespaces
+    /// are refused some seconds later, and the groups lose their RoleBindings.
+    Archive,
+    /// Leaves everything as it is, access of the ServiceAccounts included, as if the object had only moved elsewhere.
+    Retain,
+}
+
+/// Groups of people, as the cluster's authentication names them, by what they may do in the tenant's namespaces.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantGroups {
+    /// May look (ClusterRole payplane-view).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub viewers: Vec<Group>,
+    /// May also create, change and delete wallets, payments and refunds (payplane-edit).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub operators: Vec<Group>,
+    /// May look, and approve what others ask for (payplane-approve).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub approvers: Vec<Group>,
+    /// May do all of these and set rules such as TimeoutPolicies (payplane-admin).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub admins: Vec<Group>,
+}
+
+impl TenantGroups {
+    /// Whether nobody is named.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Name of a group. Those that every authenticated or every unauthenticated caller is in cannot be named.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+#[schemars(transparent)]
+pub struct Group(
+    /// The name.
+    #[schemars(length(min = 1, max = 253))]
+    pub String,
+);
 
 /// Names a Platform.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -148,7 +238,7 @@ pub struct TenantStatus {
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled.
+    /// Ready, Reconciling, Stalled, Suspended; Offboarding while the object is being deleted.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

@@ -33,6 +33,8 @@ create table payplane.tenants (
     name         text        not null collate "C",
     -- A number of payplane.v1.Role; 0 refuses service accounts without a grant.
     default_role smallint    not null default 0,
+    -- Whether nothing new may leave its accounts. A change counts as a change of settings (settings_version).
+    suspended    boolean     not null default false,
     created_at   timestamptz not null default clock_timestamp(),
     constraint tenants_pkey primary key (tenant_id),
     constraint tenants_name_key unique (name),
@@ -294,7 +296,7 @@ create table payplane.settings (
     constraint settings_value_not_negative check (0 <= value)
 );
 
--- Grows with every change of settings, so that an engine knows whether what it remembers is current.
+-- Grows with every change of settings and with every suspension, so that an engine knows whether what it remembers is current.
 create table payplane.settings_version (
     only_row boolean not null default true,
     version  bigint  not null default 1,

@@ -203,14 +203,19 @@ as $$
     ) b;
 $$;
 
--- What is set for these tenants and for everybody, as rows of payplane.settings, and the version of all settings.
-create function payplane.read_settings(p_tenants uuid[], out version bigint, out settings text[])
+-- What is set for these tenants and for everybody, as rows of payplane.settings, which of them are suspended, and the
+-- version of all of that.
+create function payplane.read_settings(
+    p_tenants uuid[], out version bigint, out settings text[], out suspended uuid[]
+)
 language sql stable security definer
 set search_path = pg_catalog, payplane, pg_temp
 as $$
     select v.version, (
         select array_agg(row_to_json(s)::text) from payplane.settings s
         where s.tenant_id = any (p_tenants) or s.tenant_id = '00000000-0000-0000-0000-000000000000'
+    ), (
+        select array_agg(t.tenant_id) from payplane.tenants t where t.tenant_id = any (p_tenants) and t.suspended
     )
     from payplane.settings_version v;
 $$;
@@ -340,7 +345,7 @@ begin
            -- Money is posted, held, or what was held is taken or given back.
            count(*) filter (where not (
                r.kind between 1 and 14 and r.origin in (1, 2) and case when r.kind <= 2 then 0 < r.minor else 0 <= r.minor end
-               and num_nulls(r.refusal, r.refusal_field, r.refusal_limit) in (0, 3) and coalesce(20 <= r.refusal, true)
+               and num_nulls(r.refusal, r.refusal_field, r.refusal_limit) in (0, 3) and coalesce(19 <= r.refusal, true)
                and coalesce(r.debit_account <> r.credit_account, true)
                and (r.posted is null or r.kind = 14 or (
                    0 <= r.posted and (r.posted <> 0 or r.pending <> 0)

@@ -34,7 +34,7 @@ language sql stable security definer
 set search_path = pg_catalog, payplane, pg_temp
 as $$
     select json_build_object(
-        'id', t.tenant_id, 'name', t.name, 'default_role', t.default_role,
+        'id', t.tenant_id, 'name', t.name, 'default_role', t.default_role, 'suspended', t.suspended,
         'namespaces', (
             select coalesce(json_agg(n.namespace order by n.namespace), '[]')
             from payplane.tenant_namespaces n where n.tenant_id = t.tenant_id),
@@ -54,7 +54,7 @@ $$;
 -- another tenant. A currency with a cap has the tenant's own accounts, one of each kind; if its cap goes away they stay,
 -- and the settlement account then takes credits only.
 create function payplane.put_tenant(
-    p_tenant uuid, p_name text, p_default_role smallint, p_namespaces text[],
+    p_tenant uuid, p_name text, p_default_role smallint, p_suspended boolean, p_namespaces text[],
     p_cap_currencies text[], p_cap_minors bigint[],
     p_own_currencies text[], p_own_kinds smallint[], p_own_accounts uuid[],
     p_grant_namespaces text[], p_grant_names text[], p_grant_roles smallint[]
@@ -77,6 +77,14 @@ begin
 
     update payplane.tenants t set default_role = p_default_role
     where t.tenant_id = p_tenant and t.default_role <> p_default_role;
+
+    update payplane.tenants t set suspended = p_suspended
+    where t.tenant_id = p_tenant and t.suspended <> p_suspended;
+    if found then
+        -- A batch that was decided before is not applied after: commit_batch compares this version. One that is being
+        -- applied at this moment may still commit; whatever is asked for after this function's commit is decided anew.
+        update payplane.settings_version set version = version + 1 where only_row;
+    end if;
 
     delete from payplane.tenant_namespaces n where n.tenant_id = p_tenant and n.namespace <> all (p_namespaces);
     insert into payplane.tenant_namespaces (namespace, tenant_id)
@@ -119,6 +127,25 @@ begin
 
     return v_created or v_before is distinct from payplane.get_tenant(p_name);
 end $$;
+
+-- What a tenant still has: accounts with money or with something held (its settlement accounts are the other side of these
+-- and do not count), payments that are held, refunds that wait.
+create function payplane.tenant_holdings(
+    p_tenant uuid, out accounts bigint, out holds bigint, out refunds bigint
+)
+language sql stable security definer
+set search_path = pg_catalog, payplane, pg_temp
+as $$
+    select (
+        select count(*) from payplane.accounts a
+        where a.tenant_id = p_tenant and a.kind <> 2
+          and (a.posted_credits <> a.posted_debits or a.pending_debits <> 0 or a.pending_credits <> 0)
+    ), (
+        select count(*) from payplane.payments p where p.tenant_id = p_tenant and p.phase in (1, 2)
+    ), (
+        select count(*) from payplane.refunds r where r.tenant_id = p_tenant and r.phase in (1, 2)
+    );
+$$;
 
 -- Creates the wallet unless its id or name exists; says whether it did. The caller reads the wallet that has the name
 -- now and compares.

@@ -148,6 +148,7 @@ const fn reason_label(reason: Reason) -> &'static str {
         Reason::ApproverIsRequester => "approver_is_requester",
         Reason::NotDue => "not_due",
         Reason::LinkedItemDeclined => "linked_item_declined",
+        Reason::TenantSuspended => "tenant_suspended",
         Reason::WalletClosed => "wallet_closed",
         Reason::WalletFrozen => "wallet_frozen",
         Reason::WalletNotEmpty => "wallet_not_empty",

@@ -4,6 +4,8 @@
 //! either in what we last applied (a hash in an annotation, so that fields which are no longer wanted get removed) or in
 //! a field of ours that somebody else changed. Defaults that the API server fills in are no difference.
 
+use std::collections::BTreeMap;
+
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
@@ -92,13 +94,43 @@ where
     K: Resource<DynamicType = ()> + DeserializeOwned + Clone + std::fmt::Debug,
 {
     let objects: Api<DynamicObject> = api::dynamic::<K>(client, object.namespace().as_deref());
+    delete_this::<K>(&objects, &object.name_any(), object.uid()).await
+}
+
+/// Removes the object of this name if it has these labels, which only what we made has.
+///
+/// # Errors
+/// When the API server does not accept it.
+pub async fn prune<K>(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    labels: &BTreeMap<String, String>,
+) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()>,
+{
+    let objects = api::dynamic::<K>(client, Some(namespace));
+    let live = api::call("read an object of ours", objects.get_opt(name)).await?;
+    let is_ours =
+        |live: &DynamicObject| labels.iter().all(|(key, value)| live.labels().get(key) == Some(value));
+    match live.filter(is_ours) {
+        Some(live) => delete_this::<K>(&objects, name, live.uid()).await,
+        None => Ok(()),
+    }
+}
+
+async fn delete_this<K: Resource<DynamicType = ()>>(
+    objects: &Api<DynamicObject>,
+    name: &str,
+    uid: Option<String>,
+) -> Result<(), Error> {
     let params = DeleteParams {
-        preconditions: Some(Preconditions { uid: object.uid(), resource_version: None }),
+        preconditions: Some(Preconditions { uid, resource_version: None }),
         ..DeleteParams::default()
     };
-    let name = object.name_any();
     tracing::info!(child_kind = %K::kind(&()), child = name, "deleted: it is no longer wanted");
-    match api::call("delete an object of ours", objects.delete(&name, &params)).await {
+    match api::call("delete an object of ours", objects.delete(name, &params)).await {
         Ok(_) => Ok(()),
         Err(error) if api::is_status(&error, 404) || api::is_status(&error, 409) => Ok(()),
         Err(error) => Err(error),

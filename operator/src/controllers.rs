@@ -29,6 +29,7 @@ use crate::{
     condition::find,
     context::{Context, Guarded},
     engine::PlatformKey,
+    meta,
     status::Reported,
     wake::{self, Ref, Wakeups},
     watch::{self, Health, fingerprint},
@@ -80,6 +81,7 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
     tokio::spawn(announce(context.clone()));
     tokio::spawn(children::wake_by_children(context.clone(), health.clone()));
     tokio::spawn(children::wake_by_jobs(context.clone(), health.clone()));
+    tokio::spawn(children::wake_by_children_of_tenants(context.clone(), health.clone()));
     tokio::spawn(children::wake_by_namespaces(context.clone(), health.clone()));
     tokio::join!(
         platforms(&context, writers.platforms, wake::listen(wakeups.platforms), &health, &stop),
@@ -141,7 +143,7 @@ async fn tenants(
     let changes = kept(context, writer, watch::config(), health, |tenant| {
         let ready = find(tenant.current(), READY).map(|condition| condition.status.clone());
         let id = tenant.status.as_ref().and_then(|status| status.tenant_id.clone());
-        fingerprint((tenant.uid(), tenant.metadata.generation, ready, id))
+        fingerprint((tenant.uid(), tenant.metadata.generation, ready, id, departure(tenant)))
     })
     .inspect_ok(move |guarded| {
         if let Ok(tenant) = &guarded.0 {
@@ -163,7 +165,7 @@ async fn wallets(
     let changes = kept(context, writer, watch::config(), health, |wallet| {
         let ready = find(wallet.current(), READY).map(|condition| condition.status.clone());
         let id = wallet.status.as_ref().and_then(|status| status.wallet_id.clone());
-        fingerprint((wallet.uid(), wallet.metadata.generation, ready, id))
+        fingerprint((wallet.uid(), wallet.metadata.generation, ready, id, departure(wallet)))
     })
     .inspect_ok(move |guarded| {
         if let Ok(wallet) = &guarded.0 {
@@ -281,6 +283,11 @@ async fn backups(
     let open = watch::config().fields(&open_states(&BackupState::SETTLED));
     let changes = kept(context, writer, open, health, |_| None);
     control(context, changes.boxed(), context.stores.backups.clone(), woken, Duration::ZERO, stop).await;
+}
+
+/// What decides whether and how an object goes.
+fn departure<K: kube::Resource>(object: &K) -> (bool, bool, bool) {
+    (meta::is_held(object), meta::is_leaving(object), meta::may_go(object))
 }
 
 /// A field selector for objects that are in none of these states.

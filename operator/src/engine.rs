@@ -10,13 +10,12 @@ mod payment;
 mod refund;
 mod registry;
 mod settings;
+mod tenant;
 mod token;
+mod wallet;
 
 use payplane_proto::v1 as proto;
-use proto::{
-    ledger_service_client::LedgerServiceClient, tenant_service_client::TenantServiceClient,
-    wallet_service_client::WalletServiceClient,
-};
+use proto::{ledger_service_client::LedgerServiceClient, wallet_service_client::WalletServiceClient};
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 pub use fault::EngineError;
@@ -24,7 +23,9 @@ pub use payment::{Amount, HoldTerms, Outcome, Payment, PaymentRequest, Phase, St
 pub use refund::{DecisionRequest, Refund, RefundOutcome, RefundPhase, RefundRequest};
 pub use registry::{Engines, PlatformKey};
 pub use settings::{HoldLimits, HoldSummary, Scope};
+pub use tenant::Holdings;
 pub use token::Token;
+pub use wallet::{Terms, TermsChange};
 
 const PAGE: i32 = 500;
 
@@ -83,6 +84,8 @@ pub struct Wallet {
     pub available: String,
     /// Number of postings.
     pub version: i64,
+    /// What describes it and decides about payments.
+    pub terms: Terms,
 }
 
 impl Engine {
@@ -148,15 +151,5 @@ impl Engine {
         let page = answer.map_err(fault::from_status)?.into_inner();
         let wallets = page.wallets.into_iter().map(convert::wallet).collect::<Result<_, _>>()?;
         Ok((wallets, Some(page.next_page_token).filter(|token| !token.is_empty())))
-    }
-
-    /// Brings the tenant to the state that the Tenant object asks for, and gives its id in the ledger.
-    ///
-    /// # Errors
-    /// When no answer came, the request can never be valid, or another tenant has one of the namespaces.
-    pub async fn put_tenant(&self, tenant: &payplane_crds::Tenant) -> Result<String, EngineError> {
-        let message = channel::request(convert::tenant_request(tenant), None)?;
-        let answer = TenantServiceClient::new(self.channel.clone()).put_tenant(message).await;
-        convert::tenant_id(answer.map_err(fault::from_status)?.into_inner())
     }
 }

@@ -7,7 +7,7 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use payplane_crds::condition::{READY, RECONCILING, REPLAYED, REVERSALS_CURRENT};
+use payplane_crds::condition::{OFFBOARDING, READY, RECONCILING, REPLAYED, REVERSALS_CURRENT, SUSPENDED};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::{
@@ -41,6 +41,15 @@ impl Events {
         Self { queue, metrics }
     }
 
+    /// Tells something that no condition can: the object goes.
+    pub fn tell(&self, object: &ObjectReference, type_: EventType, reason: &str, note: String) {
+        let note = Some(note.chars().take(NOTE).collect());
+        let event = Event { type_, reason: reason.into(), note, action: "Reconcile".into(), secondary: None };
+        if self.queue.try_send((event, object.clone())).is_err() {
+            self.metrics.events_dropped.inc();
+        }
+    }
+
     /// Tells what changed between two sets of conditions, if people should know.
     pub fn transition(&self, object: &ObjectReference, before: &[Condition], after: &[Condition]) {
         for event in worth_telling(before, after) {
@@ -60,7 +69,8 @@ async fn send(recorder: Recorder, mut waiting: Receiver<(Event, ObjectReference)
     }
 }
 
-/// A changed answer to "is it ready, and why not", or a payment that met an earlier one under its key.
+/// A changed answer to "is it ready, and why not", a tenant that is suspended or resumed, a deletion that waits, or a payment
+/// that met an earlier one under its key.
 fn worth_telling(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     let told =
         |type_| find(after, type_).filter(|now| find(before, type_).is_none_or(|was| differs(was, now)));
@@ -79,7 +89,12 @@ fn worth_telling(before: &[Condition], after: &[Condition]) -> Vec<Event> {
         "True" if was_behind => Some(event(EventType::Normal, &now.reason, now)),
         _ => None,
     });
-    replayed.into_iter().chain(ready).chain(reversals).collect()
+    // What was never said is no news as long as it is not so.
+    let turned = [SUSPENDED, OFFBOARDING].into_iter().filter_map(|type_| {
+        let now = told(type_).filter(|now| now.status == "True" || find(before, type_).is_some())?;
+        Some(event(EventType::Normal, &now.reason, now))
+    });
+    replayed.into_iter().chain(turned).chain(ready).chain(reversals).collect()
 }
 
 fn differs(was: &Condition, now: &Condition) -> bool {
@@ -141,6 +156,16 @@ mod tests {
         assert!(told(&behind, &behind).is_empty());
         assert_eq!(told(&behind, &on_time), [(EventType::Normal, "ReversalsOnTime".into())]);
         assert!(told(&behind, &unknown).is_empty() && told(&unknown, &on_time).is_empty());
+    }
+
+    #[test]
+    fn a_suspension_and_its_end_are_told_and_never_having_been_suspended_is_not() {
+        let never = conditions().set(SUSPENDED, "False", "NotSuspended", "").into_vec();
+        let suspended = conditions().set(SUSPENDED, "True", "Suspended", "").into_vec();
+        assert!(worth_telling(&[], &never).is_empty());
+        assert_eq!(worth_telling(&never, &suspended)[0].reason, "Suspended");
+        assert_eq!(worth_telling(&suspended, &never)[0].reason, "NotSuspended");
+        assert!(worth_telling(&suspended, &suspended).is_empty());
     }
 
     #[test]

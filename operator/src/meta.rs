@@ -23,6 +23,10 @@ pub const SCALING_POLICY: &str = "payplane.io/scaling-policy";
 pub const STANDING_ORDER: &str = "payplane.io/standing-order";
 /// Annotation by which a namespace consents to belong to the Tenant of this name.
 pub const ADOPT_BY: &str = "payplane.io/adopt-by";
+/// Finalizer of Tenants and Wallets: what they stand for is let go first.
+pub const OFFBOARD: &str = "payplane.io/offboard";
+/// Annotation that lets a deleted object go at once, if its value is "true": the way out when nobody can be asked.
+pub const LET_GO: &str = "payplane.io/let-go";
 /// Annotation of a child: hash of what was last applied, so that fields which are no longer wanted get removed.
 pub const APPLIED: &str = "payplane.io/applied";
 /// Annotation of a pod template: hash of everything that must restart the pods when it changes.
@@ -74,6 +78,30 @@ fn owner(platform: &Platform) -> OwnerReference {
         name: platform.name_any(),
         uid: platform.uid().unwrap_or_default(),
     }
+}
+
+/// Labels of what a Tenant makes in its namespaces. Only what has them is ever removed.
+pub fn tenant_labels(tenant: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("app.kubernetes.io/managed-by".into(), MANAGER.into()),
+        ("app.kubernetes.io/part-of".into(), "payplane".into()),
+        (TENANT.into(), tenant.into()),
+    ])
+}
+
+/// Whether the object waits for us before it goes.
+pub fn is_held(object: &impl Resource) -> bool {
+    object.finalizers().iter().any(|finalizer| finalizer == OFFBOARD)
+}
+
+/// Whether the object was deleted.
+pub fn is_leaving(object: &impl Resource) -> bool {
+    object.meta().deletion_timestamp.is_some()
+}
+
+/// Whether somebody says that it shall go whatever is left.
+pub fn may_go(object: &impl Resource) -> bool {
+    object.annotations().get(LET_GO).is_some_and(|value| value == "true")
 }
 
 /// A short hash in lower-case hex, for names and annotations.

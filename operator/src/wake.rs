@@ -107,6 +107,11 @@ impl Wake {
         let _ = self.platforms.send(ObjectRef::new(name).within(namespace));
     }
 
+    /// Wakes one Tenant, such as the owner of a changed child.
+    pub fn tenant(&self, name: &str) {
+        let _ = self.tenants.send(ObjectRef::new(name));
+    }
+
     /// Wakes one Wallet.
     pub fn wallet(&self, namespace: &str, name: &str) {
         let _ = self.wallets.send(ObjectRef::new(name).within(namespace));

@@ -126,7 +126,7 @@ async fn a_generated_name_needs_a_key_or_every_retry_would_pay_again() {
 }
 
 #[tokio::test]
-async fn a_payment_and_a_wallet_cannot_change() {
+async fn a_payment_and_what_a_wallet_is_cannot_change() {
     in_namespace("change", |client, namespace| async move {
         let payments = objects(&client, "Payment", &namespace);
         create(&payments, payment("rent")).await.unwrap();
@@ -149,13 +149,23 @@ async fn a_payment_and_a_wallet_cannot_change() {
         let wallets = objects(&client, "Wallet", &namespace);
         let wallet = json!({
             "apiVersion": "payplane.io/v1alpha1", "kind": "Wallet",
-            "metadata": {"name": "a"}, "spec": {"currency": "USD"},
+            "metadata": {"name": "a"}, "spec": {"currency": "USD", "owner": "us"},
         });
         let made = create(&wallets, wallet).await.unwrap();
-        assert_eq!(made.data["spec"]["minimum"], "0");
-        let changed = patch(json!({"minimum": "-5"}));
-        let error = wallets.patch("a", &PatchParams::default(), &changed).await.unwrap_err();
-        assert!(error.to_string().contains("cannot change"), "{error}");
+        assert_eq!((&made.data["spec"]["minimum"], &made.data["spec"]["deletionPolicy"]), (&json!("0"), &json!("WhenEmpty")));
+        for (field, value) in [("currency", json!("EUR")), ("owner", json!("them")), ("owner", json!(null)), ("class", json!("gold"))] {
+            let changed = patch(json!({field: value}));
+            let error = wallets.patch("a", &PatchParams::default(), &changed).await.unwrap_err().to_string();
+            assert!(error.contains(&format!("{field} cannot change")), "{error}");
+            assert!(error.contains("create another Wallet"), "the way out: {error}");
+        }
+        for (field, value) in [("metadata", json!({"Not A Key": "x"})), ("freeze", json!("Maybe")), ("metadata", json!({"k": "bell\u{7}"}))] {
+            let changed = patch(json!({field: value}));
+            let error = wallets.patch("a", &PatchParams::default(), &changed).await.unwrap_err().to_string();
+            assert!(error.contains(field), "{error}");
+        }
+        let allowed = json!({"minimum": "-5", "maximum": "9.5", "freeze": "Both", "metadata": {"team": "a"}, "deletionPolicy": "Close"});
+        wallets.patch("a", &PatchParams::default(), &patch(allowed)).await.unwrap();
     })
     .await;
 }

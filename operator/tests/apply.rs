@@ -15,7 +15,7 @@ use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
-use payplane_operator::apply::{add_finalizer, apply, create, remove_finalizer};
+use payplane_operator::apply::{add_finalizer, apply, create, prune, remove_finalizer};
 use serde_json::json;
 use support::in_namespace;
 
@@ -59,6 +59,32 @@ async fn the_same_object_is_written_once_and_other_peoples_fields_stay() {
 
         let less = apply(&client, &config(&namespace, &[("a", "1")])).await.unwrap().data.unwrap();
         assert!(!less.contains_key("b"), "what is no longer wanted goes");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_what_has_our_labels_is_removed() {
+    in_namespace("prune", |client, namespace| async move {
+        let ours =
+            BTreeMap::from([("owner".to_owned(), "us".to_owned()), ("made-by".to_owned(), "us".to_owned())]);
+        let maps = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
+        let labelled = |labels: BTreeMap<String, String>| {
+            let mut map = config(&namespace, &[("a", "1")]);
+            map.metadata.labels = Some(labels);
+            map
+        };
+        prune::<ConfigMap>(&client, &namespace, "ours", &ours).await.unwrap();
+        let mut half = ours.clone();
+        half.remove("made-by");
+        for theirs in [BTreeMap::new(), half] {
+            apply(&client, &labelled(theirs)).await.unwrap();
+            prune::<ConfigMap>(&client, &namespace, "ours", &ours).await.unwrap();
+            assert!(maps.get_opt("ours").await.unwrap().is_some(), "somebody else's");
+        }
+        apply(&client, &labelled(ours.clone())).await.unwrap();
+        prune::<ConfigMap>(&client, &namespace, "ours", &ours).await.unwrap();
+        assert!(maps.get_opt("ours").await.unwrap().is_none());
     })
     .await;
 }

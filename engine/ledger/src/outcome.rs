@@ -163,7 +163,9 @@ pub enum Reason {
     /// Another item of the same linked request was refused without a trace.
     LinkedItemDeclined = 9,
 
-    /// The account is closed. Definitive from here on.
+    /// The tenant is suspended and the money would leave one of its accounts. Definitive from here on.
+    TenantSuspended = 19,
+    /// The account is closed.
     WalletClosed = 20,
     /// The account is frozen in this direction.
     WalletFrozen = 21,
@@ -196,7 +198,7 @@ pub enum Reason {
 }
 
 /// Every reason, in the order of precedence.
-pub const REASONS: [Reason; 24] = [
+pub const REASONS: [Reason; 25] = [
     Reason::IdempotencyConflict,
     Reason::WalletNotFound,
     Reason::PaymentNotFound,
@@ -206,6 +208,7 @@ pub const REASONS: [Reason; 24] = [
     Reason::ApproverIsRequester,
     Reason::NotDue,
     Reason::LinkedItemDeclined,
+    Reason::TenantSuspended,
     Reason::WalletClosed,
     Reason::WalletFrozen,
     Reason::WalletNotEmpty,
@@ -226,7 +229,7 @@ pub const REASONS: [Reason; 24] = [
 impl Reason {
     /// Whether the refusal is stored, so that the key always gets it again.
     pub fn is_definitive(self) -> bool {
-        Self::WalletClosed <= self
+        Self::TenantSuspended <= self
     }
 }
 

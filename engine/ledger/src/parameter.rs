@@ -180,18 +180,30 @@ impl Setting {
 /// Everything that is set for one tenant, the platform's settings included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
+    suspended: bool,
     settings: Vec<Setting>,
 }
 
 impl Parameters {
     /// Takes the settings in any order.
     pub const fn new(settings: Vec<Setting>) -> Self {
-        Self { settings }
+        Self { suspended: false, settings }
+    }
+
+    /// The same for a tenant that is suspended, or is not.
+    #[must_use]
+    pub fn with_suspension(self, suspended: bool) -> Self {
+        Self { suspended, ..self }
     }
 
     /// Whether nothing is set.
     pub const fn is_empty(&self) -> bool {
-        self.settings.is_empty()
+        self.settings.is_empty() && !self.suspended
+    }
+
+    /// Whether money may not leave the tenant's accounts.
+    pub const fn is_suspended(&self) -> bool {
+        self.suspended
     }
 
     /// Whether any payment may be limited, so that usages are needed.

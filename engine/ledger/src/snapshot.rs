@@ -137,6 +137,12 @@ impl Snapshot {
         self.parameters.get(&tenant)?.find(name, id, self.accounts.get(account))
     }
 
+    /// Whether the tenant of an account is suspended.
+    pub(crate) fn is_suspended(&self, account: Slot<Account>) -> bool {
+        let (tenant, _) = self.accounts.key(account);
+        self.parameters.get(&tenant).is_some_and(|parameters| parameters.is_suspended())
+    }
+
     /// The payment, also one that this batch made at once: that has a row only from here on.
     pub(crate) fn find_payment(&mut self, key: OperationKey) -> Option<Slot<PaymentState>> {
         if let Some(slot) = self.payments.slot(&key) {

@@ -12,7 +12,7 @@ pub enum Access {
     Needs(Role),
 }
 
-const TABLE: [(&str, Access); 46] = [
+const TABLE: [(&str, Access); 47] = [
     ("/payplane.v1.PaymentService/CreatePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/AuthorizePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/CapturePayment", Access::Needs(Role::Operator)),
@@ -53,6 +53,7 @@ const TABLE: [(&str, Access); 46] = [
     ("/payplane.v1.PeopleService/ErasePersonalData", Access::Needs(Role::Admin)),
     ("/payplane.v1.TenantService/PutTenant", Access::Needs(Role::Platform)),
     ("/payplane.v1.TenantService/GetTenant", Access::Needs(Role::Platform)),
+    ("/payplane.v1.TenantService/GetTenantHoldings", Access::Needs(Role::Platform)),
     ("/payplane.v1.LedgerService/GetTrialBalance", Access::Needs(Role::Viewer)),
     ("/payplane.v1.LedgerService/GetHead", Access::Needs(Role::Viewer)),
     ("/payplane.v1.LedgerService/VerifyLedger", Access::Needs(Role::Platform)),

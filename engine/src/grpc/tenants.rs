@@ -15,7 +15,7 @@ use super::{
 use crate::{
     auth::Role,
     engine::detached,
-    store::{CapRow, GrantRow, TenantRow},
+    store::{CapRow, GrantRow, HoldingsRow, TenantRow},
 };
 
 const NAME_CHARS_MAX: usize = 63;
@@ -40,14 +40,32 @@ impl TenantService for Api {
         &self,
         request: Request<proto::GetTenantRequest>,
     ) -> Result<Response<proto::GetTenantResponse>, Status> {
+        let row = self.tenant(request.into_inner().name).await?;
+        Ok(Response::new(proto::GetTenantResponse { tenant: Some(tenant(&row)) }))
+    }
+
+    async fn get_tenant_holdings(
+        &self,
+        request: Request<proto::GetTenantHoldingsRequest>,
+    ) -> Result<Response<proto::GetTenantHoldingsResponse>, Status> {
         let name = request.into_inner().name;
+        let row = self.tenant(name).await?;
+        let (store, id) = (self.engine.store.clone(), TenantId::from_uuid(row.id));
+        let found = detached(async move { store.tenant_holdings(id).await }).await;
+        let HoldingsRow { accounts, holds, refunds } = found.map_err(|error| status::of_store(&error))?;
+        Ok(Response::new(proto::GetTenantHoldingsResponse { accounts, holds, refunds }))
+    }
+}
+
+impl Api {
+    /// The tenant that is asked for by name.
+    async fn tenant(&self, name: String) -> Result<TenantRow, Status> {
         let mut violations = Violations::default();
         dns_name(Path::Root.at("name"), &name, &mut violations);
         violations.check()?;
         let store = self.engine.store.clone();
         let found = detached(async move { store.tenant(&name).await }).await;
-        let row = found.map_err(|error| status::of_store(&error))?.ok_or_else(status::no_such_tenant)?;
-        Ok(Response::new(proto::GetTenantResponse { tenant: Some(tenant(&row)) }))
+        found.map_err(|error| status::of_store(&error))?.ok_or_else(status::no_such_tenant)
     }
 }
 
@@ -69,7 +87,8 @@ fn wanted_tenant(wanted: proto::Tenant) -> Result<TenantRow, Status> {
         number => role(field.at("default_role"), number, &mut violations),
     };
     let default_role = violations.finish(default_role)?;
-    Ok(TenantRow { id: Uuid::nil(), name: wanted.name, default_role, namespaces, caps, grants })
+    let (id, name, suspended) = (Uuid::nil(), wanted.name, wanted.suspended);
+    Ok(TenantRow { id, name, default_role, suspended, namespaces, caps, grants })
 }
 
 fn namespaces(tenant: Path<'_>, mut names: Vec<String>, violations: &mut Violations) -> Vec<String> {
@@ -163,5 +182,6 @@ fn tenant(row: &TenantRow) -> proto::Tenant {
         settlement_caps: row.caps.iter().map(cap).collect(),
         service_accounts: row.grants.iter().map(grant).collect(),
         default_role: i32::from(row.default_role),
+        suspended: row.suspended,
     }
 }

@@ -34,7 +34,7 @@ pub use read::{
 };
 pub use session::Session;
 pub use settings::{SettingsChange, TENANT_SETTINGS_MAX};
-pub use tenants::{CallerRow, CapRow, GrantRow, TenantRow};
+pub use tenants::{CallerRow, CapRow, GrantRow, HoldingsRow, TenantRow};
 pub use verify::{Counts, LedgerView, SetCheck, StoredRoot, StoredRow, StoredSeal, Violation, Violations};
 pub use wallets::{Labels, NewWallet};
 

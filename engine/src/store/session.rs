@@ -38,7 +38,7 @@ const LOCK_AND_READ: &str = "select * from payplane.lock_and_read($1, $2, $3, $4
 
 const READ_DECISIONS: &str = "select * from payplane.read_decisions($1, $2)";
 
-const READ_SETTINGS: &str = "select version, settings from payplane.read_settings($1)";
+const READ_SETTINGS: &str = "select version, settings, suspended from payplane.read_settings($1)";
 
 const COMMIT_BATCH: &str = "select next_batch, now_us from payplane.commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, \
                             $10, $11, $12, $13, $14, $15, $16, $17)";
@@ -157,6 +157,7 @@ impl commit::Session for Session {
         let found = bounded("read", query).await?;
         let texts: Vec<String> = found.try_get::<Option<_>, _>("settings")?.unwrap_or_default();
         let settings = texts.iter().map(|text| row::setting(text)).collect::<Result<Vec<_>, _>>()?;
+        let suspended: Vec<Uuid> = found.try_get::<Option<_>, _>("suspended")?.unwrap_or_default();
         let of = |tenant: &TenantId| {
             let is_for = |owner: &Uuid| owner.is_nil() || *owner == tenant.uuid();
             let own: Vec<Setting> = settings
@@ -164,7 +165,8 @@ impl commit::Session for Session {
                 .filter(|(owner, _)| is_for(owner))
                 .map(|(_, setting)| setting.clone())
                 .collect();
-            (*tenant, Arc::new(Parameters::new(own)))
+            let parameters = Parameters::new(own).with_suspension(suspended.contains(&tenant.uuid()));
+            (*tenant, Arc::new(parameters))
         };
         Ok((found.try_get("version")?, tenants.iter().map(of).collect()))
     }

@@ -15,6 +15,8 @@ pub struct TenantRow {
     pub name: String,
     /// A number of the wire's role; 0 refuses.
     pub default_role: i16,
+    /// Whether nothing new may leave its accounts.
+    pub suspended: bool,
     /// Namespaces whose service accounts belong to the tenant.
     pub namespaces: Vec<String>,
     /// One per currency.
@@ -43,6 +45,17 @@ pub struct GrantRow {
     pub role: i16,
 }
 
+/// What a tenant still has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HoldingsRow {
+    /// Accounts with money or with something held, settlement accounts left out.
+    pub accounts: i64,
+    /// Payments that are held.
+    pub holds: i64,
+    /// Refunds that wait.
+    pub refunds: i64,
+}
+
 /// What the database knows about a service account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallerRow {
@@ -52,7 +65,7 @@ pub struct CallerRow {
     pub role: i16,
 }
 
-const PUT_TENANT: &str = "select payplane.put_tenant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+const PUT_TENANT: &str = "select payplane.put_tenant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 impl Store {
     /// Who a service account is; nothing if its namespace belongs to nobody.
@@ -76,6 +89,16 @@ impl Store {
         json.map(|json| serde_json::from_str(&json).map_err(|_| StoreError::Corrupt("tenant"))).transpose()
     }
 
+    /// What a tenant still has.
+    pub async fn tenant_holdings(&self, tenant: TenantId) -> Result<HoldingsRow, StoreError> {
+        let mut connection = self.connection().await?;
+        let (accounts, holds, refunds) = sqlx::query_as("select * from payplane.tenant_holdings($1)")
+            .bind(tenant.uuid())
+            .fetch_one(&mut *connection)
+            .await?;
+        Ok(HoldingsRow { accounts, holds, refunds })
+    }
+
     /// Brings the tenant to this state; says whether that changed anything.
     pub async fn put_tenant(&self, tenant: &TenantRow) -> Result<bool, StoreError> {
         let own = own_accounts(tenant);
@@ -84,6 +107,7 @@ impl Store {
             .bind(tenant.id)
             .bind(&tenant.name)
             .bind(tenant.default_role)
+            .bind(tenant.suspended)
             .bind(&tenant.namespaces)
             .bind(tenant.caps.iter().map(|cap| &*cap.currency).collect::<Vec<_>>())
             .bind(tenant.caps.iter().map(|cap| cap.minor).collect::<Vec<_>>())

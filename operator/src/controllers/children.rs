@@ -1,5 +1,5 @@
 //! Watches of objects that are not ours to reconcile, but that tell when to look again: children of Platforms, Secrets
-//! that Platforms refer to, namespaces of Tenants. Only metadata is watched, and nothing is kept.
+//! that Platforms refer to, namespaces of Tenants and what is made in them. Only metadata is watched, and nothing is kept.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -9,8 +9,10 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
         batch::v1::Job,
-        core::v1::{ConfigMap, Namespace, Secret, Service, ServiceAccount},
+        core::v1::{ConfigMap, LimitRange, Namespace, ResourceQuota, Secret, Service, ServiceAccount},
+        networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
+        rbac::v1::RoleBinding,
     },
 };
 use kube::{
@@ -22,7 +24,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     context::Context,
-    meta::{BACKUP, PLATFORM},
+    meta::{BACKUP, MANAGER, PLATFORM, TENANT},
     watch::{self, Health},
 };
 
@@ -119,6 +121,44 @@ where
     watch::events(api, config, kind, context.metrics.clone(), health.clone())
         .touched_objects()
         .filter_map(|child| std::future::ready(child.ok()))
+}
+
+/// Children wake their Tenant, in every namespace: what somebody changed or removed comes back at once.
+pub async fn wake_by_children_of_tenants(context: Arc<Context>, health: Arc<Health>) {
+    let watches = [
+        children_of_tenants::<ResourceQuota>(&context, &health, "ResourceQuota").boxed(),
+        children_of_tenants::<LimitRange>(&context, &health, "LimitRange").boxed(),
+        children_of_tenants::<NetworkPolicy>(&context, &health, "NetworkPolicy").boxed(),
+        children_of_tenants::<RoleBinding>(&context, &health, "RoleBinding").boxed(),
+    ];
+    let wake = |stream: BoxStream<'static, String>| {
+        stream.for_each(|tenant| {
+            context.wake.tenant(&tenant);
+            std::future::ready(())
+        })
+    };
+    join_all(watches.map(wake)).await;
+}
+
+/// Tenants of changed children, by the children's labels.
+fn children_of_tenants<K>(
+    context: &Arc<Context>,
+    health: &Arc<Health>,
+    kind: &'static str,
+) -> impl Stream<Item = String> + Send + use<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + 'static,
+{
+    let api = Api::<PartialObjectMeta<K>>::all(context.client.clone());
+    let ours = watch::config().labels(&format!("{TENANT},app.kubernetes.io/managed-by={MANAGER}"));
+    watch::events(api, ours, kind, context.metrics.clone(), health.clone()).touched_objects().filter_map(
+        |child| std::future::ready(child.ok().and_then(|child| child.labels().get(TENANT).cloned())),
+    )
 }
 
 /// Namespaces wake the Tenants that list them: consent may have come, or somebody deleted one.

@@ -1,22 +1,25 @@
 //! Between custom resources and the wire. Free functions, pure; nothing is calculated but posted = credits - debits.
 
 use payplane_crds::{
-    Tenant, WalletSpec,
+    Tenant,
     condition::reason,
     tenant::{DefaultRole, Role},
 };
 use payplane_proto::v1 as proto;
-use rust_decimal::Decimal;
 
 use super::{EngineError, Refusal, Wallet, WalletRef};
 
 mod payment;
 mod refund;
 mod settings;
+mod wallet;
 
 pub(super) use payment::{capture_request, hold_request, made, outcome, payment_request, void_request};
 pub(super) use refund::{approval_request, refund_request, refunded, rejection_request};
 pub(super) use settings::{hold_summary, with_hold_limits};
+pub(super) use wallet::{
+    change_request, changed_wallet, created_wallet, label_request, wallet, wallet_named, wallet_request,
+};
 
 pub(super) fn wallet_ref(reference: &WalletRef) -> proto::WalletRef {
     use proto::wallet_ref::Ref;
@@ -40,8 +43,10 @@ fn refusal(refused: proto::Refusal) -> Refusal {
         Reason::WalletNotFound => reason::WALLET_NOT_FOUND,
         Reason::SameWallet => reason::SAME_WALLET,
         Reason::CurrencyMismatch => reason::CURRENCY_MISMATCH,
+        Reason::TenantSuspended => reason::TENANT_SUSPENDED,
         Reason::WalletClosed => reason::WALLET_CLOSED,
         Reason::WalletFrozen => reason::WALLET_FROZEN,
+        Reason::WalletNotEmpty => reason::WALLET_NOT_EMPTY,
         Reason::SettlementCapExceeded => reason::SETTLEMENT_CAP_EXCEEDED,
         Reason::InsufficientFunds => reason::INSUFFICIENT_FUNDS,
         Reason::LimitExceeded => reason::LIMIT_EXCEEDED,
@@ -60,7 +65,6 @@ fn refusal(refused: proto::Refusal) -> Refusal {
         | Reason::RefundNotFound
         | Reason::NotDue
         | Reason::LinkedItemDeclined
-        | Reason::WalletNotEmpty
         | Reason::LinkedItemRefused => reason::INVALID,
     };
     Refusal {
@@ -97,59 +101,9 @@ pub(super) fn spec_field(field: &str) -> String {
     }
 }
 
-pub(super) fn wallet_request(namespace: &str, name: &str, spec: &WalletSpec) -> proto::CreateWalletRequest {
-    let WalletSpec { currency, owner, minimum, maximum, class } = spec;
-    let money = |amount: &str| proto::Money { amount: amount.into(), currency: currency.0.clone() };
-    proto::CreateWalletRequest {
-        name: wallet_name(namespace, name),
-        currency: currency.0.clone(),
-        owner: owner.clone().unwrap_or_default(),
-        minimum: Some(money(&minimum.0)),
-        maximum: maximum.as_ref().map(|maximum| money(&maximum.0)),
-        wallet_class: class.clone().unwrap_or_default(),
-        ..Default::default()
-    }
-}
-
-/// Name in the ledger of a Wallet object.
-fn wallet_name(namespace: &str, name: &str) -> String {
-    format!("{namespace}/{name}")
-}
-
-pub(super) fn created_wallet(
-    answer: proto::CreateWalletResponse,
-) -> Result<Result<Wallet, Refusal>, EngineError> {
-    use proto::create_wallet_response::Result as Answer;
-    match answer.result.ok_or(EngineError::Answer("neither wallet nor refusal"))? {
-        Answer::Wallet(made) => wallet(made).map(Ok),
-        Answer::Refusal(refused) => Ok(Err(refusal(refused))),
-    }
-}
-
 pub(super) fn is_own_account(answer: proto::GetWalletResponse) -> Result<bool, EngineError> {
     let found = answer.wallet.ok_or(EngineError::Answer("no wallet"))?;
     Ok(found.kind() != proto::WalletKind::Wallet)
-}
-
-pub(super) fn wallet(made: proto::Wallet) -> Result<Wallet, EngineError> {
-    let balance = made.balance.ok_or(EngineError::Answer("a wallet without balance"))?;
-    let posted = decimal(&balance.posted_credits)?
-        .checked_sub(decimal(&balance.posted_debits)?)
-        .ok_or(EngineError::Answer("a balance out of range"))?;
-    let version =
-        i64::try_from(balance.version).map_err(|_| EngineError::Answer("a version out of range"))?;
-    Ok(Wallet {
-        id: made.id,
-        name: made.name,
-        posted: posted.to_string(),
-        pending: balance.pending_debits,
-        available: balance.available,
-        version,
-    })
-}
-
-fn decimal(text: &str) -> Result<Decimal, EngineError> {
-    Decimal::from_str_exact(text).map_err(|_| EngineError::Answer("an amount that is no decimal"))
 }
 
 /// None while nothing is sealed.
@@ -177,8 +131,15 @@ pub(super) fn tenant_request(tenant: &Tenant) -> proto::PutTenantRequest {
             settlement_caps: caps.collect(),
             service_accounts: grants.collect(),
             default_role: default_role(spec.access.default_role).into(),
+            suspended: spec.suspend,
         }),
     }
+}
+
+/// A tenant that nobody may act for. Only its money and its history are left of it.
+pub(super) fn archive_request(name: &str) -> proto::PutTenantRequest {
+    let tenant = proto::Tenant { name: name.into(), suspended: true, ..Default::default() };
+    proto::PutTenantRequest { tenant: Some(tenant) }
 }
 
 fn role(role: Role) -> proto::Role {

@@ -27,6 +27,8 @@ use crate::{
     status,
 };
 
+pub use names::GRPC_PORT;
+
 use build::Parts;
 pub use build::container;
 #[cfg(test)]

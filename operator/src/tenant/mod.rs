@@ -1,27 +1,34 @@
-//! Tenant: its namespaces, the engine's address in each of them, and its registration with the engine.
+//! Tenant: its namespaces and what is in them, and its registration with the engine.
 //!
 //! Nothing is written before every listed namespace is this Tenant's to take: absent, labelled for it, or consenting.
-//! The label is for people and selectors; which namespace acts for which money is the engine's own registration.
-//! Deleting a Tenant keeps namespaces and ledger; applying it again finds them.
+//! The label is for people and selectors; which namespace acts for which money is the engine's own registration. What is
+//! made in a namespace (address of the engine, quota, limits, isolation, RoleBindings) is watched and comes back when
+//! somebody changes it; what the spec no longer asks for is removed if it has the labels that only our own objects have.
+//!
+//! Deleting a Tenant keeps namespaces and ledger in every case; see [`leave`] for what it waits for.
 
+mod act;
 mod build;
 mod claim;
+mod leave;
 mod observe;
 mod report;
 
 use kube::ResourceExt;
-use payplane_crds::Tenant;
+use payplane_crds::{Tenant, tenant::DeletionPolicy};
 
 use crate::{
     apply,
     context::Context,
     controllers::{Again, Reconciled},
-    engine::{Address, Engine, EngineError},
+    engine::{Engine, EngineError},
     error::Error,
+    meta::{OFFBOARD, is_held, is_leaving},
     status,
 };
 
 use claim::{Claim, Refused};
+use leave::Stay;
 use observe::{Home, Observed, Place};
 
 /// What came of one look.
@@ -43,67 +50,60 @@ pub enum Answer {
 struct Valid<'a> {
     engine: &'a Engine,
     claims: Vec<(&'a Place, Claim)>,
+    /// Namespaces that the spec does not list any more.
+    left: &'a [String],
 }
 
 impl Reconciled for Tenant {
     const CONCURRENCY: u16 = 4;
 
     async fn reconcile(&self, context: &Context) -> Result<Again, Error> {
+        if is_leaving(self) && !is_held(self) {
+            return Ok(Again::OnChange);
+        }
+        if !is_leaving(self) && mark(self, context).await? {
+            return Ok(Again::OnChange); // that changed the object, which brings the next look
+        }
         let observed = observe::observe(self, context).await?; // reads namespaces
+        let stay = leave::leave(self, context, &observed).await?; // of a deleted Tenant: asks the engine, archives
+        if matches!(stay, Some(Stay::Gone)) {
+            return Ok(Again::OnChange);
+        }
         let answer = match validate(self, &observed) {
-            Ok(valid) => act(self, context, &valid).await?, // writes, asks the engine
+            Ok(valid) => act::act(self, context, &valid).await?, // writes, asks the engine
             Err(answer) => answer,
         };
-        let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
+        let status = report::report(self, &answer, stay.as_ref(), jiff::Timestamp::now()); // pure
         status::write(context, self, &status).await?;
         finish(answer)?;
-        Ok(Again::OnChange)
+        Ok(stay.map_or(Again::OnChange, |_| Again::After(leave::PERIOD)))
     }
 }
 
-/// The engine to register with and what to do with each namespace, if all are there to take.
+/// Sets or takes away the finalizer. True if the object changed.
+async fn mark(tenant: &Tenant, context: &Context) -> Result<bool, Error> {
+    let wanted = tenant.spec.deletion_policy != DeletionPolicy::Retain;
+    match (wanted, is_held(tenant)) {
+        (true, false) => apply::add_finalizer(&context.client, tenant, OFFBOARD).await?,
+        (false, true) => apply::remove_finalizer(&context.client, tenant, OFFBOARD).await?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// The engine to register with and what to do with each namespace, if all are there to take. One that leaves takes nothing
+/// more: it looks after what it has.
 fn validate<'a>(tenant: &Tenant, observed: &'a Observed) -> Result<Valid<'a>, Answer> {
     // Before the Platform: who may have a namespace does not depend on whether an engine runs.
-    let claims = observed.places.iter().map(|place| Ok((place, claim::claim(tenant, place)?)));
+    let owner = tenant.name_any();
+    let places = observed.places.iter().filter(|place| !is_leaving(tenant) || place.is_of(&owner));
+    let claims = places.map(|place| Ok((place, claim::claim(tenant, place)?)));
     let claims = claims.collect::<Result<_, _>>().map_err(Answer::Refused)?;
     match &observed.engine {
-        Home::Ready(engine) => Ok(Valid { engine, claims }),
+        Home::Ready(engine) => Ok(Valid { engine, claims, left: &observed.left }),
         Home::Absent(message) => Err(Answer::NoPlatform(message.clone())),
         Home::NotReady(message) => Err(Answer::NoEngine(message.clone())),
     }
-}
-
-async fn act(tenant: &Tenant, context: &Context, valid: &Valid<'_>) -> Result<Answer, Error> {
-    for (place, claim) in &valid.claims {
-        take(tenant, context, place, *claim).await?;
-        announce(context, &place.name, valid.engine.address()).await?;
-    }
-    Ok(match valid.engine.put_tenant(tenant).await {
-        Ok(id) => Answer::Registered(id),
-        Err(error) => Answer::Failed(error),
-    })
-}
-
-async fn take(tenant: &Tenant, context: &Context, place: &Place, claim: Claim) -> Result<(), Error> {
-    let owner = tenant.name_any();
-    match claim {
-        Claim::Own => Ok(()),
-        Claim::Adopt => {
-            let adopted = build::namespace::adopted(&place.name, &owner, place.version.clone());
-            apply::apply(&context.client, &adopted).await.map(|_| ())
-        }
-        // Not an apply: that would take over what somebody else makes at this very moment.
-        Claim::Create => {
-            match apply::create(&context.client, &build::namespace::created(&place.name, &owner)).await? {
-                true => Ok(()),
-                false => Err(Error::Raced { operation: "create a namespace" }),
-            }
-        }
-    }
-}
-
-async fn announce(context: &Context, namespace: &str, address: &Address) -> Result<(), Error> {
-    apply::apply(&context.client, &build::config_map::address(namespace, address)).await.map(|_| ())
 }
 
 fn finish(answer: Answer) -> Result<(), Error> {

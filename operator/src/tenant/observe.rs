@@ -1,17 +1,18 @@
-//! What a Tenant depends on: its Platform from the caches, its namespaces from the API server.
+//! What a Tenant depends on: its Platform and what is under way from the caches, its namespaces from the API
+//! server.
 
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, ResourceExt, core::PartialObjectMeta};
+use kube::{Api, ResourceExt, api::ListParams, core::PartialObjectMeta};
 use payplane_crds::{Tenant, condition::ENGINE_READY};
 
 use crate::{
     api,
     condition::is_true,
-    context::{Context, platform_of},
+    context::{Context, lists, platform_of},
     engine::Engine,
     error::Error,
-    meta::{ADOPT_BY, TENANT},
+    meta::{ADOPT_BY, TENANT, is_leaving},
     status::Reported,
 };
 
@@ -21,6 +22,19 @@ pub struct Observed {
     pub engine: Home,
     /// Its namespaces, in the order of the spec.
     pub places: Vec<Place>,
+    /// Namespaces that have its label and that its spec does not list.
+    pub left: Vec<String>,
+    /// What its namespaces have under way.
+    pub open: Open,
+}
+
+/// Objects that are not settled.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Open {
+    /// Payments.
+    pub payments: usize,
+    /// Refunds.
+    pub refunds: usize,
 }
 
 /// A Tenant's Platform.
@@ -52,6 +66,13 @@ pub struct Place {
     pub elder: Option<String>,
 }
 
+impl Place {
+    /// Whether it is there, stays there, and belongs to this Tenant.
+    pub fn is_of(&self, tenant: &str) -> bool {
+        self.exists && !self.ending && self.label.as_deref() == Some(tenant)
+    }
+}
+
 /// Reads caches and namespaces.
 ///
 /// # Errors
@@ -59,7 +80,24 @@ pub struct Place {
 pub async fn observe(tenant: &Tenant, context: &Context) -> Result<Observed, Error> {
     let listed = tenant.spec.namespaces.iter();
     let places = try_join_all(listed.map(|namespace| place(tenant, context, &namespace.name))).await?;
-    Ok(Observed { engine: engine(tenant, context), places })
+    let left = left(tenant, context).await?;
+    Ok(Observed { engine: engine(tenant, context), places, left, open: open(tenant, context) })
+}
+
+/// What was made in these is removed; the label stays, because nobody else said that he wants them.
+async fn left(tenant: &Tenant, context: &Context) -> Result<Vec<String>, Error> {
+    let namespaces = Api::<Namespace>::all(context.client.clone());
+    let labelled = ListParams::default().labels(&format!("{TENANT}={}", tenant.name_any()));
+    let found = api::call("list namespaces", namespaces.list_metadata(&labelled)).await?;
+    let names = found.items.iter().filter(|namespace| !is_leaving(*namespace)).map(ResourceExt::name_any);
+    Ok(names.filter(|name| !lists(tenant, name)).collect())
+}
+
+fn open(tenant: &Tenant, context: &Context) -> Open {
+    let is_in = |namespace: Option<String>| namespace.is_some_and(|namespace| lists(tenant, &namespace));
+    let payments = context.stores.payments.state_filter(|payment| is_in(payment.namespace()));
+    let refunds = context.stores.refunds.state_filter(|refund| is_in(refund.namespace()));
+    Open { payments: payments.len(), refunds: refunds.len() }
 }
 
 fn engine(tenant: &Tenant, context: &Context) -> Home {

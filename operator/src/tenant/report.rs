@@ -4,22 +4,33 @@ use jiff::Timestamp;
 use payplane_crds::{
     Tenant, TenantStatus,
     condition::{
-        READY,
+        OFFBOARDING, READY, SUSPENDED,
         reason::{
-            AS_SPECIFIED, ENGINE_UNAVAILABLE, INVALID, NAMESPACE_CLAIMED, PLATFORM_NOT_READY, PROGRESSING,
+            AS_SPECIFIED, ENGINE_UNAVAILABLE, INVALID, NAMESPACE_CLAIMED, NOT_SUSPENDED, PLATFORM_NOT_READY,
+            PROGRESSING, TENANT_SUSPENDED,
         },
     },
 };
 
-use super::Answer;
+use super::{Answer, leave::Stay};
 use crate::{
-    condition::{Conditions, is_true},
+    condition::{Conditions, find, is_true},
     engine::EngineError,
     status::Reported,
 };
 
-/// The status that tells this answer.
-pub fn report(tenant: &Tenant, answer: &Answer, now: Timestamp) -> TenantStatus {
+/// The status that tells this answer, and of a deleted Tenant what it waits for.
+pub fn report(tenant: &Tenant, answer: &Answer, stay: Option<&Stay>, now: Timestamp) -> TenantStatus {
+    let mut status = answered(tenant, answer, now);
+    status.conditions.retain(|condition| condition.type_ != OFFBOARDING);
+    if let Some(Stay::For { reason, message }) = stay {
+        let offboarding = Conditions::new(tenant.current(), tenant.metadata.generation, now);
+        status.conditions.extend(offboarding.set(OFFBOARDING, "True", reason, message).into_vec());
+    }
+    status
+}
+
+fn answered(tenant: &Tenant, answer: &Answer, now: Timestamp) -> TenantStatus {
     if keeps_working(tenant, answer) {
         return tenant.status.clone().unwrap_or_default();
     }
@@ -39,10 +50,28 @@ pub fn report(tenant: &Tenant, answer: &Answer, now: Timestamp) -> TenantStatus 
         }
         Answer::Failed(error) => conditions.waiting(ENGINE_UNAVAILABLE, &error.advice()),
     };
+    let conditions = match answer {
+        Answer::Registered(_) => suspension(tenant, conditions).into_vec(),
+        // What the ledger was told last.
+        _ => {
+            let mut conditions = conditions.into_vec();
+            conditions.extend(find(tenant.current(), SUSPENDED).cloned());
+            conditions
+        }
+    };
     TenantStatus {
         tenant_id: id(tenant, answer),
         observed_generation: tenant.metadata.generation,
-        conditions: conditions.into_vec(),
+        conditions,
+    }
+}
+
+fn suspension<'a>(tenant: &Tenant, conditions: Conditions<'a>) -> Conditions<'a> {
+    if tenant.spec.suspend {
+        let message = "Nothing new can be paid from the tenant's wallets. To resume, take spec.suspend away.";
+        conditions.set(SUSPENDED, "True", TENANT_SUSPENDED, message)
+    } else {
+        conditions.set(SUSPENDED, "False", NOT_SUSPENDED, "The tenant's wallets can pay.")
     }
 }
 
@@ -73,7 +102,7 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::{condition::find, tenant::Refused};
+    use crate::tenant::Refused;
 
     fn tenant() -> Tenant {
         serde_json::from_value(json!({
@@ -115,7 +144,7 @@ mod tests {
             (unavailable(), "FTF", "EngineUnavailable"),
         ];
         for (answer, letters, reason) in cases {
-            let status = report(&tenant(), &answer, Timestamp::UNIX_EPOCH);
+            let status = report(&tenant(), &answer, None, Timestamp::UNIX_EPOCH);
             assert_eq!(told(&status), (letters.into(), reason.into()), "{answer:?}");
         }
     }
@@ -123,15 +152,45 @@ mod tests {
     #[test]
     fn an_outage_changes_nothing_about_a_registered_tenant_until_its_spec_changes() {
         let mut object = tenant();
-        object.status = Some(report(&object, &Answer::Registered("id".into()), Timestamp::UNIX_EPOCH));
+        object.status = Some(report(&object, &Answer::Registered("id".into()), None, Timestamp::UNIX_EPOCH));
         for answer in [unavailable(), Answer::NoEngine("starting".into())] {
-            assert_eq!(object.status, Some(report(&object, &answer, Timestamp::UNIX_EPOCH)));
+            assert_eq!(object.status, Some(report(&object, &answer, None, Timestamp::UNIX_EPOCH)));
         }
-        let gone = report(&object, &Answer::NoPlatform("gone".into()), Timestamp::UNIX_EPOCH);
+        let gone = report(&object, &Answer::NoPlatform("gone".into()), None, Timestamp::UNIX_EPOCH);
         assert_eq!(told(&gone).1, "PlatformNotReady");
         object.metadata.generation = Some(2);
-        let status = report(&object, &unavailable(), Timestamp::UNIX_EPOCH);
+        let status = report(&object, &unavailable(), None, Timestamp::UNIX_EPOCH);
         assert_eq!(told(&status).1, "EngineUnavailable");
         assert_eq!(status.tenant_id.as_deref(), Some("id"));
+    }
+
+    #[test]
+    fn suspension_is_what_the_ledger_was_told_last() {
+        let mut object = tenant();
+        let registered = || Answer::Registered("id".into());
+        let status = |object: &Tenant, answer: &Answer| report(object, answer, None, Timestamp::UNIX_EPOCH);
+        let suspended =
+            |status: &TenantStatus| find(&status.conditions, SUSPENDED).map(|one| one.status.clone());
+        assert_eq!(suspended(&status(&object, &Answer::NoPlatform("gone".into()))), None);
+        object.status = Some(status(&object, &registered()));
+        assert_eq!(suspended(object.status.as_ref().unwrap()).as_deref(), Some("False"));
+        object.spec.suspend = true;
+        object.metadata.generation = Some(2);
+        assert_eq!(suspended(&status(&object, &unavailable())).as_deref(), Some("False"), "not told yet");
+        let told = status(&object, &registered());
+        assert_eq!(suspended(&told).as_deref(), Some("True"));
+        assert_eq!(super::tests::told(&told).0, "TFF", "it is as the spec wants it");
+    }
+
+    #[test]
+    fn a_deleted_tenant_says_what_it_waits_for() {
+        let stay = Stay::For { reason: "NotEmpty", message: "1 account".into() };
+        let mut object = tenant();
+        object.status =
+            Some(report(&object, &Answer::Registered("id".into()), Some(&stay), Timestamp::UNIX_EPOCH));
+        let kept = report(&object, &unavailable(), Some(&stay), Timestamp::UNIX_EPOCH);
+        assert_eq!(kept.conditions.iter().filter(|one| one.type_ == OFFBOARDING).count(), 1);
+        assert_eq!(find(&kept.conditions, OFFBOARDING).unwrap().reason, "NotEmpty");
+        assert_eq!(told(&kept).0, "TFF", "it works until it goes");
     }
 }

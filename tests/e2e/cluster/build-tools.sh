@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the cluster's programs from pinned Go modules, each once per version, into the cache.
 #
-# build-tools.sh [NAME...]: kube etcd forward coredns local-path-provisioner grpcurl helm; all of them without arguments. A tool
+# build-tools.sh [NAME...]: kube etcd forward netpol coredns local-path-provisioner grpcurl helm; all of them without arguments. A tool
 # is built in a temporary folder and moved into place, so a broken build leaves nothing behind that looks complete.
 # Afterwards $CACHE/bin holds links to kubectl, helm and grpcurl.
 set -euo pipefail
@@ -39,6 +39,7 @@ build_kube() {
     -X $v.gitTreeState=clean" .)
 }
 build_forward() { go build -trimpath -o "$OUT/forward" -ldflags "$GO_LDFLAGS" "$CLUSTER_DIR/tools/forward/main.go"; }
+build_netpol() { (cd "$CLUSTER_DIR/tools/netpol" && go build -trimpath -o "$OUT/netpol" -ldflags "$GO_LDFLAGS" .); }
 build_etcd() { (cd "$CLUSTER_DIR/tools/etcd" && go build -mod=readonly -trimpath -o "$OUT/etcd" -ldflags "$GO_LDFLAGS" .); }
 
 grep -q "k8s.io/kubernetes v$KUBE_VERSION$" "$CLUSTER_DIR/tools/kube/go.mod" ||
@@ -46,12 +47,13 @@ grep -q "k8s.io/kubernetes v$KUBE_VERSION$" "$CLUSTER_DIR/tools/kube/go.mod" ||
 grep -q "go.etcd.io/etcd/server/v3 v$ETCD_VERSION$" "$CLUSTER_DIR/tools/etcd/go.mod" ||
   die "versions.env says etcd $ETCD_VERSION, tools/etcd/go.mod says otherwise"
 
-[ $# -gt 0 ] || set -- kube etcd forward coredns local-path-provisioner grpcurl helm
+[ $# -gt 0 ] || set -- kube etcd forward netpol coredns local-path-provisioner grpcurl helm
 for tool in "$@"; do
   case $tool in
     kube) build "building Kubernetes $KUBE_VERSION (5 to 10 minutes the first time)" "$(kube_dir)" build_kube ;;
     etcd) build "building etcd $ETCD_VERSION" "$(etcd_dir)" build_etcd ;;
     forward) build "building the port forwarder" "$(forward_dir)" build_forward ;;
+    netpol) build "building the enforcer of NetworkPolicies" "$(netpol_dir)" build_netpol ;;
     helm) build "building helm $HELM_VERSION" "$(tool_dir helm $HELM_VERSION)" \
       module_install helm.sh/helm/v3/cmd/helm $HELM_VERSION ;;
     grpcurl) build "building grpcurl $GRPCURL_VERSION" "$(tool_dir grpcurl $GRPCURL_VERSION)" \

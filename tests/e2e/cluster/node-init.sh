@@ -133,6 +133,9 @@ start_programs() {
   watch kubelet "$KUBE" kubelet --kubeconfig="$STATE/etc/kubelet.conf" --config="$STATE/etc/kubelet.yaml" \
     --hostname-override="$NODE_NAME" --node-ip="$NODE_IP"
   watch kube-proxy "$KUBE" kube-proxy --config="$STATE/etc/kube-proxy.yaml"
+  if [ "${PAYPLANE_NETPOL:-on}" = on ]; then
+    watch netpol "$(netpol_dir)/netpol" https://127.0.0.1:6443 "$PKI/ca.crt" "$PKI/admin.crt" "$PKI/admin.key"
+  fi
 }
 
 prepare_mounts

@@ -112,6 +112,25 @@ check "a Service is reachable from a pod by name" service
 hairpin() { within web -- timeout 5 wget -qO- "http://web.$NS" | grep hello; }
 check "a pod reaches itself through its Service" hairpin
 
+# Nobody is denied before the policy, everybody after it, and what it opens goes through.
+rules() { (cd "$CLUSTER_DIR/tools/netpol" && go test ./...); }
+check "the rules that NetworkPolicies become" rules
+isolation() {
+  reached() { within tools -- timeout 3 wget -qO- "http://$(k get pod web -o 'jsonpath={.status.podIP}'):8080"; }
+  denied() { ! reached; }
+  reached
+  policy() { # SPEC
+    printf '{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "web"}, "spec": %s}' "$1" |
+      k apply -f -
+  }
+  policy '{"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"]}'
+  wait_until 20 denied
+  policy '{"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "tools"}}}], "ports": [{"port": 8080}]}]}'
+  wait_until 20 reached
+  k delete networkpolicy web
+}
+check "NetworkPolicies deny and allow" isolation
+
 logs() { k logs web | grep started; }
 check "logs" logs
 execute() { [ "$(echo payplane | k exec -i tools -- tr a-z A-Z)" = PAYPLANE ]; }

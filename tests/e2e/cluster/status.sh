@@ -15,7 +15,7 @@ if ! pid=$(init_pid); then
 fi
 say "node: process $pid, state $STATE ($(du -sh --one-file-system "$STATE" | cut -f1)), cache $CACHE"
 bad=0
-for program in containerd etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy forward; do
+for program in containerd etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy netpol forward; do
   restarts=$(grep -c '^\[node\] .* starting it again$' "$STATE/log/$program.log" 2>/dev/null || true)
   if [ "${restarts:-0}" -gt 0 ]; then say "$program: started again $restarts times, see $STATE/log/$program.log"; fi
 done

@@ -107,7 +107,7 @@ step "making keys and configuration" "$CLUSTER_DIR/config.sh"
 start_node() {
   setsid unshare --mount --pid --fork --net --uts --ipc --propagation private \
     env -i PATH="$PATH" HOME=/ PAYPLANE_STATE="$STATE" PAYPLANE_CACHE="$CACHE" PAYPLANE_API_PORT="$API_PORT" \
-    PAYPLANE_NODE_NET="$NODE_NET" bash "$CLUSTER_DIR/node-init.sh" \
+    PAYPLANE_NODE_NET="$NODE_NET" PAYPLANE_NETPOL="${PAYPLANE_NETPOL:-on}" bash "$CLUSTER_DIR/node-init.sh" \
     9</proc/self/ns/net 8>&- </dev/null >"$STATE/log/node.log" 2>&1 &
 }
 

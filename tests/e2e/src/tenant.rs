@@ -20,21 +20,41 @@ pub struct TestTenant {
 impl TestTenant {
     /// Makes a tenant that may bring in a million dollars, and waits until it is ready.
     pub async fn new(client: &Client, label: &str) -> Self {
+        // So that cleaning up takes no payment of everything that a test left in wallets.
+        Self::with(client, label, json!({"deletionPolicy": "Retain"})).await
+    }
+
+    /// The same with more in its spec, and with its own deletion policy.
+    pub async fn with(client: &Client, label: &str, more: Value) -> Self {
         cluster::platform(client).await;
         let suffix = Uuid::new_v4().simple().to_string();
         let name = format!("e2e-{label}-{}", &suffix[..6]);
-        let manifest = json!({"spec": {
+        let tenant = Self { name, client: client.clone() };
+        tenant.reapply(more).await;
+        tenant
+    }
+
+    /// Applies the tenant with this in its spec beside what every test needs, and waits until it is so.
+    pub async fn reapply(&self, more: Value) -> Tenant {
+        let mut spec = json!({
             "platformRef": {"namespace": SYSTEM, "name": PLATFORM},
-            "namespaces": [{"name": name}],
+            "namespaces": [{"name": self.name}],
             "settlement": [{"currency": "USD", "cap": "1000000"}],
-        }});
-        let tenants: Api<Tenant> = Api::all(client.clone());
-        apply(&tenants, &name, manifest).await;
-        wait_for(&tenants, &name, "became ready", |tenant| {
-            is_true(tenant.status.as_ref().map(|status| status.conditions.as_slice()), "Ready")
+        });
+        let more = more.as_object().expect("fields of a spec").clone();
+        spec.as_object_mut().expect("an object").extend(more);
+        let applied = apply(&self.tenants(), &self.name, json!({"spec": spec})).await;
+        wait_for(&self.tenants(), &self.name, "became ready", |tenant| {
+            let status = tenant.status.as_ref();
+            is_true(status.map(|status| status.conditions.as_slice()), "Ready")
+                && status.and_then(|status| status.observed_generation) >= applied.metadata.generation
         })
-        .await;
-        Self { name, client: client.clone() }
+        .await
+    }
+
+    /// Tenants of the cluster.
+    pub fn tenants(&self) -> Api<Tenant> {
+        Api::all(self.client.clone())
     }
 
     /// Payments in the tenant's namespace.

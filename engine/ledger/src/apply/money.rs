@@ -1,6 +1,6 @@
 //! Money between two accounts: the reasons against it, each stated once, and the movement itself.
 //!
-//! The order of the reasons: [`refuse_closed_or_frozen`], then whatever a rule asks itself, then [`refuse_beyond`], then
+//! The order of the reasons: [`refuse_suspended`], [`refuse_closed_or_frozen`], then whatever a rule asks itself, then [`refuse_beyond`], then
 //! [`transfer`], which refuses totals that leave 64 bits and otherwise changes both accounts.
 
 use super::{Case, refuse_if};
@@ -32,6 +32,13 @@ impl Parties {
 pub(super) struct Amounts {
     pub(super) posted: i64,
     pub(super) pending: i64,
+}
+
+/// Nothing new leaves the accounts of a suspended tenant. Where money enters the tenant it goes on: what comes from outside
+/// is no spending of the tenant's.
+pub(super) fn refuse_suspended(snapshot: &Snapshot, payer: Slot<Account>) -> Result<(), Refusal> {
+    let enters = matches!(snapshot.accounts.get(payer).kind, AccountKind::Settlement | AccountKind::Clearing);
+    refuse_if(!enters && snapshot.is_suspended(payer), Reason::TenantSuspended, Field::From)
 }
 
 pub(super) fn refuse_closed_or_frozen(payer: &Account, payee: &Account) -> Result<(), Refusal> {

@@ -1,8 +1,8 @@
 //! Payments: made at once, or held first.
 //!
-//! Both are refused for the same reasons, in this order: closed, frozen, condition not met, limit, (for a hold) a deadline
-//! beyond the maximum, floor, ceiling, (for a hold) a deadline beyond 64 bits, totals beyond 64 bits. With `up_to` the amount is what floor and ceiling
-//! allow, and that amount is what limits count.
+//! Both are refused for the same reasons, in this order: suspended, closed, frozen, condition not met, limit, (for a hold) a
+//! deadline beyond the maximum, floor, ceiling, (for a hold) a deadline beyond 64 bits, totals beyond 64 bits. With `up_to`
+//! the amount is what floor and ceiling allow, and that amount is what limits count.
 
 use std::sync::Arc;
 
@@ -57,6 +57,7 @@ pub(super) fn authorize(
 fn check(snapshot: &Snapshot, case: &Case<'_>, parties: Parties) -> Result<(i64, Tally), Refusal> {
     let (payer, payee) = parties.of(snapshot);
     let terms = &case.request.terms;
+    money::refuse_suspended(snapshot, parties.debit)?;
     money::refuse_closed_or_frozen(payer, payee)?;
     expect::refuse_unexpected(snapshot, parties, &terms.expect)?;
     let asked = case.request.minor;

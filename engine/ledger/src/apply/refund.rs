@@ -1,6 +1,6 @@
 //! Refunds: money back to the payer, at once or after approval.
 //!
-//! Reasons in their order: closed and frozen (if money moves now), nothing was ever taken, more than is left of what was
+//! Reasons in their order: suspended, closed and frozen (if money moves now), nothing was ever taken, more than is left of what was
 //! taken, too late, floor and ceiling (if money moves now). `refunding + refunded <= captured` always holds, because a
 //! refund that waits counts from the moment it is asked for. Limits do not count refunds. The window and the threshold
 //! of approval are those that hold for the payment's payer: it is the payer's right that they govern.
@@ -32,8 +32,7 @@ pub(super) fn refund(
     let from = snapshot.parameter(ParameterName::RefundApprovalFrom, on.parties.debit);
     let waits = from.is_some_and(|(from, _)| from <= amount);
     if !waits {
-        let (payer, payee) = back.of(snapshot);
-        money::refuse_closed_or_frozen(payer, payee)?;
+        refuse_unable(snapshot, back)?;
     }
     refuse_if(payment.captured == 0, Reason::WrongState, Field::Payment)?;
     refuse_if(amount < 1 || refundable < amount, Reason::RefundExceedsCaptured, Field::Amount)?;
@@ -47,9 +46,7 @@ pub(super) fn refund(
 pub(super) fn approve(snapshot: &mut Snapshot, case: &Case<'_>, on: OnRefund) -> Result<Verdict, Refusal> {
     let refund = refuse_decided(snapshot, on)?;
     let (amount, back) = (refund.amount, on.on.parties.reversed());
-    let (payer, payee) = back.of(snapshot);
-    let moved =
-        money::refuse_closed_or_frozen(payer, payee).and_then(|()| give_back(snapshot, case, back, amount));
+    let moved = refuse_unable(snapshot, back).and_then(|()| give_back(snapshot, case, back, amount));
     let (phase, refunded, movement) = match moved {
         Ok(movement) => (RefundPhase::Completed, amount, movement),
         Err(_) => (RefundPhase::Failed, 0, Movement::None),
@@ -61,6 +58,12 @@ pub(super) fn approve(snapshot: &mut Snapshot, case: &Case<'_>, on: OnRefund) ->
 pub(super) fn reject(snapshot: &mut Snapshot, case: &Case<'_>, on: OnRefund) -> Result<Verdict, Refusal> {
     refuse_decided(snapshot, on)?;
     Ok(decided(snapshot, case, on, (RefundPhase::Rejected, 0), Movement::None))
+}
+
+fn refuse_unable(snapshot: &Snapshot, back: Parties) -> Result<(), Refusal> {
+    money::refuse_suspended(snapshot, back.debit)?;
+    let (payer, payee) = back.of(snapshot);
+    money::refuse_closed_or_frozen(payer, payee)
 }
 
 fn give_back(

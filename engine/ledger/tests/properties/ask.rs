@@ -125,7 +125,10 @@ pub(crate) struct Refund {
     pub(crate) version: i128,
 }
 
-/// What is set: the parameter's number, for whom, for which currency, and the value.
+/// Not a parameter: the tenant itself is suspended.
+pub(crate) const SUSPENDED: u8 = 0;
+
+/// What is set: the parameter's number or [`SUSPENDED`], for whom, for which currency, and the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(crate) name: u8,

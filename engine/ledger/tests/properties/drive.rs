@@ -68,7 +68,10 @@ pub(crate) fn parameters(settings: &[ask::Setting]) -> Arc<Parameters> {
         currency: set.currency.map(currency),
         value: set.value,
     };
-    Arc::new(Parameters::new(settings.iter().map(setting).collect()))
+    let is_suspension = |set: &&ask::Setting| set.name == ask::SUSPENDED;
+    let suspended = settings.iter().any(|set| is_suspension(&set));
+    let set = settings.iter().filter(|set| !is_suspension(set)).map(setting).collect();
+    Arc::new(Parameters::new(set).with_suspension(suspended))
 }
 
 pub(crate) fn request(ask: &Ask) -> Request {

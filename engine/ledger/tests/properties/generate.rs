@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use crate::{
-    ask::{ACCOUNTS, ACTS, Act, Ask, Id, Payment, Setting, Terms, Whom},
+    ask::{ACCOUNTS, ACTS, Act, Ask, Id, Payment, SUSPENDED, Setting, Terms, Whom},
     model::Model,
 };
 
@@ -110,11 +110,17 @@ fn settings() -> impl Strategy<Value = Vec<Setting>> {
         set(12, Whom::Class(1), None, 10),
         set(13, Whom::Platform, None, 70 * SECOND),
         set(13, Whom::Wallet(2), Some(0), 30 * SECOND),
+        set(SUSPENDED, Whom::Tenant, None, 1),
     ];
     // Approval is set more often, because it takes several steps to get there.
     (prop::collection::vec(0..10_u8, all.len())).prop_map(move |dice| {
         let chosen = |(setting, dice): (&Setting, u8)| {
-            (dice < if setting.name == 12 { 4 } else { 2 }).then_some(*setting)
+            let chance = match setting.name {
+                12 => 4,
+                SUSPENDED => 1,
+                _ => 2,
+            };
+            (dice < chance).then_some(*setting)
         };
         all.iter().zip(dice).filter_map(chosen).collect()
     })

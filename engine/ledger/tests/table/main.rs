@@ -11,4 +11,5 @@ mod payments;
 mod refunds;
 mod repeats;
 mod reversals;
+mod suspension;
 mod wallets;

@@ -68,6 +68,7 @@ const fn reason(reason: Reason) -> proto::RefusalReason {
         Reason::ApproverIsRequester => proto::RefusalReason::ApproverIsRequester,
         Reason::NotDue => proto::RefusalReason::NotDue,
         Reason::LinkedItemDeclined => proto::RefusalReason::LinkedItemDeclined,
+        Reason::TenantSuspended => proto::RefusalReason::TenantSuspended,
         Reason::WalletClosed => proto::RefusalReason::WalletClosed,
         Reason::WalletFrozen => proto::RefusalReason::WalletFrozen,
         Reason::WalletNotEmpty => proto::RefusalReason::WalletNotEmpty,
@@ -101,6 +102,7 @@ const fn message(refusal: Refusal) -> &'static str {
         (Reason::LinkedItemDeclined | Reason::LinkedItemRefused, _) => {
             "Another item of this linked request was refused."
         }
+        (Reason::TenantSuspended, _) => "The tenant is suspended: nothing can be paid from its wallets.",
         (Reason::WalletClosed, _) => "The wallet is closed.",
         (Reason::WalletFrozen, Field::To) => "The wallet is frozen for credits.",
         (Reason::WalletFrozen, _) => "The wallet is frozen for debits.",

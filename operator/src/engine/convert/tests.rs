@@ -22,10 +22,63 @@ fn posted_is_credits_less_debits_with_every_digit_kept() {
         ("12", "5", "7"),
     ];
     for (credits, debits, posted) in cases {
-        let made =
-            proto::Wallet { balance: Some(balance(credits, debits, "1.00", "0.00")), ..Default::default() };
+        let made = known(balance(credits, debits, "1.00", "0.00"));
         assert_eq!(wallet(made).unwrap().posted, posted, "{credits} - {debits}");
     }
+}
+
+fn known(balance: proto::Balance) -> proto::Wallet {
+    let status = proto::WalletStatus::Active.into();
+    proto::Wallet {
+        id: "w".into(),
+        currency: "USD".into(),
+        status,
+        balance: Some(balance),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_wallet_is_empty_when_nothing_is_in_it_and_nothing_is_held_either_way() {
+    let nothing = || balance("5.00", "5.00", "0.00", "0.00");
+    let coming = || proto::Balance { pending_credits: "1.00".into(), ..nothing() };
+    let cases = [(nothing(), true), (balance("5.00", "4.99", "0.00", "0.01"), false), (coming(), false)];
+    for (balance, expected) in cases {
+        assert_eq!(wallet(known(balance.clone())).unwrap().terms.is_empty, expected, "{balance:?}");
+    }
+    assert!(
+        wallet(proto::Wallet { status: 0, ..known(nothing()) }).is_err(),
+        "whether it is frozen is not known"
+    );
+}
+
+#[test]
+fn a_change_says_what_changes_and_nothing_else() {
+    use crate::engine::TermsChange;
+    use payplane_crds::wallet::WalletState;
+    use proto::update_wallet_request::MaximumChange;
+
+    let found = wallet(known(balance("5.00", "0.00", "0.00", "5.00"))).unwrap();
+    let usd = |amount: &str| proto::Money { amount: amount.into(), currency: "USD".into() };
+    let frozen = TermsChange { state: Some(WalletState::FrozenDebit), ..TermsChange::default() };
+    let request = change_request(&found, "key", &frozen);
+    assert_eq!(request.status(), proto::WalletStatus::FrozenDebit);
+    assert_eq!((request.minimum, request.maximum_change), (None, None));
+    let bounds = TermsChange { minimum: Some("-5".into()), maximum: Some(None), ..TermsChange::default() };
+    let request = change_request(&found, "key", &bounds);
+    assert_eq!(request.status(), proto::WalletStatus::Unspecified);
+    assert_eq!(request.minimum, Some(usd("-5")));
+    assert_eq!(request.maximum_change, Some(MaximumChange::NoMaximum(true)));
+    let bounds = TermsChange { maximum: Some(Some("9".into())), ..TermsChange::default() };
+    let request = change_request(&found, "key", &bounds);
+    assert_eq!(request.maximum_change, Some(MaximumChange::Maximum(usd("9"))));
+}
+
+#[test]
+fn nobody_may_act_for_an_archived_tenant() {
+    let archived = archive_request("acme").tenant.unwrap();
+    let expected = proto::Tenant { name: "acme".into(), suspended: true, ..Default::default() };
+    assert_eq!(archived, expected);
 }
 
 #[test]

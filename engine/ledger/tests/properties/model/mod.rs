@@ -43,7 +43,7 @@ pub(crate) type UsageKey = (Option<usize>, usize);
 /// Reason, place within the reason, field, limit.
 type Why = (u8, u8, u8, Option<(u8, u8)>);
 
-const DEFINITIVE: u8 = 20;
+const DEFINITIVE: u8 = 19;
 const ITEMS: u8 = 18;
 
 impl Model {

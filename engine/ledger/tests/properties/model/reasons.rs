@@ -1,7 +1,7 @@
 //! Every reason that holds against a request.
 
 use super::{Model, Usage, UsageKey, Why, calendar};
-use crate::ask::{Account, Act, Ask, Payment, Refund, Whom};
+use crate::ask::{Account, Act, Ask, Payment, Refund, SUSPENDED, Whom};
 
 const FROM: u8 = 1;
 const TO: u8 = 2;
@@ -44,7 +44,7 @@ impl Model {
         let (from, to) = (ask.from.unwrap(), ask.to.unwrap());
         let currency = ask.currency.unwrap_or(payer.currency);
         let amount = self.amount(ask);
-        let mut all = against_pair(payer, payee, amount);
+        let mut all = self.against_pair(payer, payee, amount);
         let mut also = |holds: bool, why: Why| all.extend(holds.then_some(why));
         also(from == to, why(5, 0, TO));
         also(payer.currency != currency, why(6, 0, FROM));
@@ -222,8 +222,16 @@ impl Model {
     }
 
     pub(super) fn against_giving_back(&self, payment: &Payment, amount: i128) -> Vec<Why> {
-        let mut all = against_pair(&self.accounts[payment.to], &self.accounts[payment.from], amount);
+        let mut all = self.against_pair(&self.accounts[payment.to], &self.accounts[payment.from], amount);
         all.extend(self.overflows(payment.to, payment.from, amount, 0));
+        all
+    }
+
+    /// The same, and that the tenant may not spend. Money enters through settlement (2) and clearing (3).
+    fn against_pair(&self, payer: &Account, payee: &Account, amount: i128) -> Vec<Why> {
+        let suspended = self.settings.iter().any(|setting| setting.name == SUSPENDED);
+        let mut all = against_pair(payer, payee, amount);
+        all.extend((suspended && ![2, 3].contains(&payer.kind)).then_some(why(19, 0, FROM)));
         all
     }
 
@@ -246,7 +254,7 @@ impl Model {
     }
 }
 
-/// What stands against moving or holding an amount between two accounts, apart from overflow.
+/// What stands against moving or holding an amount between two accounts, apart from overflow and suspension.
 fn against_pair(payer: &Account, payee: &Account, amount: i128) -> Vec<Why> {
     let mut all = Vec::new();
     let mut also = |holds: bool, why: Why| all.extend(holds.then_some(why));

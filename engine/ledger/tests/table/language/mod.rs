@@ -3,6 +3,7 @@
 //! ```text
 //! account NAME CURRENCY KIND STATUS FLOOR AVAILABLE [ceiling=N] [class=WORD] [version=N]
 //! set     PARAMETER SCOPE CURRENCY|* VALUE         SCOPE is platform, tenant, class:WORD or wallet:NAME
+//! suspend, resume                                  the tenant
 //! now     MICROSECONDS
 //! next [bare]                                      a new batch: what is stored is read again (bare: no payments made at
 //!                                                  once, as if nobody named them)
@@ -51,6 +52,7 @@ struct World {
     snapshot: Snapshot,
     now: Timestamp,
     settings: Vec<Setting>,
+    suspended: bool,
     batch: i64,
     /// The lines of the group that is being read.
     group: Option<Vec<(String, Request)>>,
@@ -59,7 +61,7 @@ struct World {
 impl Default for World {
     fn default() -> Self {
         let snapshot = Snapshot::new(BatchId(1));
-        Self { snapshot, now: Timestamp(0), settings: Vec::new(), batch: 1, group: None }
+        Self { snapshot, now: Timestamp(0), settings: Vec::new(), suspended: false, batch: 1, group: None }
     }
 }
 
@@ -71,6 +73,8 @@ impl World {
         match words[0] {
             "account" => self.account(&words),
             "set" => self.set(&words),
+            "suspend" => self.suspend(true),
+            "resume" => self.suspend(false),
             "now" => self.now = Timestamp(number(words[1])),
             "next" => self.next_batch(words.contains(&"bare")),
             "group" => self.group = Some(Vec::new()),
@@ -139,7 +143,16 @@ impl World {
         let name = PARAMETER_NAMES.into_iter().find(|name| name.name() == words[1]).unwrap();
         let currency = (words[3] != "*").then(|| Currency::parse(words[3]).unwrap());
         self.settings.push(Setting { name, scope, currency, value: number(words[4]) });
-        self.snapshot.insert_parameters(tenant(), Arc::new(Parameters::new(self.settings.clone())));
+        self.snapshot.insert_parameters(tenant(), self.parameters());
+    }
+
+    fn suspend(&mut self, suspended: bool) {
+        self.suspended = suspended;
+        self.snapshot.insert_parameters(tenant(), self.parameters());
+    }
+
+    fn parameters(&self) -> Arc<Parameters> {
+        Arc::new(Parameters::new(self.settings.clone()).with_suspension(self.suspended))
     }
 
     /// Stores what changed and reads all of it again, as the engine does between two batches.
@@ -165,7 +178,7 @@ impl World {
         for change in effects.usages {
             next.insert_usage(change.tenant, change.id.0, change.id.1, change.now);
         }
-        next.insert_parameters(tenant(), Arc::new(Parameters::new(self.settings.clone())));
+        next.insert_parameters(tenant(), self.parameters());
         self.snapshot = next;
     }
 

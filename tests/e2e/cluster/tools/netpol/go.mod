@@ -1,0 +1,3 @@
+module payplane.io/netpol
+
+go 1.21
