@@ -35,6 +35,7 @@ section() { # NAME TITLE
 }
 
 prove rules "PAYPLANE_PROPTEST_CASES=$HISTORIES" cargo test --locked --package payplane-ledger
+prove billing PAYPLANE_PROVE=1 cargo test --locked --package payplane-billing
 prove parsers PAYPLANE_PROVE=1 cargo test --locked --package payplane-ledger --package payplane-engine --lib --test parsers
 prove simulation "PAYPLANE_SIM_SEEDS=$SEEDS" cargo test --locked --package payplane-engine --test simulation
 prove verify PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test verify
@@ -51,6 +52,7 @@ What the tests of money printed about themselves at full size: \`make prove\` on
 \`$(git rev-parse --short=12 HEAD)\`, $HISTORIES histories and $SEEDS seeds. How each of them can fail is shown by \`make mutants\`.
 INTRO
   section rules "The rule book against an independent model"
+  section billing "Invoices and splits against what must hold of each"
   section parsers "Readers of foreign input"
   section simulation "The committing code under faults, and the stand-in against PostgreSQL"
   section verify "What verify finds"
