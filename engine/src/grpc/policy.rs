@@ -12,7 +12,7 @@ pub enum Access {
     Needs(Role),
 }
 
-const TABLE: [(&str, Access); 45] = [
+const TABLE: [(&str, Access); 49] = [
     ("/payplane.v1.PaymentService/CreatePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/AuthorizePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/CapturePayment", Access::Needs(Role::Operator)),
@@ -56,6 +56,10 @@ const TABLE: [(&str, Access); 45] = [
     ("/payplane.v1.LedgerService/GetTrialBalance", Access::Needs(Role::Viewer)),
     ("/payplane.v1.LedgerService/GetHead", Access::Needs(Role::Viewer)),
     ("/payplane.v1.LedgerService/VerifyLedger", Access::Needs(Role::Platform)),
+    ("/payplane.v1.BillingService/PreviewInvoice", Access::Needs(Role::Platform)),
+    ("/payplane.v1.BillingService/CloseInvoice", Access::Needs(Role::Platform)),
+    ("/payplane.v1.BillingService/GetInvoice", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.BillingService/ListInvoices", Access::Needs(Role::Viewer)),
     ("/grpc.health.v1.Health/Check", Access::Open),
     ("/grpc.health.v1.Health/List", Access::Open),
     ("/grpc.health.v1.Health/Watch", Access::Open),

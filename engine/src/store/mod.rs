@@ -9,6 +9,7 @@
 //! lock sees what was committed while it waited.
 
 mod background;
+mod billing;
 mod connect;
 mod error;
 mod journal;
@@ -24,6 +25,7 @@ mod verify;
 mod wallets;
 
 pub use background::DuePayment;
+pub use billing::{Document, InvoicePage, InvoiceRow};
 pub use connect::{DatabaseConfig, DatabaseConfigError};
 pub use error::StoreError;
 pub use migrate::{MigrateError, migrate};
