@@ -10,6 +10,7 @@ pub mod wallet;
 
 pub mod platform;
 pub mod tenant;
+pub mod tenant_billing;
 pub mod timeout_policy;
 
 pub mod condition;
@@ -23,6 +24,7 @@ pub use payment::{Payment, PaymentSpec, PaymentState, PaymentStatus};
 pub use platform::{Platform, PlatformSpec, PlatformStatus};
 pub use refund::{Refund, RefundSpec, RefundState, RefundStatus};
 pub use tenant::{Tenant, TenantSpec, TenantStatus};
+pub use tenant_billing::{TenantBilling, TenantBillingSpec, TenantBillingStatus};
 pub use timeout_policy::{TimeoutPolicy, TimeoutPolicySpec, TimeoutPolicyStatus};
 pub use wallet::{Wallet, WalletSpec, WalletStatus};
 

@@ -24,6 +24,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         crate::Payment::crd(),
         crate::Refund::crd(),
         crate::TimeoutPolicy::crd(),
+        crate::TenantBilling::crd(),
     ];
     crds.into_iter().map(complete).collect()
 }

@@ -4,7 +4,9 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, all, file_name, to_yaml};
+use payplane_crds::{
+    Payment, Platform, Refund, Tenant, TenantBilling, TimeoutPolicy, Wallet, all, file_name, to_yaml,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -84,6 +86,7 @@ fn every_example_is_a_valid_object_without_unknown_fields() {
             Some("Payment") => round_trip::<Payment>(&document),
             Some("Refund") => round_trip::<Refund>(&document),
             Some("TimeoutPolicy") => round_trip::<TimeoutPolicy>(&document),
+            Some("TenantBilling") => round_trip::<TenantBilling>(&document),
             _ => continue,
         }
         seen += 1;

@@ -7,7 +7,7 @@ use std::{error::Error, fmt::Debug, time::Duration};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Resource, ResourceExt, api::ListParams};
-use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet};
+use payplane_crds::{Payment, Platform, Refund, Tenant, TenantBilling, TimeoutPolicy, Wallet};
 use serde::de::DeserializeOwned;
 
 use crate::{api, args::Args, lease};
@@ -30,6 +30,7 @@ pub async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     count(Api::<Payment>::all(client.clone())).await?;
     count(Api::<Refund>::all(client.clone())).await?;
     count(Api::<TimeoutPolicy>::all(client.clone())).await?;
+    count(Api::<TenantBilling>::all(client.clone())).await?;
     let leases = Api::namespaced(client, &args.namespace);
     let holder = tokio::time::timeout(PATIENCE, see_renewal(&leases)).await;
     let holder =

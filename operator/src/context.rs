@@ -7,7 +7,9 @@ use kube::{
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
-use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, condition::READY};
+use payplane_crds::{
+    Payment, Platform, Refund, Tenant, TenantBilling, TimeoutPolicy, Wallet, condition::READY,
+};
 use tokio::sync::watch;
 
 use crate::{
@@ -19,8 +21,8 @@ use crate::{
     wake::Wake,
 };
 
-/// Platform, Tenant, Wallet, Payment, Refund, TimeoutPolicy.
-const ROOT_KINDS: usize = 6;
+/// Platform, Tenant, Wallet, Payment, Refund, TimeoutPolicy, TenantBilling.
+const ROOT_KINDS: usize = 7;
 
 /// An object as it comes from a watch: one that cannot be read hurts only itself.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -97,6 +99,8 @@ pub struct Stores {
     pub refunds: Store<Guarded<Refund>>,
     /// Every TimeoutPolicy.
     pub timeout_policies: Store<Guarded<TimeoutPolicy>>,
+    /// Every TenantBilling.
+    pub tenant_billings: Store<Guarded<TenantBilling>>,
 }
 
 impl Stores {
@@ -110,6 +114,12 @@ impl Stores {
             (Some(only), None) => readable(&only).cloned(),
             _ => None,
         }
+    }
+
+    /// The Tenant of this name, if it is ready.
+    pub fn ready_tenant(&self, name: &str) -> Option<Tenant> {
+        let found = self.tenants.get(&ObjectRef::new(name))?;
+        readable(&found).filter(|tenant| is_ready(tenant)).cloned()
     }
 
     /// A namespace of a ready Tenant of this Platform: the engine is always spoken to for some tenant.
@@ -189,7 +199,7 @@ mod tests {
             tokio::spawn(async move { filled.all().await })
         });
         let waiting: Vec<_> = waiting.collect();
-        for kind in ["Platform", "Tenant", "Wallet", "Payment", "Refund", "TimeoutPolicy"] {
+        for kind in ["Platform", "Tenant", "Wallet", "Payment", "Refund", "TimeoutPolicy", "TenantBilling"] {
             tokio::task::yield_now().await;
             filled.note(kind);
         }

@@ -19,7 +19,7 @@ use kube::{
     },
 };
 use payplane_crds::{
-    Payment, PaymentState, Platform, Refund, RefundState, Tenant, TimeoutPolicy, Wallet,
+    Payment, PaymentState, Platform, Refund, RefundState, Tenant, TenantBilling, TimeoutPolicy, Wallet,
     condition::{ENGINE_READY, READY},
 };
 use tokio_util::sync::CancellationToken;
@@ -63,6 +63,8 @@ pub struct Writers {
     pub refunds: Writer<Guarded<Refund>>,
     /// Of TimeoutPolicies.
     pub timeout_policies: Writer<Guarded<TimeoutPolicy>>,
+    /// Of TenantBillings.
+    pub tenant_billings: Writer<Guarded<TenantBilling>>,
 }
 
 /// Runs every controller until `stop`, and returns when the last reconcile has ended.
@@ -81,6 +83,13 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
             &context,
             writers.timeout_policies,
             wake::listen(wakeups.timeout_policies),
+            &health,
+            &stop
+        ),
+        tenant_billings(
+            &context,
+            writers.tenant_billings,
+            wake::listen(wakeups.tenant_billings),
             &health,
             &stop
         ),
@@ -196,6 +205,21 @@ async fn timeout_policies(
     control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
 }
 
+/// TenantBillings: woken by themselves, their Tenant, and one that was deleted and was first.
+async fn tenant_billings(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<TenantBilling>>,
+    woken: impl Stream<Item = Ref<TenantBilling>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let changes = kept(context, writer, watch::config(), health, |billing| {
+        fingerprint((billing.uid(), billing.metadata.generation))
+    });
+    let store = context.stores.tenant_billings.clone();
+    control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
+}
+
 /// A field selector for objects that are in none of these states.
 fn open_states(settled: &[&str]) -> String {
     settled.iter().map(|state| format!("status.state!={state}")).collect::<Vec<_>>().join(",")
@@ -239,6 +263,11 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
     }
     if K::KIND == TimeoutPolicy::KIND {
         context.wake.timeout_policies(&context.stores);
+    }
+    if let Some(billing) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<TenantBilling>>()
+        && let Ok(billing) = &billing.0
+    {
+        context.wake.billings_of_tenant(&context.stores, &billing.spec.tenant_ref.name);
     }
     if let Some(tenant) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<Tenant>>()
         && let Ok(tenant) = &tenant.0

@@ -49,6 +49,20 @@ impl Events {
             }
         }
     }
+
+    /// Tells something that happened once and that no condition says.
+    pub fn tell(&self, object: &ObjectReference, reason: &str, note: &str) {
+        let event = Event {
+            type_: EventType::Normal,
+            reason: reason.into(),
+            note: Some(note.chars().take(NOTE).collect()),
+            action: "Reconcile".into(),
+            secondary: None,
+        };
+        if self.queue.try_send((event, object.clone())).is_err() {
+            self.metrics.events_dropped.inc();
+        }
+    }
 }
 
 async fn send(recorder: Recorder, mut waiting: Receiver<(Event, ObjectReference)>) {

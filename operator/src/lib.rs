@@ -17,6 +17,7 @@ pub mod wallet;
 
 pub mod platform;
 pub mod tenant;
+pub mod tenant_billing;
 pub mod timeout_policy;
 
 pub mod engine;
@@ -185,6 +186,7 @@ fn stores() -> (Stores, controllers::Writers) {
     let (payments, write_payments) = reflector::store();
     let (refunds, write_refunds) = reflector::store();
     let (timeout_policies, write_timeout_policies) = reflector::store();
+    let (tenant_billings, write_tenant_billings) = reflector::store();
     let writers = controllers::Writers {
         platforms: write_platforms,
         tenants: write_tenants,
@@ -192,8 +194,9 @@ fn stores() -> (Stores, controllers::Writers) {
         payments: write_payments,
         refunds: write_refunds,
         timeout_policies: write_timeout_policies,
+        tenant_billings: write_tenant_billings,
     };
-    (Stores { platforms, tenants, wallets, payments, refunds, timeout_policies }, writers)
+    (Stores { platforms, tenants, wallets, payments, refunds, timeout_policies, tenant_billings }, writers)
 }
 
 async fn settings(args: &Args, client: &Client) -> Result<Settings, Fatal> {

@@ -10,7 +10,7 @@ use kube::{
     Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
-use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet};
+use payplane_crds::{Payment, Platform, Refund, Tenant, TenantBilling, TimeoutPolicy, Wallet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -54,6 +54,7 @@ reported! {
     Payment => payplane_crds::PaymentStatus,
     Refund => payplane_crds::RefundStatus,
     TimeoutPolicy => payplane_crds::TimeoutPolicyStatus,
+    TenantBilling => payplane_crds::TenantBillingStatus,
 }
 
 /// Whether a write was needed.

@@ -10,7 +10,9 @@ use kube::{
     Resource, ResourceExt,
     runtime::reflector::{Lookup, ObjectRef},
 };
-use payplane_crds::{Payment, Platform, Refund, Tenant, TimeoutPolicy, Wallet, reference::WalletReference};
+use payplane_crds::{
+    Payment, Platform, Refund, Tenant, TenantBilling, TimeoutPolicy, Wallet, reference::WalletReference,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
@@ -33,6 +35,7 @@ pub struct Wake {
     payments: UnboundedSender<Ref<Payment>>,
     refunds: UnboundedSender<Ref<Refund>>,
     timeout_policies: UnboundedSender<Ref<TimeoutPolicy>>,
+    tenant_billings: UnboundedSender<Ref<TenantBilling>>,
 }
 
 /// The receiving ends, one per controller.
@@ -49,6 +52,8 @@ pub struct Wakeups {
     pub refunds: UnboundedReceiver<Ref<Refund>>,
     /// Of the TimeoutPolicy controller.
     pub timeout_policies: UnboundedReceiver<Ref<TimeoutPolicy>>,
+    /// Of the TenantBilling controller.
+    pub tenant_billings: UnboundedReceiver<Ref<TenantBilling>>,
 }
 
 /// Makes the channels.
@@ -59,8 +64,9 @@ pub fn channels() -> (Wake, Wakeups) {
     let (payments, wake_payments) = unbounded_channel();
     let (refunds, wake_refunds) = unbounded_channel();
     let (timeout_policies, wake_timeout_policies) = unbounded_channel();
+    let (tenant_billings, wake_tenant_billings) = unbounded_channel();
     (
-        Wake { platforms, tenants, wallets, payments, refunds, timeout_policies },
+        Wake { platforms, tenants, wallets, payments, refunds, timeout_policies, tenant_billings },
         Wakeups {
             platforms: wake_platforms,
             tenants: wake_tenants,
@@ -68,6 +74,7 @@ pub fn channels() -> (Wake, Wakeups) {
             payments: wake_payments,
             refunds: wake_refunds,
             timeout_policies: wake_timeout_policies,
+            tenant_billings: wake_tenant_billings,
         },
     )
 }
@@ -139,6 +146,14 @@ impl Wake {
         send_all(&self.timeout_policies, &stores.timeout_policies.state());
     }
 
+    /// Wakes the TenantBillings of a Tenant.
+    pub fn billings_of_tenant(&self, stores: &Stores, tenant: &str) {
+        let of_tenant = stores.tenant_billings.state_filter(|guarded| {
+            guarded.0.as_ref().is_ok_and(|billing| billing.spec.tenant_ref.name == tenant)
+        });
+        send_all(&self.tenant_billings, &of_tenant);
+    }
+
     /// Wakes the Tenants that list a namespace.
     pub fn claimants_of_namespace(&self, stores: &Stores, namespace: &str) {
         for tenant in stores.claimants(namespace) {
@@ -151,6 +166,7 @@ impl Wake {
         send_all(&self.payments, &stores.payments.state_filter(|guarded| belongs(guarded, tenant)));
         send_all(&self.refunds, &stores.refunds.state_filter(|guarded| belongs(guarded, tenant)));
         self.timeout_policies(stores);
+        self.billings_of_tenant(stores, &tenant.name_any());
     }
 }
 
