@@ -105,16 +105,16 @@ pub enum BillingMetric {
     ActiveWallets,
 }
 
-/// What one metric costs: exactly one of `flat`, `graduated`, `volume` and `package`.
+/// What one metric costs: exactly one of `flat`, `graduated`, `volume` and `packages`.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.flat), has(self.graduated), has(self.volume), has(self.package)].filter(x, x).size() == 1")
-        .message("give exactly one of flat, graduated, volume and package"),
+    validation = Rule::new("[has(self.flat), has(self.graduated), has(self.volume), has(self.packages)].filter(x, x).size() == 1")
+        .message("give exactly one of flat, graduated, volume and packages"),
     validation = Rule::new("self.metric == 'Volume' || !has(self.free) || self.free.matches('^[0-9]+$')")
         .message("free is a whole number, but for the metric Volume"),
-    validation = Rule::new("self.metric == 'Volume' || !has(self.package) || self.package.size.matches('^[0-9]+$')")
-        .message("package.size is a whole number, but for the metric Volume")
+    validation = Rule::new("self.metric == 'Volume' || !has(self.packages) || self.packages.size.matches('^[0-9]+$')")
+        .message("packages.size is a whole number, but for the metric Volume")
 )]
 pub struct MetricPrice {
     /// Of what.
@@ -133,7 +133,7 @@ pub struct MetricPrice {
     pub volume: Option<TieredPrice>,
     /// Whole packages, the last one in full.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub package: Option<PackagePrice>,
+    pub packages: Option<PackagePrice>,
 }
 
 /// Zero or more with at most 8 decimals: "0.0025".

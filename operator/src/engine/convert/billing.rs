@@ -46,12 +46,12 @@ fn plan(request: &BillingRequest) -> proto::BillingPlan {
 }
 
 fn price(price: &MetricPrice, currency: &money::Currency) -> proto::MetricPrice {
-    let MetricPrice { metric, free, flat, graduated, volume, package } = price;
+    let MetricPrice { metric, free, flat, graduated, volume, packages } = price;
     let flat =
         flat.iter().map(|flat| Model::Flat(proto::FlatPrice { unit_price: flat.unit_price.0.clone() }));
     let graduated = graduated.iter().map(|tiered| Model::Graduated(tiers(tiered, currency)));
     let volume = volume.iter().map(|tiered| Model::Volume(tiers(tiered, currency)));
-    let package = package.iter().map(|package| {
+    let package = packages.iter().map(|package| {
         let price = Some(coins(&package.price.0, currency));
         Model::Package(proto::PackagePrice { size: package.size.0.clone(), price })
     });
@@ -156,7 +156,9 @@ pub(in crate::engine) fn spec_field(field: &str) -> Option<String> {
             "plan.discount.amount".into()
         }
         Some(("plan", "discount.amount")) => field.to_owned(),
-        Some(("plan", _)) => field.trim_end_matches(".amount").trim_end_matches(".currency").to_owned(),
+        Some(("plan", _)) => {
+            field.trim_end_matches(".amount").trim_end_matches(".currency").replace(".package.", ".packages.")
+        }
         _ => return (field == "grace").then(|| "graceSeconds".into()),
     };
     let mut words = field.split('_');
@@ -180,7 +182,7 @@ mod tests {
                 {"metric": "Payments", "free": "1000", "graduated": {"tiers": [
                     {"upTo": "10000", "unitPrice": "0.05", "flatFee": "1.00"}, {"unitPrice": "0.02"}]}},
                 {"metric": "Volume", "flat": {"unitPrice": "0.0025"}},
-                {"metric": "ActiveWallets", "package": {"size": "100", "price": "5.00"}},
+                {"metric": "ActiveWallets", "packages": {"size": "100", "price": "5.00"}},
             ],
             "discount": {"percent": "10"},
             "taxes": [{"name": "VAT", "percent": "8.1"}],
@@ -232,6 +234,7 @@ mod tests {
             ("plan.base_fee.amount", Some("plan.baseFee")),
             ("plan.prices[0].graduated.tiers[1].up_to", Some("plan.prices[0].graduated.tiers[1].upTo")),
             ("plan.prices[0].flat.unit_price", Some("plan.prices[0].flat.unitPrice")),
+            ("plan.prices[2].package.price.amount", Some("plan.prices[2].packages.price")),
             ("plan.currency", Some("plan.currency")),
             ("plan.discount.amount.currency", Some("plan.discount.amount")),
             ("plan.discount.amount", Some("plan.discount.amount")),
