@@ -26,7 +26,7 @@ use crate::money::{Amount, Currency, PositiveAmount};
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantRef.name", description = "Who pays"),
     printcolumn(name = "Accrued", type_ = "string", json_path = ".status.accrued", description = "What the open period comes to so far"),
     printcolumn(name = "Currency", type_ = "string", json_path = ".spec.plan.currency"),
-    printcolumn(name = "Closes", type_ = "date", json_path = ".status.period.closesAt", description = "When the open period is closed"),
+    printcolumn(name = "Closes", type_ = "string", json_path = ".status.period.closesAt", description = "When the open period is closed"),
     printcolumn(name = "Invoice", type_ = "integer", json_path = ".status.lastInvoice.number", description = "The last one issued"),
     printcolumn(name = "Total", type_ = "string", json_path = ".status.lastInvoice.total", description = "Of the last invoice"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),

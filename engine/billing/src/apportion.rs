@@ -32,9 +32,11 @@ pub fn apportion(whole: i64, weights: &[i64]) -> Option<Vec<i64>> {
 mod tests {
     use super::*;
 
+    type Case<'a> = (i64, &'a [i64], Option<&'a [i64]>);
+
     #[test]
     fn what_is_left_goes_to_the_largest_remainders() {
-        let cases: [(i64, &[i64], Option<&[i64]>); 8] = [
+        let cases: [Case<'_>; 8] = [
             (100, &[1, 1, 1], Some(&[34, 33, 33])),
             (101, &[1, 1, 1], Some(&[34, 34, 33])),
             (5, &[3, 3, 4], Some(&[2, 1, 2])),
