@@ -282,3 +282,47 @@ async fn an_invoice_that_does_not_follow_is_refused_by_the_database() {
         assert_eq!(refused.code().as_deref(), Some("42501"), "{sql}");
     }
 }
+
+/// A plan that reads all of the tenant's rows for each batch would exceed the time that a statement has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_journal_is_read_through_its_index() {
+    const COPIES: i64 = 200_000;
+    let world = World::new().await;
+    world.as_role("acme", "operator").wallet("alice", "USD").await;
+    let store = &world.engines[0].engine.store;
+    let begin = store.now().await.unwrap();
+    world.fund("acme", "alice", "1.00").await;
+    let mut superuser = world.database.superuser().await;
+    eventually("it is sealed", async || {
+        (count(&mut superuser, "select count(*) from payplane.unsealed").await == 0).then_some(())
+    })
+    .await;
+    superuser
+        .execute(
+            "create temp table copies as
+             select setval('payplane.batch_ids', nextval('payplane.batch_ids') + 40000) - 40000 + 4 * n as batch_id,
+                    n, (extract(epoch from clock_timestamp()) * 1000000)::bigint as now_us
+             from generate_series(1, 2000) n;
+             insert into payplane.batches select batch_id, sha256(int8send(batch_id)), now_us from copies;
+             insert into payplane.seals
+             select h.seal + c.n, c.batch_id, sha256(int8send(c.batch_id)), c.now_us from copies c, payplane.seal_head h;
+             update payplane.seal_head set seal = seal + 2000;
+             insert into payplane.batch_tenants
+             select j.tenant_id, c.batch_id, sha256(int8send(c.batch_id)), 100 from copies c, payplane.journal j
+             where j.kind = 1;
+             insert into payplane.journal
+             select (json_populate_record(
+                 j, json_build_object('operation_id', gen_random_uuid(), 'sequence', c.batch_id * 1024 + line)
+             )).*
+             from payplane.journal j, copies c, generate_series(0, 99) line where j.kind = 1;
+             analyze",
+        )
+        .await
+        .unwrap();
+    let tenant = sqlx::query_scalar("select tenant_id from payplane.tenants where name = 'acme'");
+    let tenant = TenantId::from_uuid(tenant.fetch_one(&mut superuser).await.unwrap());
+    let end = store.now().await.unwrap();
+    let invoice = close(store, tenant, begin, end, begin).await.invoice;
+    let usage = invoice.document.usage;
+    assert_eq!((usage.payments, usage.volume, usage.active_wallets), (COPIES + 1, 100 * (COPIES + 1), 1));
+}
