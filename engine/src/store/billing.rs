@@ -4,6 +4,8 @@
 //! it costs what the tenant did in the period and not what the ledger holds. Sealed rows never change, so pages need no
 //! common snapshot.
 
+mod meter;
+
 use std::collections::HashSet;
 
 use payplane_billing::{Period, Statement, Usage};
@@ -13,6 +15,8 @@ use sqlx::{Executor as _, FromRow, PgConnection, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{Store, StoreError};
+
+pub(super) use meter::Meter;
 
 /// How many batches of a tenant one statement reads: at most half a million operations, mostly a few thousand.
 const BATCHES_MAX: i64 = 512;
@@ -149,32 +153,6 @@ impl Store {
         Ok(found)
     }
 
-    /// What a tenant used under the seals after one, up to and including another.
-    pub async fn usage(
-        &self,
-        tenant: TenantId,
-        (after, through): (i64, i64),
-        currency: Currency,
-    ) -> Result<Usage, StoreError> {
-        let Some((mut lowest, highest)) = self.billing_window(after, through).await? else {
-            return Ok(Usage::default());
-        };
-        let mut counted = Counted::default();
-        // Each page begins after the last batch of the one before, so this ends.
-        loop {
-            let mut view = self.view(tenant).await?;
-            // Compiling the plan would take longer than running it.
-            view.connection()?.execute(sqlx::raw_sql("set local jit = off")).await?;
-            let range = (lowest, highest, after, through);
-            let last = counted.page(view.connection()?, tenant, range, currency).await?;
-            view.end().await?;
-            match last {
-                Some(last) => lowest = last.saturating_add(1),
-                None => return counted.usage(),
-            }
-        }
-    }
-
     /// Issues an invoice; says whether it did. False if its period has one.
     pub async fn issue_invoice(&self, tenant: TenantId, invoice: &InvoiceRow) -> Result<bool, StoreError> {
         let statement = &invoice.document.statement;
@@ -195,6 +173,32 @@ impl Store {
         Ok(query.fetch_one(&mut *connection).await?)
     }
 
+    /// Counts what a tenant used under the seals after one, up to and including another, page by page.
+    async fn count_usage(
+        &self,
+        tenant: TenantId,
+        (after, through): (i64, i64),
+        currency: Currency,
+    ) -> Result<Counted, StoreError> {
+        let mut counted = Counted::default();
+        let Some((mut lowest, highest)) = self.billing_window(after, through).await? else {
+            return Ok(counted);
+        };
+        // Each page begins after the last batch of the one before, so this ends.
+        loop {
+            let mut view = self.view(tenant).await?;
+            // Compiling the plan would take longer than running it.
+            view.connection()?.execute(sqlx::raw_sql("set local jit = off")).await?;
+            let range = (lowest, highest, after, through);
+            let last = counted.page(view.connection()?, tenant, range, currency).await?;
+            view.end().await?;
+            match last {
+                Some(last) => lowest = last.saturating_add(1),
+                None => return Ok(counted),
+            }
+        }
+    }
+
     /// Between which batch numbers to look for a range of seals.
     async fn billing_window(&self, after: i64, through: i64) -> Result<Option<(i64, i64)>, StoreError> {
         if through <= after {
@@ -208,7 +212,7 @@ impl Store {
 }
 
 /// What the pages so far add up to.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Counted {
     usage: Usage,
     volume: i128,
@@ -244,7 +248,15 @@ impl Counted {
         Ok(found.try_get::<Option<i64>, _>("last_batch")?.filter(|_| is_full))
     }
 
-    fn usage(self) -> Result<Usage, StoreError> {
+    fn add(&mut self, more: Self) {
+        self.usage.payments += more.usage.payments;
+        self.usage.holds += more.usage.holds;
+        self.usage.refunds += more.usage.refunds;
+        self.volume += more.volume;
+        self.wallets.extend(more.wallets);
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
         let volume = i64::try_from(self.volume).map_err(|_| StoreError::Corrupt("volume"))?;
         let active_wallets = i64::try_from(self.wallets.len()).map_err(|_| StoreError::Corrupt("wallets"))?;
         Ok(Usage { volume, active_wallets, ..self.usage })

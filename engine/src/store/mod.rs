@@ -63,6 +63,8 @@ pub struct Store {
     platform: OnceCell<PlatformId>,
     /// A connection of its own for [`Store::probe`], so that a busy pool does not look like a database that is away.
     probe: Mutex<Option<PgConnection>>,
+    /// What was counted for invoices.
+    meter: billing::Meter,
 }
 
 impl Store {
@@ -73,7 +75,13 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(Duration::from_secs(300))
             .connect_lazy_with(options.clone());
-        Self { pool, options, platform: OnceCell::new(), probe: Mutex::default() }
+        Self {
+            pool,
+            options,
+            platform: OnceCell::new(),
+            probe: Mutex::default(),
+            meter: billing::Meter::default(),
+        }
     }
 
     /// The identity of the ledger, read once.

@@ -9,7 +9,7 @@ use std::sync::{
 use futures::future::join_all;
 use payplane_billing::{Metric, Model, Period, Plan, Price, Rate, TaxRate, Terms};
 use payplane_engine::{
-    billing::{self, Closed},
+    billing::{self, Closed, Next},
     store::{InvoiceRow, Store},
 };
 use payplane_ledger::{Currency, TenantId, Timestamp};
@@ -67,11 +67,21 @@ async fn every_payment_is_in_exactly_one_invoice() {
 
     let payers = Payers::start(&world, 4);
     let mut invoices = Vec::new();
-    let mut start = begin;
+    let (mut start, mut previewed) = (begin, 0);
     for period in 0..sized(6, 60) {
         // Periods are as long as it takes to pay some more.
         let paid = payers.paid();
         eventually("some payments", async || (paid + 25 < payers.paid()).then_some(())).await;
+        // Either engine has counted a part when the period ends, each another one.
+        for engine in &world.engines {
+            let open = |start| Ok(Period { start, end: Timestamp(i64::MAX) });
+            let next = Next::find(&engine.engine.store, tenant, begin, open).await.unwrap();
+            let (shown, is_over) = next.preview(&engine.engine.store, tenant, &plan()).await.unwrap();
+            assert!(!is_over);
+            previewed += usize::from(0 < shown.document.usage.payments);
+        }
+        let paid = payers.paid();
+        eventually("more payments", async || (paid + 5 < payers.paid()).then_some(())).await;
         let end = world.engines[0].engine.store.now().await.unwrap();
         let closes = (0..CLOSES).map(|close_number| {
             let store = world.engines[close_number % 2].engine.store.clone();
@@ -109,7 +119,7 @@ async fn every_payment_is_in_exactly_one_invoice() {
         "{} invoices, {busy} of them with payments, {billed} payments, {CLOSES} closes each",
         invoices.len()
     );
-    assert!(6 <= busy);
+    assert!(6 <= busy && 6 <= previewed, "{busy} {previewed}");
     world.assert_sound().await;
 }
 
