@@ -4,13 +4,14 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "payplane/v1/wallet_service.proto",
     "payplane/v1/payment_service.proto",
     "payplane/v1/tenant_service.proto",
     "payplane/v1/ledger_service.proto",
     "payplane/v1/settings_service.proto",
     "payplane/v1/people_service.proto",
+    "payplane/v1/billing.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -36,6 +36,7 @@ section() { # NAME TITLE
 
 prove rules "PAYPLANE_PROPTEST_CASES=$HISTORIES" cargo test --locked --package payplane-ledger
 prove splits PAYPLANE_PROVE=1 cargo test --locked --package payplane-ledger --test split
+prove billing PAYPLANE_PROVE=1 cargo test --locked --package payplane-billing
 prove parsers PAYPLANE_PROVE=1 cargo test --locked --package payplane-ledger --package payplane-engine --lib --test parsers
 prove simulation "PAYPLANE_SIM_SEEDS=$SEEDS" cargo test --locked --package payplane-engine --test simulation
 prove schedules PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --features model --lib queue::model
@@ -54,6 +55,7 @@ What the tests of money printed about themselves at full size: \`make prove\` on
 INTRO
   section rules "The rule book against an independent model"
   section splits "Splits of amounts"
+  section billing "Invoices and splits against what must hold of each"
   section parsers "Readers of foreign input"
   section simulation "The committing code under faults, and the stand-in against PostgreSQL"
   section schedules "Every schedule of producers and committers around the queue"

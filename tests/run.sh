@@ -35,7 +35,7 @@ stage() { # NAME COMMAND...
 }
 
 unit() {
-  cargo test --locked --no-fail-fast --package payplane-ledger --package payplane-proto --package payplane-crds &&
+  cargo test --locked --no-fail-fast --package payplane-ledger --package payplane-billing --package payplane-proto --package payplane-crds &&
     cargo test --locked --package payplane-e2e --test tidy
 }
 

@@ -14,6 +14,7 @@ pub mod backup;
 pub mod platform;
 pub mod scaling_policy;
 pub mod tenant;
+pub mod tenant_billing;
 pub mod timeout_policy;
 
 pub mod condition;
@@ -31,6 +32,7 @@ pub use refund::{Refund, RefundSpec, RefundState, RefundStatus};
 pub use scaling_policy::{ScalingPolicy, ScalingPolicySpec, ScalingPolicyStatus};
 pub use standing_order::{StandingOrder, StandingOrderSpec, StandingOrderStatus};
 pub use tenant::{Tenant, TenantSpec, TenantStatus};
+pub use tenant_billing::{TenantBilling, TenantBillingSpec, TenantBillingStatus};
 pub use timeout_policy::{TimeoutPolicy, TimeoutPolicySpec, TimeoutPolicyStatus};
 pub use wallet::{Wallet, WalletSpec, WalletStatus};
 

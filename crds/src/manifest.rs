@@ -28,6 +28,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         crate::TimeoutPolicy::crd(),
         crate::Backup::crd(),
         crate::ScalingPolicy::crd(),
+        crate::TenantBilling::crd(),
     ];
     crds.into_iter().map(complete).collect()
 }

@@ -5,8 +5,8 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use payplane_crds::{
-    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
-    all, file_name, to_yaml,
+    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TenantBilling,
+    TimeoutPolicy, Wallet, all, file_name, to_yaml,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -91,6 +91,7 @@ fn every_example_is_a_valid_object_without_unknown_fields() {
             Some("StandingOrder") => round_trip::<StandingOrder>(&document),
             Some("Approval") => round_trip::<Approval>(&document),
             Some("TimeoutPolicy") => round_trip::<TimeoutPolicy>(&document),
+            Some("TenantBilling") => round_trip::<TenantBilling>(&document),
             _ => continue,
         }
         seen += 1;

@@ -8,7 +8,8 @@ use std::{error::Error, fmt::Debug, time::Duration};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Resource, ResourceExt, api::ListParams};
 use payplane_crds::{
-    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
+    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TenantBilling,
+    TimeoutPolicy, Wallet,
 };
 use serde::de::DeserializeOwned;
 
@@ -36,6 +37,7 @@ pub async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     count(Api::<Approval>::all(client.clone())).await?;
     count(Api::<TimeoutPolicy>::all(client.clone())).await?;
     count(Api::<Backup>::all(client.clone())).await?;
+    count(Api::<TenantBilling>::all(client.clone())).await?;
     let leases = Api::namespaced(client, &args.namespace);
     let holder = tokio::time::timeout(PATIENCE, see_renewal(&leases)).await;
     let holder =

@@ -8,8 +8,8 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 use payplane_crds::{
-    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
-    condition::READY,
+    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TenantBilling,
+    TimeoutPolicy, Wallet, condition::READY,
 };
 use tokio::sync::watch;
 
@@ -22,8 +22,8 @@ use crate::{
     wake::Wake,
 };
 
-/// Platform, Tenant, Wallet, Payment, Refund, Approval, StandingOrder, TimeoutPolicy, ScalingPolicy, Backup.
-const ROOT_KINDS: usize = 10;
+/// Platform, Tenant, TenantBilling, Wallet, Payment, Refund, Approval, StandingOrder, TimeoutPolicy, ScalingPolicy, Backup.
+const ROOT_KINDS: usize = 11;
 
 /// An object as it comes from a watch: one that cannot be read hurts only itself.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -108,6 +108,8 @@ pub struct Stores {
     pub timeout_policies: Store<Guarded<TimeoutPolicy>>,
     /// Backups that have not ended.
     pub backups: Store<Guarded<Backup>>,
+    /// Every TenantBilling.
+    pub tenant_billings: Store<Guarded<TenantBilling>>,
 }
 
 impl Stores {
@@ -121,6 +123,12 @@ impl Stores {
             (Some(only), None) => readable(&only).cloned(),
             _ => None,
         }
+    }
+
+    /// The Tenant of this name, if it is ready.
+    pub fn ready_tenant(&self, name: &str) -> Option<Tenant> {
+        let found = self.tenants.get(&ObjectRef::new(name))?;
+        readable(&found).filter(|tenant| is_ready(tenant)).cloned()
     }
 
     /// A namespace of a ready Tenant of this Platform: the engine is always spoken to for some tenant.
@@ -203,6 +211,7 @@ mod tests {
         for kind in [
             "Platform",
             "Tenant",
+            "TenantBilling",
             "Wallet",
             "Payment",
             "Refund",

@@ -20,7 +20,7 @@ use kube::{
 };
 use payplane_crds::{
     Approval, ApprovalState, Backup, BackupState, Payment, PaymentState, Platform, Refund, RefundState,
-    ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
+    ScalingPolicy, StandingOrder, Tenant, TenantBilling, TimeoutPolicy, Wallet,
     condition::{ENGINE_READY, READY},
 };
 use tokio_util::sync::CancellationToken;
@@ -73,6 +73,8 @@ pub struct Writers {
     pub timeout_policies: Writer<Guarded<TimeoutPolicy>>,
     /// Of Backups.
     pub backups: Writer<Guarded<Backup>>,
+    /// Of TenantBillings.
+    pub tenant_billings: Writer<Guarded<TenantBilling>>,
 }
 
 /// Runs every controller until `stop`, and returns when the last reconcile has ended.
@@ -106,6 +108,13 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
             &stop
         ),
         backups(&context, writers.backups, wake::listen(wakeups.backups), &health, &stop),
+        tenant_billings(
+            &context,
+            writers.tenant_billings,
+            wake::listen(wakeups.tenant_billings),
+            &health,
+            &stop
+        ),
     );
 }
 
@@ -290,6 +299,21 @@ fn departure<K: kube::Resource>(object: &K) -> (bool, bool, bool) {
     (meta::is_held(object), meta::is_leaving(object), meta::may_go(object))
 }
 
+/// TenantBillings: woken by themselves, their Tenant, and one that was deleted and was first.
+async fn tenant_billings(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<TenantBilling>>,
+    woken: impl Stream<Item = Ref<TenantBilling>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let changes = kept(context, writer, watch::config(), health, |billing| {
+        fingerprint((billing.uid(), billing.metadata.generation))
+    });
+    let store = context.stores.tenant_billings.clone();
+    control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
+}
+
 /// A field selector for objects that are in none of these states.
 fn open_states(settled: &[&str]) -> String {
     settled.iter().map(|state| format!("status.state!={state}")).collect::<Vec<_>>().join(",")
@@ -347,6 +371,11 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
         && let Ok(payment) = &payment.0
     {
         context.wake.standing_order_of(payment);
+    }
+    if let Some(billing) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<TenantBilling>>()
+        && let Ok(billing) = &billing.0
+    {
+        context.wake.billings_of_tenant(&context.stores, &billing.spec.tenant_ref.name);
     }
     if let Some(tenant) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<Tenant>>()
         && let Ok(tenant) = &tenant.0

@@ -3,6 +3,7 @@
 //! Every call carries the operator's token and, where a tenant is meant, one of the tenant's namespaces. Every call has
 //! a deadline; whoever gets no answer asks again with the same key, which the ledger answers the same way.
 
+mod billing;
 mod channel;
 mod convert;
 mod fault;
@@ -18,6 +19,7 @@ use payplane_proto::v1 as proto;
 use proto::{ledger_service_client::LedgerServiceClient, wallet_service_client::WalletServiceClient};
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
+pub use billing::{BillingRequest, Invoice, Preview};
 pub use fault::EngineError;
 pub use payment::{Amount, HoldTerms, Outcome, Payment, PaymentRequest, Phase, Step, StepRequest};
 pub use refund::{DecisionRequest, Refund, RefundOutcome, RefundPhase, RefundRequest};

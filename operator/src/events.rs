@@ -41,7 +41,7 @@ impl Events {
         Self { queue, metrics }
     }
 
-    /// Tells something that no condition can: the object goes.
+    /// Tells something that happened once and that no condition says.
     pub fn tell(&self, object: &ObjectReference, type_: EventType, reason: &str, note: String) {
         let note = Some(note.chars().take(NOTE).collect());
         let event = Event { type_, reason: reason.into(), note, action: "Reconcile".into(), secondary: None };

@@ -21,6 +21,7 @@ pub mod backup;
 pub mod platform;
 pub mod scaling_policy;
 pub mod tenant;
+pub mod tenant_billing;
 pub mod timeout_policy;
 
 pub mod engine;
@@ -194,6 +195,7 @@ fn stores() -> (Stores, controllers::Writers) {
     let (approvals, write_approvals) = reflector::store();
     let (timeout_policies, write_timeout_policies) = reflector::store();
     let (backups, write_backups) = reflector::store();
+    let (tenant_billings, write_tenant_billings) = reflector::store();
     let writers = controllers::Writers {
         platforms: write_platforms,
         tenants: write_tenants,
@@ -205,6 +207,7 @@ fn stores() -> (Stores, controllers::Writers) {
         approvals: write_approvals,
         timeout_policies: write_timeout_policies,
         backups: write_backups,
+        tenant_billings: write_tenant_billings,
     };
     (
         Stores {
@@ -218,6 +221,7 @@ fn stores() -> (Stores, controllers::Writers) {
             timeout_policies,
             backups,
             approvals,
+            tenant_billings,
         },
         writers,
     )

@@ -11,7 +11,8 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use payplane_crds::{
-    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
+    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TenantBilling,
+    TimeoutPolicy, Wallet,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -60,6 +61,7 @@ reported! {
     Approval => payplane_crds::ApprovalStatus,
     TimeoutPolicy => payplane_crds::TimeoutPolicyStatus,
     Backup => payplane_crds::BackupStatus,
+    TenantBilling => payplane_crds::TenantBillingStatus,
 }
 
 /// Whether a write was needed.

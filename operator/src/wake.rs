@@ -11,8 +11,8 @@ use kube::{
     runtime::reflector::{Lookup, ObjectRef},
 };
 use payplane_crds::{
-    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TimeoutPolicy, Wallet,
-    reference::WalletReference,
+    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TenantBilling,
+    TimeoutPolicy, Wallet, reference::WalletReference,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -39,6 +39,7 @@ pub struct Wake {
     approvals: UnboundedSender<Ref<Approval>>,
     timeout_policies: UnboundedSender<Ref<TimeoutPolicy>>,
     backups: UnboundedSender<Ref<Backup>>,
+    tenant_billings: UnboundedSender<Ref<TenantBilling>>,
 }
 
 /// The receiving ends, one per controller.
@@ -61,6 +62,8 @@ pub struct Wakeups {
     pub timeout_policies: UnboundedReceiver<Ref<TimeoutPolicy>>,
     /// Of the Backup controller.
     pub backups: UnboundedReceiver<Ref<Backup>>,
+    /// Of the TenantBilling controller.
+    pub tenant_billings: UnboundedReceiver<Ref<TenantBilling>>,
 }
 
 /// Makes the channels.
@@ -74,6 +77,7 @@ pub fn channels() -> (Wake, Wakeups) {
     let (approvals, wake_approvals) = unbounded_channel();
     let (timeout_policies, wake_timeout_policies) = unbounded_channel();
     let (backups, wake_backups) = unbounded_channel();
+    let (tenant_billings, wake_tenant_billings) = unbounded_channel();
     (
         Wake {
             platforms,
@@ -85,6 +89,7 @@ pub fn channels() -> (Wake, Wakeups) {
             timeout_policies,
             backups,
             approvals,
+            tenant_billings,
         },
         Wakeups {
             platforms: wake_platforms,
@@ -96,6 +101,7 @@ pub fn channels() -> (Wake, Wakeups) {
             approvals: wake_approvals,
             timeout_policies: wake_timeout_policies,
             backups: wake_backups,
+            tenant_billings: wake_tenant_billings,
         },
     )
 }
@@ -210,6 +216,14 @@ impl Wake {
         let _ = self.backups.send(ObjectRef::new(name).within(namespace));
     }
 
+    /// Wakes the TenantBillings of a Tenant.
+    pub fn billings_of_tenant(&self, stores: &Stores, tenant: &str) {
+        let of_tenant = stores.tenant_billings.state_filter(|guarded| {
+            guarded.0.as_ref().is_ok_and(|billing| billing.spec.tenant_ref.name == tenant)
+        });
+        send_all(&self.tenant_billings, &of_tenant);
+    }
+
     /// Wakes the Tenants that list a namespace.
     pub fn claimants_of_namespace(&self, stores: &Stores, namespace: &str) {
         for tenant in stores.claimants(namespace) {
@@ -223,6 +237,7 @@ impl Wake {
         send_all(&self.refunds, &stores.refunds.state_filter(|guarded| belongs(guarded, tenant)));
         send_all(&self.approvals, &stores.approvals.state_filter(|guarded| belongs(guarded, tenant)));
         self.timeout_policies(stores);
+        self.billings_of_tenant(stores, &tenant.name_any());
     }
 }
 

@@ -83,6 +83,18 @@ impl Violations {
         }
     }
 
+    /// The same for a path that somebody else has written.
+    pub(super) fn add_at(&mut self, field: String, description: &str) {
+        if self.fields.len() < VIOLATIONS_MAX {
+            self.fields.push(FieldViolation::new(field, description));
+        }
+    }
+
+    /// How many there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.fields.len()
+    }
+
     /// Refuses the request for want of a role. Said only if nothing is malformed; the first one counts.
     pub(super) fn deny(&mut self, status: Status) {
         self.denied.get_or_insert_with(|| Box::new(status));

@@ -3,6 +3,7 @@
 //! composition root.
 
 mod ask;
+mod billing;
 mod decode;
 mod encode;
 mod guard;
@@ -26,9 +27,10 @@ use std::{sync::Arc, time::Duration};
 
 use payplane_ledger::TenantId;
 use payplane_proto::v1::{
-    ledger_service_server::LedgerServiceServer, payment_service_server::PaymentServiceServer,
-    people_service_server::PeopleServiceServer, settings_service_server::SettingsServiceServer,
-    tenant_service_server::TenantServiceServer, wallet_service_server::WalletServiceServer,
+    billing_service_server::BillingServiceServer, ledger_service_server::LedgerServiceServer,
+    payment_service_server::PaymentServiceServer, people_service_server::PeopleServiceServer,
+    settings_service_server::SettingsServiceServer, tenant_service_server::TenantServiceServer,
+    wallet_service_server::WalletServiceServer,
 };
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -78,6 +80,7 @@ pub fn routes(engine: Arc<Engine>, draining: CancellationToken) -> Routes {
         .add_service(SettingsServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(PeopleServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(TenantServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(BillingServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(LedgerServiceServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
 

@@ -12,7 +12,7 @@ pub enum Access {
     Needs(Role),
 }
 
-const TABLE: [(&str, Access); 47] = [
+const TABLE: [(&str, Access); 51] = [
     ("/payplane.v1.PaymentService/CreatePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/AuthorizePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/CapturePayment", Access::Needs(Role::Operator)),
@@ -58,6 +58,10 @@ const TABLE: [(&str, Access); 47] = [
     ("/payplane.v1.LedgerService/GetHead", Access::Needs(Role::Viewer)),
     ("/payplane.v1.LedgerService/VerifyLedger", Access::Needs(Role::Platform)),
     ("/payplane.v1.LedgerService/GetHoldSummary", Access::Needs(Role::Platform)),
+    ("/payplane.v1.BillingService/PreviewInvoice", Access::Needs(Role::Platform)),
+    ("/payplane.v1.BillingService/CloseInvoice", Access::Needs(Role::Platform)),
+    ("/payplane.v1.BillingService/GetInvoice", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.BillingService/ListInvoices", Access::Needs(Role::Viewer)),
     ("/grpc.health.v1.Health/Check", Access::Open),
     ("/grpc.health.v1.Health/List", Access::Open),
     ("/grpc.health.v1.Health/Watch", Access::Open),

@@ -101,6 +101,21 @@ pub(super) fn too_many_settings(max: i64) -> Status {
     with_reason(Code::FailedPrecondition, message, "TOO_MANY_SETTINGS", None)
 }
 
+pub(super) fn period_open() -> Status {
+    let message = "the period is open: close it after its end and its grace".to_owned();
+    with_reason(Code::FailedPrecondition, message, "PERIOD_OPEN", None)
+}
+
+pub(super) fn period_out_of_order() -> Status {
+    let message = "the next invoice is of another period: preview it, and close that one".to_owned();
+    with_reason(Code::FailedPrecondition, message, "PERIOD_OUT_OF_ORDER", None)
+}
+
+pub(super) fn too_much_to_bill() -> Status {
+    let message = "an amount of the invoice exceeds 9223372036854775807 minor units".to_owned();
+    with_reason(Code::FailedPrecondition, message, "AMOUNT_TOO_LARGE", None)
+}
+
 pub(super) fn no_outcome() -> Status {
     with_reason(Code::Internal, "internal error".to_owned(), "INTERNAL", None)
 }

@@ -9,6 +9,7 @@
 //! lock sees what was committed while it waited.
 
 mod background;
+mod billing;
 mod connect;
 mod error;
 mod journal;
@@ -24,6 +25,7 @@ mod verify;
 mod wallets;
 
 pub use background::DuePayment;
+pub use billing::{Document, InvoicePage, InvoiceRow};
 pub use connect::{DatabaseConfig, DatabaseConfigError};
 pub use error::StoreError;
 pub use migrate::{MigrateError, migrate};
@@ -62,6 +64,8 @@ pub struct Store {
     platform: OnceCell<PlatformId>,
     /// A connection of its own for [`Store::probe`], so that a busy pool does not look like a database that is away.
     probe: Mutex<Option<PgConnection>>,
+    /// What was counted for invoices.
+    meter: billing::Meter,
 }
 
 impl Store {
@@ -72,7 +76,13 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(Duration::from_secs(300))
             .connect_lazy_with(options.clone());
-        Self { pool, options, platform: OnceCell::new(), probe: Mutex::default() }
+        Self {
+            pool,
+            options,
+            platform: OnceCell::new(),
+            probe: Mutex::default(),
+            meter: billing::Meter::default(),
+        }
     }
 
     /// The identity of the ledger, read once.

@@ -60,7 +60,8 @@ begin
     execute format('grant select on payplane.platform, payplane.schema_migrations, payplane.accounts,
                     payplane.wallets, payplane.journal, payplane.payments, payplane.refunds, payplane.usages,
                     payplane.settings, payplane.settings_version, payplane.batches, payplane.batch_tenants,
-                    payplane.unsealed, payplane.seals, payplane.seal_head, payplane.personal_data to %I', v_app);
+                    payplane.unsealed, payplane.seals, payplane.seal_head, payplane.personal_data,
+                    payplane.invoices to %I', v_app);
 
     execute format('grant select, insert on payplane.tenants, payplane.tenant_namespaces, payplane.tenant_grants,
                     payplane.settlement_caps, payplane.accounts, payplane.wallets, payplane.journal,
@@ -84,13 +85,15 @@ begin
                     payplane.settings, payplane.unsealed, payplane.personal_data to %I', v_definer);
     execute format('grant select, insert, update on payplane.reversals to %I', v_definer);
     execute format('grant select, update on payplane.sweep_head to %I', v_definer);
+    -- Invoices are issued and never changed.
+    execute format('grant select, insert on payplane.invoices, payplane.seal_blocks to %I', v_definer);
     execute format('grant usage on sequence payplane.batch_ids to %I', v_definer);
 
     -- Forced, so that the owner of the tables is no exception. Without a tenant in the session nobody sees a row; an
     -- empty setting is what a finished transaction leaves behind and means none.
     foreach v_name in array array['tenants', 'tenant_namespaces', 'tenant_grants', 'settlement_caps', 'accounts',
                                   'wallets', 'journal', 'payments', 'refunds', 'usages', 'settings',
-                                  'batch_tenants', 'personal_data', 'reversals'] loop
+                                  'batch_tenants', 'personal_data', 'reversals', 'invoices'] loop
         execute format('alter table payplane.%I enable row level security', v_name);
         execute format('alter table payplane.%I force row level security', v_name);
         execute format('drop policy if exists one_tenant on payplane.%I', v_name);

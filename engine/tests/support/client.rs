@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use payplane_proto::v1::{
-    self as proto, ledger_service_client::LedgerServiceClient, payment_outcome,
-    payment_service_client::PaymentServiceClient, people_service_client::PeopleServiceClient,
-    settings_service_client::SettingsServiceClient, tenant_service_client::TenantServiceClient,
-    wallet_service_client::WalletServiceClient,
+    self as proto, billing_service_client::BillingServiceClient, ledger_service_client::LedgerServiceClient,
+    payment_outcome, payment_service_client::PaymentServiceClient,
+    people_service_client::PeopleServiceClient, settings_service_client::SettingsServiceClient,
+    tenant_service_client::TenantServiceClient, wallet_service_client::WalletServiceClient,
 };
 use tonic::{
     Code, Request, Status,
@@ -42,6 +42,7 @@ pub(crate) struct Client {
     pub(crate) ledger: LedgerServiceClient<Wire>,
     pub(crate) settings: SettingsServiceClient<Wire>,
     pub(crate) people: PeopleServiceClient<Wire>,
+    pub(crate) billing: BillingServiceClient<Wire>,
 }
 
 /// Answers of bulk calls are larger than what clients take by default.
@@ -62,6 +63,7 @@ impl Client {
             ledger: LedgerServiceClient::new(wire()),
             settings: SettingsServiceClient::new(wire()),
             people: PeopleServiceClient::new(wire()),
+            billing: BillingServiceClient::new(wire()),
         }
     }
 

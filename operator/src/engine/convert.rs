@@ -9,11 +9,13 @@ use payplane_proto::v1 as proto;
 
 use super::{EngineError, Refusal, Wallet, WalletRef};
 
+mod billing;
 mod payment;
 mod refund;
 mod settings;
 mod wallet;
 
+pub(super) use billing::{close_request, closed, invoice, preview, preview_request};
 pub(super) use payment::{capture_request, hold_request, made, outcome, payment_request, void_request};
 pub(super) use refund::{approval_request, refund_request, refunded, rejection_request};
 pub(super) use settings::{hold_summary, with_hold_limits};
@@ -77,6 +79,9 @@ fn refusal(refused: proto::Refusal) -> Refusal {
 
 /// A field of a request under the name that it has in the spec.
 pub(super) fn spec_field(field: &str) -> String {
+    if let Some(field) = billing::spec_field(field) {
+        return field;
+    }
     let mut parts = field.trim_start_matches("tenant.").split('.');
     match (parts.next().unwrap_or_default(), parts.next()) {
         ("amount", Some("currency")) => "currency".into(),

@@ -10,6 +10,9 @@ const NAMESPACE_TAKEN: &str = "NAMESPACE_TAKEN";
 /// How the engine says that the tenant has nothing of this id. A proxy's bare code does not count.
 const NOT_FOUND: &str = "NOT_FOUND";
 
+/// How the engine says that a period is not over, grace included.
+const PERIOD_OPEN: &str = "PERIOD_OPEN";
+
 /// A call without an outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -89,6 +92,14 @@ pub(super) fn from_status(status: Status) -> EngineError {
         code @ (Code::Unauthenticated | Code::PermissionDenied) => EngineError::Denied { code },
         _ => unavailable(&status),
     }
+}
+
+/// Of a call that closes a period: that it is open still, or why there was no answer.
+pub(super) fn not_due<T>(status: Status) -> Result<Option<T>, EngineError> {
+    if status.code() == Code::FailedPrecondition && reason(&status) == PERIOD_OPEN {
+        return Ok(None);
+    }
+    Err(from_status(status))
 }
 
 /// Of a call that looks something up: that it is not there, or why there was no answer.

@@ -118,6 +118,7 @@ pub fn context(client: &Client) -> Context {
             timeout_policies: reflector::store().0,
             backups: reflector::store().0,
             approvals: reflector::store().0,
+            tenant_billings: reflector::store().0,
         },
         filled: Filled::default(),
         wake: wake::channels().0,

@@ -5,6 +5,7 @@
 mod approvals;
 mod backups;
 mod bad_input;
+mod billing;
 mod chart;
 mod faults;
 mod holds;

@@ -21,7 +21,7 @@ use crate::store::TrialLine;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
-fn money(minor: i64, currency: Currency) -> proto::Money {
+pub(super) fn money(minor: i64, currency: Currency) -> proto::Money {
     proto::Money { amount: amount(minor, currency), currency: currency.code().to_owned() }
 }
 

@@ -1,0 +1,29 @@
+//! Billing as pure functions: [`Cycle`] says from when to when an invoice goes, [`Plan`] what usage costs, and
+//! [`Plan::bill`] turns [`Usage`] into a [`Statement`] of lines, taxes and a total.
+//!
+//! What always holds:
+//! - Amounts are integers of minor units, prices are integers of fixed decimals. A line is computed exactly and rounded
+//!   once, half up; nothing else is rounded but a tax, once per rate.
+//! - Parts add up: the discount and each tax are shared out over the lines by largest remainder, so the lines' nets and
+//!   taxes sum to the total, to the minor unit.
+//! - No amount of a statement is negative, and the same arguments give the same statement on every machine: time zones
+//!   are those of the binary.
+//! - There is no async, I/O, clock, randomness or logging here. Time is an argument.
+
+mod apportion;
+mod cycle;
+mod fault;
+mod plan;
+mod price;
+mod rate;
+mod statement;
+mod usage;
+
+pub use apportion::apportion;
+pub use cycle::{Cycle, CycleError, Period, Unit};
+pub use fault::Fault;
+pub use plan::{Discount, Plan, Price, TaxRate, Terms};
+pub use price::{Model, PRICES_MAX, TIERS_MAX, Tier};
+pub use rate::{RATE_DECIMALS, Rate, RateError};
+pub use statement::{Item, Line, Overflow, Statement, Tax};
+pub use usage::{METRICS, Metric, Usage};

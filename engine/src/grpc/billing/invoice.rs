@@ -1,0 +1,96 @@
+//! Invoices to proto.
+
+use payplane_billing::{Item, Line, METRICS, Metric, Rate, Statement, Tax};
+use payplane_ledger::{Currency, format_minor};
+use payplane_proto::v1::{self as proto, invoice_line};
+
+use crate::{grpc::encode, store::InvoiceRow};
+
+pub(super) fn invoice(row: &InvoiceRow) -> proto::Invoice {
+    let Statement { currency, plan_version, lines, subtotal, discount, taxes, total } =
+        &row.document.statement;
+    let currency = *currency;
+    let money = |minor: i64| Some(encode::money(minor, currency));
+    let usage = METRICS.map(|metric| proto::MetricUsage {
+        metric: number(metric),
+        quantity: quantity(row.document.usage.of(metric), metric, currency),
+    });
+    proto::Invoice {
+        number: row.number,
+        start_time: Some(encode::timestamp(row.period.start)),
+        end_time: Some(encode::timestamp(row.period.end)),
+        after_seal: row.after_seal,
+        through_seal: row.through_seal,
+        plan_version: plan_version.clone(),
+        lines: lines.iter().map(|line| self::line(line, currency)).collect(),
+        subtotal: money(*subtotal),
+        discount: money(*discount),
+        taxes: taxes.iter().map(|tax| self::tax(tax, currency)).collect(),
+        total: money(*total),
+        usage: usage.to_vec(),
+        issue_time: row.issued_at.map(encode::timestamp),
+    }
+}
+
+fn line(line: &Line, currency: Currency) -> proto::InvoiceLine {
+    let text = |count: i64| match line.item {
+        Item::Usage(metric) => quantity(count, metric, currency),
+        Item::BaseFee | Item::Minimum => count.to_string(),
+    };
+    let item = match line.item {
+        Item::BaseFee => invoice_line::Item::BaseFee(proto::BaseFeeItem {}),
+        Item::Usage(metric) => invoice_line::Item::Metric(number(metric)),
+        Item::Minimum => invoice_line::Item::Minimum(proto::MinimumItem {}),
+    };
+    proto::InvoiceLine {
+        item: Some(item),
+        quantity: text(line.quantity),
+        free: text(line.free),
+        amount: Some(encode::money(line.amount, currency)),
+        discount: Some(encode::money(line.discount, currency)),
+        tax: Some(encode::money(line.tax, currency)),
+    }
+}
+
+fn tax(tax: &Tax, currency: Currency) -> proto::InvoiceTax {
+    let amount = Some(encode::money(tax.amount, currency));
+    proto::InvoiceTax { name: tax.name.clone(), percent: percent(tax.percent), amount }
+}
+
+fn quantity(count: i64, metric: Metric, currency: Currency) -> String {
+    if metric.is_amount() { format_minor(count, currency) } else { count.to_string() }
+}
+
+/// The numbers are the same.
+const fn number(metric: Metric) -> i32 {
+    metric as i32
+}
+
+/// Without zeros that say nothing.
+fn percent(rate: Rate) -> String {
+    let (whole, fraction) = (rate.scaled() / Rate::ONE, rate.scaled() % Rate::ONE);
+    let text = format!("{whole}.{fraction:08}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_have_the_numbers_of_the_wire() {
+        for metric in METRICS {
+            let wire = proto::BillingMetric::try_from(number(metric)).unwrap();
+            let name = format!("{metric:?}").to_uppercase();
+            assert_eq!(wire.as_str_name().trim_start_matches("BILLING_METRIC_").replace('_', ""), name);
+        }
+        assert!(proto::BillingMetric::try_from(1 + METRICS.len() as i32).is_err());
+    }
+
+    #[test]
+    fn percentages_are_written_without_useless_zeros() {
+        for text in ["0", "7.7", "8.1", "100", "0.00000001", "20.5"] {
+            assert_eq!(percent(Rate::parse(text).unwrap()), text);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Invoices, and what a tenant used under a range of seals.
+//!
+//! Usage is read from the tenant's own batches, in pages by batch number, through the indexes that the ledger has anyway:
+//! it costs what the tenant did in the period and not what the ledger holds. Sealed rows never change, so pages need no
+//! common snapshot.
+
+mod meter;
+
+use std::collections::HashSet;
+
+use payplane_billing::{Period, Statement, Usage};
+use payplane_ledger::{Currency, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+use sqlx::{Executor as _, FromRow, PgConnection, Row as _, postgres::PgRow};
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+
+pub(super) use meter::Meter;
+
+/// How many batches of a tenant one statement reads: at most half a million operations, mostly a few thousand.
+const BATCHES_MAX: i64 = 512;
+
+/// What an invoice says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// Lines, taxes and totals.
+    pub statement: Statement,
+    /// All that was used, priced or not.
+    pub usage: Usage,
+}
+
+/// An invoice, issued or about to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvoiceRow {
+    /// Of the tenant's series.
+    pub number: i64,
+    /// From when on, and until before when.
+    pub period: Period,
+    /// Usage of the seals after this one,
+    pub after_seal: i64,
+    /// up to and including this one.
+    pub through_seal: i64,
+    /// What it says.
+    pub document: Document,
+    /// When it was issued; nothing before that.
+    pub issued_at: Option<Timestamp>,
+}
+
+/// Invoices, newest first.
+#[derive(Clone, Debug)]
+pub struct InvoicePage {
+    /// At most as many as were asked for.
+    pub invoices: Vec<InvoiceRow>,
+    /// Where the next page starts.
+    pub next: Option<i64>,
+}
+
+const INVOICES: &str = "\
+    select number, start_us, end_us, after_seal, through_seal, document, issued_us
+    from payplane.invoices where tenant_id = $1 and number <= $2 order by number desc limit $3";
+
+const INVOICE_OF_PERIOD: &str = "\
+    select number, start_us, end_us, after_seal, through_seal, document, issued_us
+    from payplane.invoices where tenant_id = $1 and start_us = $2";
+
+const ISSUE: &str = "select payplane.issue_invoice($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
+/// One page of a tenant's batches in the order of their numbers, and what is counted of those under the seals. The bounds
+/// are computed first: under row-level security a condition that multiplies, which could fail and so tell something, is
+/// looked at after the policy, and no index would serve it.
+const USAGE: &str = "\
+    with page as materialized (
+        select t.batch_id, t.batch_id * 1024 as first, (t.batch_id + 1) * 1024 as above from payplane.batch_tenants t
+        where t.tenant_id = $1 and $2 <= t.batch_id and t.batch_id <= $3
+        order by t.batch_id limit $4
+    ),
+    operations as materialized (
+        select j.kind, j.posted, j.currency, j.debit_account, j.credit_account
+        from page p
+        cross join lateral (select s.seal from payplane.seals s where s.batch_id = p.batch_id offset 0) s
+        cross join lateral (
+            select j.* from payplane.journal j
+            where j.tenant_id = $1 and p.first <= j.sequence and j.sequence < p.above and 0 < j.sequence
+            offset 0
+        ) j
+        where $5 < s.seal and s.seal <= $6 and j.refusal is null
+    ),
+    touched as (
+        select distinct w.account_id
+        from operations o
+        cross join lateral (values (o.debit_account), (o.credit_account)) as w (account_id)
+        where o.posted is not null and o.kind <> 14
+    )
+    select (select count(*) from page) as batches, (select max(batch_id) from page) as last_batch,
+           count(*) filter (where o.kind = 1) as payments,
+           count(*) filter (where o.kind = 2) as holds,
+           count(*) filter (where o.kind in (10, 11, 13) and 0 < o.posted) as refunds,
+           coalesce(sum(o.posted) filter (where o.kind in (1, 3, 6, 8) and o.currency = $7), 0)::text as volume,
+           (
+               select coalesce(array_agg(t.account_id), '{}') from touched t
+               cross join lateral (
+                   select a.kind from payplane.accounts a
+                   where a.tenant_id = $1 and a.account_id = t.account_id offset 0
+               ) a
+               where a.kind = 1
+           ) as wallets
+    from operations o";
+
+impl Store {
+    /// The database's time.
+    pub async fn now(&self) -> Result<Timestamp, StoreError> {
+        let mut connection = self.connection().await?;
+        let now = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
+        Ok(Timestamp(sqlx::query_scalar(now).fetch_one(&mut *connection).await?))
+    }
+
+    /// The last seal such that it and everything before it was decided before a moment.
+    pub async fn billing_cut(&self, moment: Timestamp) -> Result<i64, StoreError> {
+        let mut connection = self.connection().await?;
+        let query = sqlx::query_scalar("select payplane.billing_cut($1)").bind(moment.0);
+        Ok(query.fetch_one(&mut *connection).await?)
+    }
+
+    /// A tenant's invoices from a number downwards.
+    pub async fn invoices(
+        &self,
+        tenant: TenantId,
+        start: Option<i64>,
+        limit: usize,
+    ) -> Result<InvoicePage, StoreError> {
+        let mut view = self.view(tenant).await?;
+        let wanted = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let query = sqlx::query_as(INVOICES).bind(tenant.uuid()).bind(start.unwrap_or(i64::MAX)).bind(wanted);
+        let mut invoices: Vec<InvoiceRow> = query.fetch_all(view.connection()?).await?;
+        view.end().await?;
+        let next = invoices.get(limit).map(|invoice| invoice.number);
+        invoices.truncate(limit);
+        Ok(InvoicePage { invoices, next })
+    }
+
+    /// The invoice of the period that begins at a moment.
+    pub async fn invoice_of_period(
+        &self,
+        tenant: TenantId,
+        start: Timestamp,
+    ) -> Result<Option<InvoiceRow>, StoreError> {
+        let mut view = self.view(tenant).await?;
+        let query = sqlx::query_as(INVOICE_OF_PERIOD).bind(tenant.uuid()).bind(start.0);
+        let found = query.fetch_optional(view.connection()?).await?;
+        view.end().await?;
+        Ok(found)
+    }
+
+    /// Issues an invoice; says whether it did. False if its period has one.
+    pub async fn issue_invoice(&self, tenant: TenantId, invoice: &InvoiceRow) -> Result<bool, StoreError> {
+        let statement = &invoice.document.statement;
+        let document =
+            serde_json::to_string(&invoice.document).map_err(|_| StoreError::Corrupt("invoice"))?;
+        let mut connection = self.connection().await?;
+        let query = sqlx::query_scalar(ISSUE)
+            .bind(tenant.uuid())
+            .bind(invoice.number)
+            .bind(invoice.period.start.0)
+            .bind(invoice.period.end.0)
+            .bind(invoice.after_seal)
+            .bind(invoice.through_seal)
+            .bind(statement.currency.code())
+            .bind(statement.total)
+            .bind(&statement.plan_version)
+            .bind(document);
+        Ok(query.fetch_one(&mut *connection).await?)
+    }
+
+    /// Counts what a tenant used under the seals after one, up to and including another, page by page.
+    async fn count_usage(
+        &self,
+        tenant: TenantId,
+        (after, through): (i64, i64),
+        currency: Currency,
+    ) -> Result<Counted, StoreError> {
+        let mut counted = Counted::default();
+        let Some((mut lowest, highest)) = self.billing_window(after, through).await? else {
+            return Ok(counted);
+        };
+        // Each page begins after the last batch of the one before, so this ends.
+        loop {
+            let mut view = self.view(tenant).await?;
+            // Compiling the plan would take longer than running it.
+            view.connection()?.execute(sqlx::raw_sql("set local jit = off")).await?;
+            let range = (lowest, highest, after, through);
+            let last = counted.page(view.connection()?, tenant, range, currency).await?;
+            view.end().await?;
+            match last {
+                Some(last) => lowest = last.saturating_add(1),
+                None => return Ok(counted),
+            }
+        }
+    }
+
+    /// Between which batch numbers to look for a range of seals.
+    async fn billing_window(&self, after: i64, through: i64) -> Result<Option<(i64, i64)>, StoreError> {
+        if through <= after {
+            return Ok(None);
+        }
+        let mut connection = self.connection().await?;
+        let query = sqlx::query_as("select * from payplane.billing_window($1, $2)").bind(after).bind(through);
+        let (lowest, highest): (Option<i64>, Option<i64>) = query.fetch_one(&mut *connection).await?;
+        Ok(lowest.zip(highest))
+    }
+}
+
+/// What the pages so far add up to.
+#[derive(Debug, Default)]
+struct Counted {
+    usage: Usage,
+    volume: i128,
+    /// 16 bytes per wallet that was active in the period.
+    wallets: HashSet<Uuid>,
+}
+
+impl Counted {
+    /// Adds a page; gives its last batch if there may be another page.
+    async fn page(
+        &mut self,
+        connection: &mut PgConnection,
+        tenant: TenantId,
+        (lowest, highest, after, through): (i64, i64, i64, i64),
+        currency: Currency,
+    ) -> Result<Option<i64>, StoreError> {
+        let query = sqlx::query(USAGE)
+            .bind(tenant.uuid())
+            .bind(lowest)
+            .bind(highest)
+            .bind(BATCHES_MAX)
+            .bind(after)
+            .bind(through)
+            .bind(currency.code());
+        let found = query.fetch_one(connection).await?;
+        self.usage.payments += found.try_get::<i64, _>("payments")?;
+        self.usage.holds += found.try_get::<i64, _>("holds")?;
+        self.usage.refunds += found.try_get::<i64, _>("refunds")?;
+        let volume: &str = found.try_get("volume")?;
+        self.volume += volume.parse::<i128>().map_err(|_| StoreError::Corrupt("volume"))?;
+        self.wallets.extend(found.try_get::<Vec<Uuid>, _>("wallets")?);
+        let is_full = found.try_get::<i64, _>("batches")? == BATCHES_MAX;
+        Ok(found.try_get::<Option<i64>, _>("last_batch")?.filter(|_| is_full))
+    }
+
+    fn add(&mut self, more: Self) {
+        self.usage.payments += more.usage.payments;
+        self.usage.holds += more.usage.holds;
+        self.usage.refunds += more.usage.refunds;
+        self.volume += more.volume;
+        self.wallets.extend(more.wallets);
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        let volume = i64::try_from(self.volume).map_err(|_| StoreError::Corrupt("volume"))?;
+        let active_wallets = i64::try_from(self.wallets.len()).map_err(|_| StoreError::Corrupt("wallets"))?;
+        Ok(Usage { volume, active_wallets, ..self.usage })
+    }
+}
+
+impl FromRow<'_, PgRow> for InvoiceRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let document: &str = row.try_get("document")?;
+        let document = serde_json::from_str(document);
+        Ok(Self {
+            number: row.try_get("number")?,
+            period: Period {
+                start: Timestamp(row.try_get("start_us")?),
+                end: Timestamp(row.try_get("end_us")?),
+            },
+            after_seal: row.try_get("after_seal")?,
+            through_seal: row.try_get("through_seal")?,
+            document: document.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            issued_at: Some(Timestamp(row.try_get("issued_us")?)),
+        })
+    }
+}

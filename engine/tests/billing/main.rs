@@ -1,0 +1,9 @@
+//! Invoices from the journal: what is counted, that every operation is in exactly one invoice, and who may see them.
+// A test fails by panicking, in its helpers too.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod close;
+mod wire;

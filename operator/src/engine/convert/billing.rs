@@ -1,0 +1,250 @@
+//! Plans and invoices.
+
+use jiff::Timestamp;
+use payplane_crds::{
+    money,
+    tenant_billing::{BilledUsage, BillingDiscount, BillingMetric, BillingPeriod, BillingPlan, BillingUnit},
+    tenant_billing::{MetricPrice, TieredPrice},
+};
+use payplane_proto::v1 as proto;
+use proto::{billing_discount::Discount, metric_price::Model};
+
+use crate::engine::{Amount, BillingRequest, EngineError, Invoice, Preview};
+
+pub(in crate::engine) fn preview_request(request: &BillingRequest) -> proto::PreviewInvoiceRequest {
+    proto::PreviewInvoiceRequest { plan: Some(plan(request)), cycle: Some(cycle(request)) }
+}
+
+pub(in crate::engine) fn close_request(
+    request: &BillingRequest,
+    start: Timestamp,
+) -> proto::CloseInvoiceRequest {
+    proto::CloseInvoiceRequest {
+        plan: Some(plan(request)),
+        cycle: Some(cycle(request)),
+        start_time: Some(moment(start)),
+        grace: Some(prost_types::Duration { seconds: request.grace_seconds, nanos: 0 }),
+    }
+}
+
+fn plan(request: &BillingRequest) -> proto::BillingPlan {
+    let BillingPlan { currency, base_fee, prices, minimum, discount, taxes } = &request.plan;
+    let in_currency = |amount: &money::Amount| coins(&amount.0, currency);
+    let tax = |tax: &payplane_crds::tenant_billing::TaxRate| proto::TaxRate {
+        name: tax.name.clone(),
+        percent: tax.percent.0.clone(),
+    };
+    proto::BillingPlan {
+        version: request.plan_version.clone(),
+        currency: currency.0.clone(),
+        base_fee: base_fee.as_ref().map(in_currency),
+        prices: prices.iter().map(|price| self::price(price, currency)).collect(),
+        minimum: minimum.as_ref().map(in_currency),
+        discount: discount.as_ref().map(|discount| self::discount(discount, currency)),
+        taxes: taxes.iter().map(tax).collect(),
+    }
+}
+
+fn price(price: &MetricPrice, currency: &money::Currency) -> proto::MetricPrice {
+    let MetricPrice { metric, free, flat, graduated, volume, packages } = price;
+    let flat =
+        flat.iter().map(|flat| Model::Flat(proto::FlatPrice { unit_price: flat.unit_price.0.clone() }));
+    let graduated = graduated.iter().map(|tiered| Model::Graduated(tiers(tiered, currency)));
+    let volume = volume.iter().map(|tiered| Model::Volume(tiers(tiered, currency)));
+    let package = packages.iter().map(|package| {
+        let price = Some(coins(&package.price.0, currency));
+        Model::Package(proto::PackagePrice { size: package.size.0.clone(), price })
+    });
+    proto::MetricPrice {
+        metric: wire_metric(*metric).into(),
+        free: free.as_ref().map(|free| free.0.clone()).unwrap_or_default(),
+        // The schema lets exactly one through.
+        model: flat.chain(graduated).chain(volume).chain(package).next(),
+    }
+}
+
+fn tiers(tiered: &TieredPrice, currency: &money::Currency) -> proto::TieredPrice {
+    let tier = |tier: &payplane_crds::tenant_billing::PriceTier| proto::PriceTier {
+        up_to: tier.up_to.as_ref().map(|up_to| up_to.0.clone()).unwrap_or_default(),
+        unit_price: tier.unit_price.0.clone(),
+        flat_fee: tier.flat_fee.as_ref().map(|fee| coins(&fee.0, currency)),
+    };
+    proto::TieredPrice { tiers: tiered.tiers.iter().map(tier).collect() }
+}
+
+fn discount(discount: &BillingDiscount, currency: &money::Currency) -> proto::BillingDiscount {
+    let amount = discount.amount.iter().map(|amount| Discount::Amount(coins(&amount.0, currency)));
+    let percent = discount.percent.iter().map(|percent| Discount::Percent(percent.0.clone()));
+    proto::BillingDiscount { discount: amount.chain(percent).next() }
+}
+
+fn cycle(request: &BillingRequest) -> proto::BillingCycle {
+    let BillingPeriod { unit, time_zone, anchor, start: _ } = &request.period;
+    let unit = match unit {
+        BillingUnit::Day => proto::BillingUnit::Day,
+        BillingUnit::Week => proto::BillingUnit::Week,
+        BillingUnit::Month => proto::BillingUnit::Month,
+    };
+    proto::BillingCycle {
+        unit: unit.into(),
+        time_zone: time_zone.clone(),
+        anchor: anchor.clone().unwrap_or_default(),
+        start_time: Some(moment(request.begin)),
+    }
+}
+
+const fn wire_metric(metric: BillingMetric) -> proto::BillingMetric {
+    match metric {
+        BillingMetric::Payments => proto::BillingMetric::Payments,
+        BillingMetric::Volume => proto::BillingMetric::Volume,
+        BillingMetric::Holds => proto::BillingMetric::Holds,
+        BillingMetric::Refunds => proto::BillingMetric::Refunds,
+        BillingMetric::ActiveWallets => proto::BillingMetric::ActiveWallets,
+    }
+}
+
+fn coins(amount: &str, currency: &money::Currency) -> proto::Money {
+    proto::Money { amount: amount.into(), currency: currency.0.clone() }
+}
+
+/// Whole seconds, as every time in a spec.
+fn moment(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: time.as_second(), nanos: 0 }
+}
+
+pub(in crate::engine) fn preview(answer: proto::PreviewInvoiceResponse) -> Result<Preview, EngineError> {
+    let is_over = answer.is_over;
+    let found = answer.invoice.ok_or(EngineError::Answer("a preview without an invoice"))?;
+    let quantity = |metric: proto::BillingMetric| {
+        let mut usage = found.usage.iter().filter(|usage| usage.metric() == metric);
+        usage.next().map(|usage| usage.quantity.clone()).unwrap_or_default()
+    };
+    let usage = BilledUsage {
+        payments: quantity(proto::BillingMetric::Payments),
+        volume: quantity(proto::BillingMetric::Volume),
+        holds: quantity(proto::BillingMetric::Holds),
+        refunds: quantity(proto::BillingMetric::Refunds),
+        active_wallets: quantity(proto::BillingMetric::ActiveWallets),
+    };
+    Ok(Preview { invoice: invoice(found)?, usage, is_over })
+}
+
+pub(in crate::engine) fn closed(answer: proto::CloseInvoiceResponse) -> Result<Invoice, EngineError> {
+    invoice(answer.invoice.ok_or(EngineError::Answer("a closed period without an invoice"))?)
+}
+
+pub(in crate::engine) fn invoice(found: proto::Invoice) -> Result<Invoice, EngineError> {
+    let total = found.total.ok_or(EngineError::Answer("an invoice without a total"))?;
+    let time = |time| super::time(time).ok_or(EngineError::Answer("an invoice without its period"));
+    Ok(Invoice {
+        number: found.number,
+        start: time(found.start_time)?,
+        end: time(found.end_time)?,
+        total: Amount { amount: total.amount, currency: total.currency },
+        plan_version: found.plan_version,
+        issued_at: super::time(found.issue_time),
+    })
+}
+
+/// A field of a billing request under the name that it has in the spec; None for a field of something else.
+pub(in crate::engine) fn spec_field(field: &str) -> Option<String> {
+    let field = match field.split_once('.') {
+        Some(("cycle", rest)) => format!("period.{}", rest.replace("start_time", "start")),
+        Some(("plan", "currency")) => field.to_owned(),
+        // A discount has an amount of its own, in which an amount is.
+        Some(("plan", "discount.amount.amount" | "discount.amount.currency")) => {
+            "plan.discount.amount".into()
+        }
+        Some(("plan", "discount.amount")) => field.to_owned(),
+        Some(("plan", _)) => {
+            field.trim_end_matches(".amount").trim_end_matches(".currency").replace(".package.", ".packages.")
+        }
+        _ => return (field == "grace").then(|| "graceSeconds".into()),
+    };
+    let mut words = field.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    Some(words.fold(first, |text, word| {
+        let (initial, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+        text + &initial.to_uppercase() + rest
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn request() -> BillingRequest {
+        let plan = json!({
+            "currency": "USD", "baseFee": "49.00", "minimum": "20.00",
+            "prices": [
+                {"metric": "Payments", "free": "1000", "graduated": {"tiers": [
+                    {"upTo": "10000", "unitPrice": "0.05", "flatFee": "1.00"}, {"unitPrice": "0.02"}]}},
+                {"metric": "Volume", "flat": {"unitPrice": "0.0025"}},
+                {"metric": "ActiveWallets", "packages": {"size": "100", "price": "5.00"}},
+            ],
+            "discount": {"percent": "10"},
+            "taxes": [{"name": "VAT", "percent": "8.1"}],
+        });
+        BillingRequest {
+            namespace: "acme".into(),
+            plan: serde_json::from_value(plan).unwrap(),
+            plan_version: "7".into(),
+            period: serde_json::from_value(
+                json!({"unit": "Month", "timeZone": "UTC", "anchor": "2026-01-31"}),
+            )
+            .unwrap(),
+            begin: Timestamp::from_second(1_000).unwrap(),
+            grace_seconds: 60,
+        }
+    }
+
+    #[test]
+    fn everything_of_a_plan_is_sent() {
+        let sent = close_request(&request(), Timestamp::from_second(2_000).unwrap());
+        let plan = sent.plan.unwrap();
+        let dollars = |amount: &str| Some(proto::Money { amount: amount.into(), currency: "USD".into() });
+        assert_eq!((plan.base_fee, plan.minimum), (dollars("49.00"), dollars("20.00")));
+        let tiers = vec![
+            proto::PriceTier { up_to: "10000".into(), unit_price: "0.05".into(), flat_fee: dollars("1.00") },
+            proto::PriceTier { up_to: String::new(), unit_price: "0.02".into(), flat_fee: None },
+        ];
+        let models: Vec<_> = plan.prices.iter().map(|price| price.model.clone().unwrap()).collect();
+        assert_eq!(
+            models,
+            [
+                Model::Graduated(proto::TieredPrice { tiers }),
+                Model::Flat(proto::FlatPrice { unit_price: "0.0025".into() }),
+                Model::Package(proto::PackagePrice { size: "100".into(), price: dollars("5.00") }),
+            ]
+        );
+        assert_eq!((plan.prices[0].free.as_str(), plan.prices[1].free.as_str()), ("1000", ""));
+        assert_eq!(plan.discount.unwrap().discount, Some(Discount::Percent("10".into())));
+        assert_eq!(plan.taxes[0].percent, "8.1");
+        let cycle = sent.cycle.unwrap();
+        assert_eq!((cycle.unit(), cycle.anchor.as_str()), (proto::BillingUnit::Month, "2026-01-31"));
+        assert_eq!((cycle.start_time.unwrap().seconds, sent.start_time.unwrap().seconds), (1_000, 2_000));
+        assert_eq!(sent.grace.unwrap().seconds, 60);
+    }
+
+    #[test]
+    fn a_field_has_the_name_that_it_has_in_the_spec() {
+        let cases = [
+            ("plan.base_fee.amount", Some("plan.baseFee")),
+            ("plan.prices[0].graduated.tiers[1].up_to", Some("plan.prices[0].graduated.tiers[1].upTo")),
+            ("plan.prices[0].flat.unit_price", Some("plan.prices[0].flat.unitPrice")),
+            ("plan.prices[2].package.price.amount", Some("plan.prices[2].packages.price")),
+            ("plan.currency", Some("plan.currency")),
+            ("plan.discount.amount.currency", Some("plan.discount.amount")),
+            ("plan.discount.amount", Some("plan.discount.amount")),
+            ("cycle.time_zone", Some("period.timeZone")),
+            ("cycle.start_time", Some("period.start")),
+            ("grace", Some("graceSeconds")),
+            ("amount.currency", None),
+        ];
+        for (field, name) in cases {
+            assert_eq!(spec_field(field).as_deref(), name, "{field}");
+        }
+    }
+}

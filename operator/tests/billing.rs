@@ -1,0 +1,114 @@
+//! What the API server itself refuses of a TenantBilling.
+
+// Helpers of tests may fail as tests do.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use support::{create, in_namespace, objects};
+
+fn billing(name: &str) -> Value {
+    json!({
+        "apiVersion": "payplane.io/v1alpha1",
+        "kind": "TenantBilling",
+        "metadata": {"name": name},
+        "spec": {
+            "tenantRef": {"name": "acme"},
+            "plan": {"currency": "USD", "prices": []},
+            "period": {"unit": "Month", "timeZone": "Europe/Zurich"},
+        },
+    })
+}
+
+fn with_price(price: &Value) -> Value {
+    let mut body = billing("bad");
+    body["spec"]["plan"]["prices"] = json!([price]);
+    body
+}
+
+#[tokio::test]
+async fn a_plan_that_makes_no_sense_is_refused_by_name() {
+    in_namespace("plan", |client, namespace| async move {
+        let billings = objects(&client, "TenantBilling", &namespace);
+        let tiers = |tiers: Value| json!({"metric": "Payments", "graduated": {"tiers": tiers}});
+        let prices = [
+            (json!({"metric": "Electricity", "flat": {"unitPrice": "1"}}), "metric"),
+            (json!({"metric": "Payments"}), "exactly one of flat"),
+            (
+                json!({"metric": "Payments", "flat": {"unitPrice": "1"}, "packages": {"size": "1", "price": "1"}}),
+                "exactly one of flat",
+            ),
+            (json!({"metric": "Payments", "flat": {"unitPrice": "-1"}}), "unitPrice"),
+            (json!({"metric": "Payments", "flat": {"unitPrice": "0.000000001"}}), "unitPrice"),
+            (json!({"metric": "Payments", "flat": {"unitPrice": 0.5}}), "unitPrice"),
+            (json!({"metric": "Payments", "free": "1.5", "flat": {"unitPrice": "1"}}), "free is a whole number"),
+            (json!({"metric": "Holds", "packages": {"size": "1.5", "price": "1"}}), "size is a whole number"),
+            (json!({"metric": "Holds", "packages": {"size": "0", "price": "1"}}), "size"),
+            (tiers(json!([])), "tiers"),
+            (tiers(json!([{"upTo": "10", "unitPrice": "1"}])), "every tier but the last"),
+            (tiers(json!([{"unitPrice": "1"}, {"unitPrice": "2"}])), "every tier but the last"),
+            (
+                tiers(json!([{"upTo": "10", "unitPrice": "1"}, {"upTo": "9", "unitPrice": "2"}, {"unitPrice": "3"}])),
+                "tiers overlap",
+            ),
+        ];
+        for (price, blamed) in prices {
+            let error = create(&billings, with_price(&price)).await.unwrap_err().to_string();
+            assert!(error.contains(blamed), "{price}: {error}");
+        }
+        for (place, bad, blamed) in [
+            ("/plan/currency", json!("usd"), "currency"),
+            ("/plan/baseFee", json!("-1"), "baseFee"),
+            ("/plan/discount", json!({"amount": "1", "percent": "1"}), "exactly one of amount"),
+            ("/plan/discount", json!({"percent": "0.0"}), "more than zero"),
+            ("/plan/discount", json!({"percent": "100.1"}), "percent"),
+            ("/plan/taxes", json!([{"name": "a", "percent": "101"}]), "percent"),
+            ("/plan/taxes", json!([{"name": "a", "percent": "1"}, {"name": "a", "percent": "2"}]), "Duplicate"),
+            ("/period/unit", json!("Year"), "unit"),
+            ("/period/timeZone", json!("Europe Zurich"), "timeZone"),
+            ("/period/anchor", json!("31.1.2026"), "anchor"),
+            ("/graceSeconds", json!(-1), "graceSeconds"),
+            ("/tenantRef", json!({"name": ""}), "tenantRef"),
+        ] {
+            let mut body = billing("bad");
+            let (parent, field) = place.rsplit_once('/').unwrap();
+            body["spec"].pointer_mut(parent).unwrap()[field] = bad.clone();
+            let error = create(&billings, body).await.unwrap_err().to_string();
+            assert!(error.contains(blamed), "{place} {bad}: {error}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_whole_plan_is_accepted_and_tenant_and_currency_stay() {
+    in_namespace("bill", |client, namespace| async move {
+        let billings = objects(&client, "TenantBilling", &namespace);
+        let mut body: Value =
+            serde_saphyr::from_str(include_str!("../../examples/billing/tenant-billing.yaml")).unwrap();
+        body["metadata"] = json!({"name": "acme"});
+        create(&billings, body).await.unwrap();
+        let volume = json!({"metric": "Volume", "free": "0.50", "volume": {"tiers": [
+            {"upTo": "99.50", "unitPrice": "0.1"}, {"upTo": "100.25", "unitPrice": "0.2", "flatFee": "1"},
+            {"unitPrice": "0"}]}});
+        let mut body = with_price(&volume);
+        body["metadata"] = json!({"name": "volume"});
+        create(&billings, body).await.unwrap();
+        for (spec, blamed) in [
+            (json!({"tenantRef": {"name": "globex"}}), Some("tenantRef cannot change")),
+            (json!({"plan": {"currency": "EUR"}}), Some("plan.currency cannot change")),
+            (json!({"plan": {"baseFee": "50.00"}, "graceSeconds": 0}), None),
+        ] {
+            let patch = Patch::Merge(json!({ "spec": spec }));
+            let patched = billings.patch("acme", &PatchParams::default(), &patch).await;
+            match (patched, blamed) {
+                (Ok(_), None) => {}
+                (Err(error), Some(blamed)) => assert!(error.to_string().contains(blamed), "{error}"),
+                (patched, blamed) => panic!("{spec}: {patched:?}, expected {blamed:?}"),
+            }
+        }
+    })
+    .await;
+}
