@@ -9,7 +9,7 @@ create table payplane.invoices (
     tenant_id    uuid   not null,
     number       bigint not null,
     -- The invoice before, null for the first.
-    previous     bigint generated always as (nullif(number - 1, 0)) stored,
+    previous     bigint,
     -- Microseconds since 1970: from when on, and until before when.
     start_us     bigint not null,
     end_us       bigint not null,
@@ -29,6 +29,7 @@ create table payplane.invoices (
     constraint invoices_follow_each_other foreign key (tenant_id, previous, start_us, after_seal)
         references payplane.invoices (tenant_id, number, end_us, through_seal),
     constraint invoices_numbered_from_one check (1 <= number),
+    constraint invoices_previous_is_one_less check (previous is not distinct from nullif(number - 1, 0)),
     constraint invoices_period_ends check (start_us < end_us),
     constraint invoices_cut_in_order check (0 <= after_seal and after_seal <= through_seal),
     constraint invoices_total_not_negative check (0 <= total_minor)
@@ -139,12 +140,12 @@ begin
         raise exception 'the cut has moved' using errcode = 'PP001';
     end if;
     insert into payplane.invoices (
-        tenant_id, number, start_us, end_us, after_seal, through_seal, currency, total_minor, plan_version, document,
-        issued_us
+        tenant_id, number, previous, start_us, end_us, after_seal, through_seal, currency, total_minor, plan_version,
+        document, issued_us
     )
     values (
-        p_tenant, p_number, p_start_us, p_end_us, p_after, p_through, p_currency, p_total_minor, p_plan_version,
-        p_document, v_now_us
+        p_tenant, p_number, nullif(p_number - 1, 0), p_start_us, p_end_us, p_after, p_through, p_currency,
+        p_total_minor, p_plan_version, p_document, v_now_us
     )
     on conflict do nothing;
     v_issued := found;
