@@ -53,11 +53,14 @@ operator() {
   cargo test --locked --no-fail-fast --package payplane-operator
 }
 
-# One at a time: the tests kill pods of one platform.
+# Those that kill pods of the shared platform, change its ledger or upgrade the chart run alone, the others side by side:
+# they spend their time waiting.
 e2e() {
+  local alone=(kills crash is_away restarts_nothing a_copy_counts) run=(cargo test --locked --package payplane-e2e --test e2e)
   use_cluster
   use_images
-  cargo test --locked --package payplane-e2e --test e2e -- --test-threads=1 --nocapture
+  "${run[@]}" -- --nocapture --test-threads=1 "${alone[@]}" &&
+    "${run[@]}" -- --nocapture --test-threads=4 "${alone[@]/#/--skip=}"
 }
 
 need_rust

@@ -66,32 +66,34 @@ async fn a_copy_counts_when_its_ledger_was_proved_and_not_before() {
     tenant.pay("first", "alice", "bob", "10.00").await;
     tenant.settled("first").await;
 
-    let good = take(&client, "backup-good").await;
+    // Copies outlive the tests that made them, so their names are new each time.
+    let [good_name, lie, after] = ["good", "lie", "after"].map(|what| format!("{}-{what}", tenant.name));
+    let good = take(&client, &good_name).await;
     let (state, reason, message) = told(&good);
     assert_eq!((state, reason.as_str()), (BackupState::Succeeded, "Completed"), "{message}");
     let status = good.status.as_ref().unwrap();
     assert!(2 <= status.operations.unwrap() && 0 < status.bytes.unwrap(), "{status:#?}");
     assert!(status.head.as_ref().unwrap().contains(':'));
-    assert_eq!(status.location.as_deref(), Some(&*format!("{PLATFORM}-backups/backup-good")));
+    assert_eq!(status.location.as_deref(), Some(&*format!("{PLATFORM}-backups/{good_name}")));
 
     // The same name again: the copy of before is not touched, and this is no success.
-    delete(&backups(&client), "backup-good").await;
-    wait_gone(&backups(&client), "backup-good").await;
-    let (state, reason, message) = told(&take(&client, "backup-good").await);
+    delete(&backups(&client), &good_name).await;
+    wait_gone(&backups(&client), &good_name).await;
+    let (state, reason, message) = told(&take(&client, &good_name).await);
     assert_eq!((state, reason.as_str()), (BackupState::Failed, "BackupFailed"));
     assert!(message.contains("copy") && message.contains("another name"), "{message}");
 
     // One changed value in one row: the copy is like the original, and neither can be relied on.
     let row = format!("key = '{}/first'", tenant.name);
     tamper(&client, &format!("update payplane.journal set minor = minor + 1 where {row}")).await;
-    let (state, reason, message) = told(&take(&client, "backup-of-a-lie").await);
+    let (state, reason, message) = told(&take(&client, &lie).await);
     tamper(&client, &format!("update payplane.journal set minor = minor - 1 where {row}")).await;
     assert_eq!((state, reason.as_str()), (BackupState::Failed, "LedgerNotSound"), "{message}");
     assert!(message.contains("hashes"), "{message}");
 
-    let (state, _, message) = told(&take(&client, "backup-after").await);
+    let (state, _, message) = told(&take(&client, &after).await);
     assert_eq!(state, BackupState::Succeeded, "{message}");
-    for name in ["backup-good", "backup-of-a-lie", "backup-after"] {
+    for name in [&good_name, &lie, &after] {
         delete(&backups(&client), name).await;
     }
     tenant.clean_up().await;
