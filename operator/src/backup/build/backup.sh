@@ -1,3 +1,4 @@
+#!/bin/sh
 # Copies the running database into a directory of its own. Nothing that is there is ever overwritten.
 set -eu
 umask 0077

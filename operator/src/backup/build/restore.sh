@@ -1,3 +1,4 @@
+#!/bin/sh
 # Makes a scratch database out of the copy, reachable from this pod alone, and says how to log in to it.
 set -eu
 umask 0077
