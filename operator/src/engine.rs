@@ -29,6 +29,25 @@ pub use tenant::Holdings;
 pub use token::Token;
 pub use wallet::{Terms, TermsChange};
 
+#[cfg(test)]
+pub mod fixture {
+    //! An engine that nobody can reach, for steps that only look whether there is one.
+
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Connects when it is called for the first time, which nobody does. Needs a runtime.
+    pub fn engine() -> Arc<Engine> {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let engines = Engines::new(Token::new("/nowhere".into()), None);
+        let key = PlatformKey { namespace: "ns".into(), name: "main".into() };
+        let address = Address { endpoint: "localhost:1".into(), ca_pem: String::new() };
+        engines.set(key.clone(), address).unwrap();
+        engines.get(&key).unwrap()
+    }
+}
+
 const PAGE: i32 = 500;
 
 /// A connection to the engines of one Platform.

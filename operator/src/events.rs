@@ -44,18 +44,22 @@ impl Events {
     /// Tells something that happened once and that no condition says.
     pub fn tell(&self, object: &ObjectReference, type_: EventType, reason: &str, note: String) {
         let note = Some(note.chars().take(NOTE).collect());
-        let event = Event { type_, reason: reason.into(), note, action: "Reconcile".into(), secondary: None };
-        if self.queue.try_send((event, object.clone())).is_err() {
-            self.metrics.events_dropped.inc();
-        }
+        self.queue(
+            object,
+            Event { type_, reason: reason.into(), note, action: "Reconcile".into(), secondary: None },
+        );
     }
 
     /// Tells what changed between two sets of conditions, if people should know.
     pub fn transition(&self, object: &ObjectReference, before: &[Condition], after: &[Condition]) {
         for event in worth_telling(before, after) {
-            if self.queue.try_send((event, object.clone())).is_err() {
-                self.metrics.events_dropped.inc();
-            }
+            self.queue(object, event);
+        }
+    }
+
+    fn queue(&self, object: &ObjectReference, event: Event) {
+        if self.queue.try_send((event, object.clone())).is_err() {
+            self.metrics.events_dropped.inc();
         }
     }
 }

@@ -56,7 +56,8 @@ pub fn selector(platform: &str, component: &str) -> BTreeMap<String, String> {
 
 /// Metadata of a child that goes when its Platform goes.
 pub fn owned(platform: &Platform, name: String, component: &str) -> ObjectMeta {
-    ObjectMeta { owner_references: Some(vec![owner(platform)]), ..kept(platform, name, component) }
+    let owner = OwnerReference { block_owner_deletion: Some(true), ..owner(platform) };
+    ObjectMeta { owner_references: Some(vec![owner]), ..kept(platform, name, component) }
 }
 
 /// Metadata of a child that outlives its Platform: what is needed to open the ledger again.
@@ -69,14 +70,15 @@ pub fn kept(platform: &Platform, name: String, component: &str) -> ObjectMeta {
     }
 }
 
-fn owner(platform: &Platform) -> OwnerReference {
+/// Makes a child go with its owner, which need not wait for that.
+pub fn owner<K: Resource<DynamicType = ()>>(object: &K) -> OwnerReference {
     OwnerReference {
-        api_version: Platform::api_version(&()).into(),
-        block_owner_deletion: Some(true),
+        api_version: K::api_version(&()).into(),
+        block_owner_deletion: None,
         controller: Some(true),
-        kind: Platform::kind(&()).into(),
-        name: platform.name_any(),
-        uid: platform.uid().unwrap_or_default(),
+        kind: K::kind(&()).into(),
+        name: object.name_any(),
+        uid: object.uid().unwrap_or_default(),
     }
 }
 

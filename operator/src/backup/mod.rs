@@ -17,13 +17,12 @@ use crate::{
     apply,
     context::Context,
     controllers::{Again, Reconciled},
-    engine::EngineError,
+    engine::{Engine, EngineError},
     error::Error,
     payment::Waiting,
     status,
 };
 
-use observe::Observed;
 use plan::Next;
 
 /// What came of one look.
@@ -59,9 +58,11 @@ impl Reconciled for Backup {
         let answer = match plan::plan(self, &observed) {
             Next::Wait(waiting) => Answer::Waiting(waiting),
             Next::Refuse { reason, message } => Answer::Refused { reason, message },
-            Next::Look => seen(&observed),
-            Next::Begin { platform, postgres, makes_claim } => {
-                begin(self, context, &observed, (platform, postgres), makes_claim).await? // writes
+            Next::Look(job) => {
+                Answer::Seen { job: Box::new(job.clone()), pod: observed.pod.clone().map(Box::new) }
+            }
+            Next::Begin { engine, platform, postgres, makes_claim } => {
+                begin(self, context, engine, (platform, postgres), makes_claim).await? // writes
             }
         };
         let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
@@ -70,20 +71,13 @@ impl Reconciled for Backup {
     }
 }
 
-fn seen(observed: &Observed) -> Answer {
-    let Observed { job, pod, .. } = observed;
-    job.clone()
-        .map_or(Answer::Begun, |job| Answer::Seen { job: Box::new(job), pod: pod.clone().map(Box::new) })
-}
-
 async fn begin(
     backup: &Backup,
     context: &Context,
-    observed: &Observed,
+    engine: &Engine,
     (platform, postgres): (&Platform, &ManagedPostgres),
     makes_claim: bool,
 ) -> Result<Answer, Error> {
-    let Some(engine) = &observed.engine else { return Ok(Answer::Waiting(Waiting::engine())) };
     let head = match engine.head().await {
         Ok(head) => head,
         Err(error) => return Ok(Answer::Failed(error)),

@@ -1,5 +1,6 @@
 //! What to do next about a Backup. Pure.
 
+use k8s_openapi::api::batch::v1::Job;
 use payplane_crds::{
     Backup, Platform,
     condition::{
@@ -10,7 +11,7 @@ use payplane_crds::{
 };
 
 use super::observe::Observed;
-use crate::{condition::is_true, payment::Waiting, status::Reported};
+use crate::{condition::is_true, engine::Engine, payment::Waiting, status::Reported};
 
 /// What to do next.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub enum Next<'a> {
     },
     /// Begin.
     Begin {
+        /// Whom to ask where the chain ends.
+        engine: &'a Engine,
         /// Whose ledger.
         platform: &'a Platform,
         /// Its server.
@@ -34,13 +37,13 @@ pub enum Next<'a> {
         makes_claim: bool,
     },
     /// See how far the Job is.
-    Look,
+    Look(&'a Job),
 }
 
 /// One step.
 pub fn plan<'a>(backup: &Backup, observed: &'a Observed) -> Next<'a> {
-    if observed.job.is_some() {
-        return Next::Look;
+    if let Some(job) = &observed.job {
+        return Next::Look(job);
     }
     let name = &backup.spec.platform_ref.name;
     let Some(platform) = &observed.platform else {
@@ -54,16 +57,19 @@ pub fn plan<'a>(backup: &Backup, observed: &'a Observed) -> Next<'a> {
         );
         return Next::Refuse { reason: UNSUPPORTED, message };
     };
-    if observed.engine.is_none() || !is_true(platform.current(), POSTGRES_READY) {
+    let Some(engine) = observed.engine.as_deref().filter(|_| is_true(platform.current(), POSTGRES_READY))
+    else {
         let message = format!("The database of Platform {name:?} is not ready.");
         return Next::Wait(Waiting::unwatched(PLATFORM_NOT_READY, &message));
-    }
+    };
     match &backup.spec.volume.claim_name {
         Some(claim) if !observed.has_claim => {
             let message = format!("There is no PersistentVolumeClaim {claim:?} in this namespace.");
             Next::Wait(Waiting::unwatched(CLAIM_NOT_FOUND, &message))
         }
-        named => Next::Begin { platform, postgres, makes_claim: named.is_none() && !observed.has_claim },
+        named => {
+            Next::Begin { engine, platform, postgres, makes_claim: named.is_none() && !observed.has_claim }
+        }
     }
 }
 

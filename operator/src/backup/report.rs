@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::{
     api::{
         batch::v1::Job,
-        core::v1::{ContainerStateTerminated, Pod},
+        core::v1::{ContainerStateTerminated, ContainerStatus, Pod},
     },
     apimachinery::pkg::apis::meta::v1::Time,
 };
@@ -154,10 +154,7 @@ fn end(backup: &Backup, job: &Job, pod: Option<&Pod>) -> End {
 
 /// The first step that failed. The scratch server is stopped at the end, which is no failure.
 fn culprit(pod: Option<&Pod>) -> Option<(String, ContainerStateTerminated)> {
-    let status = pod?.status.as_ref()?;
-    let steps =
-        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
-    let ended = steps.filter_map(|step| {
+    let ended = steps(pod).filter_map(|step| {
         let terminated = step.state.as_ref()?.terminated.clone()?;
         (terminated.exit_code != 0).then(|| (step.name.clone(), terminated))
     });
@@ -166,12 +163,17 @@ fn culprit(pod: Option<&Pod>) -> Option<(String, ContainerStateTerminated)> {
 
 /// What a step that ended well said.
 fn said<'a, T: Deserialize<'a>>(pod: Option<&'a Pod>, step: &str) -> Option<T> {
-    let status = pod?.status.as_ref()?;
-    let mut steps =
-        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
-    let state = steps.find(|one| one.name == step)?.state.as_ref()?;
+    let state = steps(pod).find(|one| one.name == step)?.state.as_ref()?;
     let terminated = state.terminated.as_ref().filter(|terminated| terminated.exit_code == 0)?;
     serde_json::from_str(terminated.message.as_deref()?).ok()
+}
+
+/// The pod's steps in their order.
+fn steps(pod: Option<&Pod>) -> impl Iterator<Item = &ContainerStatus> {
+    let status = pod.and_then(|pod| pod.status.as_ref());
+    let before = status.and_then(|status| status.init_container_statuses.as_deref());
+    let last = status.and_then(|status| status.container_statuses.as_deref());
+    before.into_iter().flatten().chain(last.into_iter().flatten())
 }
 
 fn ended_at(job: &Job) -> Option<Time> {

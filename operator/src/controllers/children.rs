@@ -55,7 +55,8 @@ pub async fn wake_by_children(context: Arc<Context>, health: Arc<Health>) {
 pub async fn wake_by_jobs(context: Arc<Context>, health: Arc<Health>) {
     let namespaces = &context.settings.platform_namespaces;
     let watches = namespaces.iter().map(|namespace| {
-        touched::<Job>(&context, &health, namespace, "Job", watch::config().labels(BACKUP)).for_each(|job| {
+        let jobs = Api::<PartialObjectMeta<Job>>::namespaced(context.client.clone(), namespace);
+        touched(&context, &health, jobs, "Job", watch::config().labels(BACKUP)).for_each(|job| {
             if let Some(name) = job.labels().get(BACKUP) {
                 context.wake.backup(&job.namespace().unwrap_or_default(), name);
             }
@@ -80,7 +81,8 @@ where
         + Send
         + 'static,
 {
-    touched::<K>(context, health, namespace, kind, watch::config().labels(PLATFORM)).filter_map(|child| {
+    let api = Api::<PartialObjectMeta<K>>::namespaced(context.client.clone(), namespace);
+    touched(context, health, api, kind, watch::config().labels(PLATFORM)).filter_map(|child| {
         let platform = child.labels().get(PLATFORM).cloned();
         std::future::ready(platform.map(|name| (child.namespace().unwrap_or_default(), name)))
     })
@@ -93,7 +95,8 @@ fn secrets(
     namespace: &str,
 ) -> impl Stream<Item = (String, String)> + Send + use<> {
     let here = context.clone();
-    touched::<Secret>(context, health, namespace, "Secret", watch::config()).flat_map(move |secret| {
+    let api = Api::<PartialObjectMeta<Secret>>::namespaced(context.client.clone(), namespace);
+    touched(context, health, api, "Secret", watch::config()).flat_map(move |secret| {
         let namespace = secret.namespace().unwrap_or_default();
         let label = secret.labels().get(PLATFORM).cloned();
         let users = here.stores.users_of_secret(&namespace, &secret.name_any());
@@ -102,22 +105,17 @@ fn secrets(
     })
 }
 
+/// Objects that changed or went, as far as their metadata could be read.
 fn touched<K>(
     context: &Arc<Context>,
     health: &Arc<Health>,
-    namespace: &str,
+    api: Api<PartialObjectMeta<K>>,
     kind: &'static str,
     config: watcher::Config,
 ) -> impl Stream<Item = PartialObjectMeta<K>> + Send + use<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + 'static,
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let api = Api::<PartialObjectMeta<K>>::namespaced(context.client.clone(), namespace);
     watch::events(api, config, kind, context.metrics.clone(), health.clone())
         .touched_objects()
         .filter_map(|child| std::future::ready(child.ok()))
@@ -156,20 +154,16 @@ where
 {
     let api = Api::<PartialObjectMeta<K>>::all(context.client.clone());
     let ours = watch::config().labels(&format!("{TENANT},app.kubernetes.io/managed-by={MANAGER}"));
-    watch::events(api, ours, kind, context.metrics.clone(), health.clone()).touched_objects().filter_map(
-        |child| std::future::ready(child.ok().and_then(|child| child.labels().get(TENANT).cloned())),
-    )
+    touched(context, health, api, kind, ours)
+        .filter_map(|child| std::future::ready(child.labels().get(TENANT).cloned()))
 }
 
 /// Namespaces wake the Tenants that list them: consent may have come, or somebody deleted one.
 pub async fn wake_by_namespaces(context: Arc<Context>, health: Arc<Health>) {
     let api = Api::<PartialObjectMeta<Namespace>>::all(context.client.clone());
-    watch::events(api, watch::config(), "Namespace", context.metrics.clone(), health)
-        .touched_objects()
+    touched(&context, &health, api, "Namespace", watch::config())
         .for_each(|namespace| {
-            if let Ok(namespace) = namespace {
-                context.wake.claimants_of_namespace(&context.stores, &namespace.name_any());
-            }
+            context.wake.claimants_of_namespace(&context.stores, &namespace.name_any());
             std::future::ready(())
         })
         .await;

@@ -12,16 +12,13 @@ use k8s_openapi::{
         },
         policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
     },
-    apimachinery::pkg::{
-        apis::meta::v1::{ObjectMeta, OwnerReference},
-        util::intstr::IntOrString,
-    },
+    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 use payplane_crds::{ScalingPolicy, scaling_policy::ScalingPace};
 
 use super::{observe::Workload, validate::Valid};
-use crate::meta::{MANAGER, SCALING_POLICY, short_hash};
+use crate::meta::{MANAGER, SCALING_POLICY, owner, short_hash};
 
 /// Limit of Kubernetes for an object's name.
 const NAME_MAX: usize = 253;
@@ -116,14 +113,7 @@ fn owned(policy: &ScalingPolicy, workload: &Workload) -> ObjectMeta {
             ("app.kubernetes.io/managed-by".into(), MANAGER.into()),
             (SCALING_POLICY.into(), policy.name_any()),
         ])),
-        owner_references: Some(vec![OwnerReference {
-            api_version: ScalingPolicy::api_version(&()).into(),
-            block_owner_deletion: None,
-            controller: Some(true),
-            kind: ScalingPolicy::kind(&()).into(),
-            name: policy.name_any(),
-            uid: policy.uid().unwrap_or_default(),
-        }]),
+        owner_references: Some(vec![owner(policy)]),
         ..ObjectMeta::default()
     }
 }

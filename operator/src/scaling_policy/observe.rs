@@ -9,7 +9,7 @@ use k8s_openapi::{
         core::v1::PodTemplateSpec,
         policy::v1::PodDisruptionBudget,
     },
-    apimachinery::pkg::apis::meta::v1::LabelSelector,
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
 };
 use kube::{Api, Resource, ResourceExt, api::ListParams};
 use payplane_crds::{
@@ -82,36 +82,21 @@ async fn workloads(
     namespace: &str,
 ) -> Result<Vec<Workload>, Error> {
     let (kind, list) = wanted(policy);
-    match kind {
+    let client = context.client.clone();
+    Ok(match kind {
         WorkloadKind::Deployment => {
-            let api = Api::<Deployment>::namespaced(context.client.clone(), namespace);
-            let found = api::call("list Deployments", api.list(&list)).await?.items;
-            Ok(found
-                .into_iter()
-                .filter_map(|one| {
-                    let (name, platform) = (one.name_any(), one.labels().get(PLATFORM).cloned());
-                    one.spec.map(|spec| Workload {
-                        platform,
-                        ..workload(kind, name, spec.selector, spec.template)
-                    })
-                })
-                .collect())
+            let api = Api::<Deployment>::namespaced(client, namespace);
+            let found = api::call("list Deployments", api.list(&list)).await?.items.into_iter();
+            let meant = found.filter_map(|one| Some((one.metadata, one.spec?)));
+            meant.map(|(metadata, spec)| workload(kind, metadata, spec.selector, spec.template)).collect()
         }
         WorkloadKind::StatefulSet => {
-            let api = Api::<StatefulSet>::namespaced(context.client.clone(), namespace);
-            let found = api::call("list StatefulSets", api.list(&list)).await?.items;
-            Ok(found
-                .into_iter()
-                .filter_map(|one| {
-                    let (name, platform) = (one.name_any(), one.labels().get(PLATFORM).cloned());
-                    one.spec.map(|spec| Workload {
-                        platform,
-                        ..workload(kind, name, spec.selector, spec.template)
-                    })
-                })
-                .collect())
+            let api = Api::<StatefulSet>::namespaced(client, namespace);
+            let found = api::call("list StatefulSets", api.list(&list)).await?.items.into_iter();
+            let meant = found.filter_map(|one| Some((one.metadata, one.spec?)));
+            meant.map(|(metadata, spec)| workload(kind, metadata, spec.selector, spec.template)).collect()
         }
-    }
+    })
 }
 
 /// What to list: one by name, or all with the labels.
@@ -134,12 +119,17 @@ fn wanted(policy: &ScalingPolicy) -> (WorkloadKind, ListParams) {
 
 fn workload(
     kind: WorkloadKind,
-    name: String,
+    metadata: ObjectMeta,
     selector: LabelSelector,
     template: PodTemplateSpec,
 ) -> Workload {
-    let labels = template.metadata.and_then(|metadata| metadata.labels).unwrap_or_default();
-    Workload { kind, name, selector, labels, platform: None }
+    Workload {
+        kind,
+        platform: metadata.labels.and_then(|mut labels| labels.remove(PLATFORM)),
+        name: metadata.name.unwrap_or_default(),
+        selector,
+        labels: template.metadata.and_then(|metadata| metadata.labels).unwrap_or_default(),
+    }
 }
 
 /// Why there is nothing to scale, in words.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
-use kube::{Resource, ResourceExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::ResourceExt;
 use payplane_crds::{Payment, PaymentSpec, StandingOrder, standing_order::ShortAction};
 
-use crate::meta::{MANAGER, STANDING_ORDER};
+use crate::meta::{MANAGER, STANDING_ORDER, owner};
 
 /// How a payment's name tells its time, in UTC. Scheduled times are whole minutes.
 const NAME: &str = "%Y%m%dt%H%Mz";
@@ -68,18 +68,6 @@ fn retry_until(order: &StandingOrder, time: Timestamp) -> Option<Time> {
     let rule = &order.spec.on_insufficient_funds;
     let seconds = rule.retry_for_seconds.filter(|_| rule.action == ShortAction::Retry)?;
     time.checked_add(SignedDuration::from_secs(seconds)).ok().map(Time)
-}
-
-fn owner(order: &StandingOrder) -> OwnerReference {
-    OwnerReference {
-        api_version: StandingOrder::api_version(&()).into(),
-        // A deleted order need not wait for its Payments.
-        block_owner_deletion: None,
-        controller: Some(true),
-        kind: StandingOrder::kind(&()).into(),
-        name: order.name_any(),
-        uid: order.uid().unwrap_or_default(),
-    }
 }
 
 #[cfg(test)]

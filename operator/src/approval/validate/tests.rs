@@ -1,21 +1,10 @@
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::*;
-use crate::engine::{self, Address, Amount, Engine, EngineError, Engines, PlatformKey, Token};
+use crate::engine::{self, Amount, EngineError, fixture::engine};
 
 const ID: &str = "0b0e8a52-1111-5222-8333-444455556666";
 const HASH: &str = "sha256:f2902fb19a91db1d571bc87f134d2aefabfef30fd4b87680b9176d513bf4226f";
-
-fn engine() -> Arc<Engine> {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let engines = Engines::new(Token::new("/nowhere".into()), None);
-    let key = PlatformKey { namespace: "ns".into(), name: "main".into() };
-    let address = Address { endpoint: "localhost:1".into(), ca_pem: String::new() };
-    engines.set(key.clone(), address).unwrap();
-    engines.get(&key).unwrap()
-}
 
 /// Bea's decision, good until the thousandth second.
 fn approval(decision: &str) -> Approval {

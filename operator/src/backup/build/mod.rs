@@ -14,14 +14,14 @@ use k8s_openapi::{
             VolumeResourceRequirements,
         },
     },
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 use payplane_crds::{Backup, Platform, platform::ManagedPostgres};
 
 use crate::{
     context::Settings,
-    meta::{BACKUP, HEAD, kept, labels},
+    meta::{BACKUP, HEAD, kept, labels, owner},
     platform::{
         Names,
         container::{mount, pod_security, resources, scratch, secret_volume, security},
@@ -113,17 +113,6 @@ pub fn job(
             ..JobSpec::default()
         }),
         ..Job::default()
-    }
-}
-
-fn owner(backup: &Backup) -> OwnerReference {
-    OwnerReference {
-        api_version: Backup::api_version(&()).into(),
-        block_owner_deletion: Some(false),
-        controller: Some(true),
-        kind: Backup::kind(&()).into(),
-        name: backup.name_any(),
-        uid: backup.uid().unwrap_or_default(),
     }
 }
 

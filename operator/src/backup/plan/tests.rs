@@ -1,19 +1,7 @@
-use std::sync::Arc;
-
-use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::engine::{Address, Engine, Engines, PlatformKey, Token};
-
-fn engine() -> Arc<Engine> {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let engines = Engines::new(Token::new("/nowhere".into()), None);
-    let key = PlatformKey { namespace: "pay".into(), name: "main".into() };
-    let address = Address { endpoint: "localhost:1".into(), ca_pem: String::new() };
-    engines.set(key.clone(), address).unwrap();
-    engines.get(&key).unwrap()
-}
+use crate::engine::fixture::engine;
 
 fn backup(volume: Value) -> Backup {
     serde_json::from_value(json!({
@@ -42,7 +30,7 @@ fn word(next: &Next<'_>) -> String {
         Next::Wait(waiting) => format!("wait {}", waiting.reason),
         Next::Refuse { reason, .. } => format!("refuse {reason}"),
         Next::Begin { makes_claim, .. } => format!("begin {makes_claim}"),
-        Next::Look => "look".into(),
+        Next::Look(_) => "look".into(),
     }
 }
 

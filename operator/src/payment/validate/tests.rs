@@ -1,18 +1,7 @@
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::*;
-use crate::engine::{Address, Engine, Engines, PlatformKey, Token};
-
-fn engine() -> Arc<Engine> {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let engines = Engines::new(Token::new("/nowhere".into()), None);
-    let key = PlatformKey { namespace: "ns".into(), name: "main".into() };
-    let address = Address { endpoint: "localhost:1".into(), ca_pem: String::new() };
-    engines.set(key.clone(), address).unwrap();
-    engines.get(&key).unwrap()
-}
+use crate::engine::fixture::engine;
 
 fn payment(spec: serde_json::Value) -> Payment {
     serde_json::from_value(json!({

@@ -1,20 +1,9 @@
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::*;
-use crate::engine::{Address, Engine, EngineError, Engines, PlatformKey, Token};
+use crate::engine::{EngineError, fixture::engine};
 
 const ID: &str = "0b0e8a52-1111-5222-8333-444455556666";
-
-fn engine() -> Arc<Engine> {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let engines = Engines::new(Token::new("/nowhere".into()), None);
-    let key = PlatformKey { namespace: "ns".into(), name: "main".into() };
-    let address = Address { endpoint: "localhost:1".into(), ca_pem: String::new() };
-    engines.set(key.clone(), address).unwrap();
-    engines.get(&key).unwrap()
-}
 
 fn refund(spec: serde_json::Value) -> Refund {
     serde_json::from_value(json!({
