@@ -5,9 +5,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How long money is held if a hold does not say, and how long at most. The ledger keeps the deadline of each hold and gives back what is due
-/// whether or not an operator runs. Deleting the object takes the parameters away again; holds that exist keep their
-/// deadlines.
+/// How long money is held if a hold does not say, and how long at most. The ledger keeps the deadline of each hold and
+/// gives back what is due whether or not an operator runs. Deleting the object takes the parameters away again; holds
+/// that exist keep their deadlines.
 #[derive(Clone, CustomResource, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "payplane.io",

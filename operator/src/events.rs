@@ -73,8 +73,8 @@ async fn send(recorder: Recorder, mut waiting: Receiver<(Event, ObjectReference)
     }
 }
 
-/// A changed answer to "is it ready, and why not", a tenant that is suspended or resumed, a deletion that waits, or a payment
-/// that met an earlier one under its key.
+/// A changed answer to "is it ready, and why not", a tenant that is suspended or resumed, a deletion that waits, or a
+/// payment that met an earlier one under its key.
 fn worth_telling(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     let told =
         |type_| find(after, type_).filter(|now| find(before, type_).is_none_or(|was| differs(was, now)));

@@ -1,9 +1,8 @@
 //! What becomes of a hold: taken, given back, or handed to a gateway and then settled or failed.
 //!
-//! Reasons in their order: payee closed, payee frozen (only where a caller takes money), deadline passed, wrong state, more
-//! than is held. A payer who was frozen, or whose
-//! tenant was suspended, after the hold was made still pays: the money was promised. While a gateway has
-//! the hold, its deadline does not end it, and only the gateway's word does.
+//! Reasons in their order: payee closed, payee frozen (only where a caller takes money), deadline passed, wrong state,
+//! more than is held. A payer who was frozen, or whose tenant was suspended, after the hold was made still pays: the
+//! money was promised. While a gateway has the hold, its deadline does not end it, and only the gateway's word does.
 
 use std::sync::Arc;
 

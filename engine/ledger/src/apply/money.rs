@@ -1,7 +1,7 @@
 //! Money between two accounts: the reasons against it, each stated once, and the movement itself.
 //!
-//! The order of the reasons: [`refuse_suspended`], [`refuse_closed_or_frozen`], then whatever a rule asks itself, then [`refuse_beyond`], then
-//! [`transfer`], which refuses totals that leave 64 bits and otherwise changes both accounts.
+//! The order of the reasons: [`refuse_suspended`], [`refuse_closed_or_frozen`], then whatever a rule asks itself, then
+//! [`refuse_beyond`], then [`transfer`], which refuses totals that leave 64 bits and otherwise changes both accounts.
 
 use super::{Case, refuse_if};
 use crate::{

@@ -1,8 +1,8 @@
 //! Payments: made at once, or held first.
 //!
-//! Both are refused for the same reasons, in this order: suspended, closed, frozen, condition not met, limit, (for a hold) a
-//! deadline beyond the maximum, floor, ceiling, (for a hold) a deadline beyond 64 bits, totals beyond 64 bits. With `up_to`
-//! the amount is what floor and ceiling allow, and that amount is what limits count.
+//! Both are refused for the same reasons, in this order: suspended, closed, frozen, condition not met, limit, (for a
+//! hold) a deadline beyond the maximum, floor, ceiling, (for a hold) a deadline beyond 64 bits, totals beyond 64 bits.
+//! With `up_to` the amount is what floor and ceiling allow, and that amount is what limits count.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! Giving money back may debit one of the tenant's own accounts: when the payment was paid into it. That shows in the payment only,
-//! not in the request, so callers without the treasury role have it looked up. Who is paid by a payment never changes,
-//! so looking before deciding is safe.
+//! Giving money back may debit one of the tenant's own accounts: when the payment was paid into it. That shows in the
+//! payment only, not in the request, so callers without the treasury role have it looked up. Who is paid by a payment
+//! never changes, so looking before deciding is safe.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! What a Backup consists of: the volume for its copy and one Job. Pure.
 //!
-//! The Job's steps: copy the running database, restore the copy into a scratch directory, serve it to this pod alone, verify
-//! the ledger in it. The Job has no second try and a deadline: an end is an end, and nothing hangs.
+//! The Job's steps: copy the running database, restore the copy into a scratch directory, serve it to this pod alone,
+//! verify the ledger in it. The Job has no second try and a deadline: an end is an end, and nothing hangs.
 
 use std::collections::BTreeMap;
 
