@@ -1,6 +1,6 @@
 # The project's verbs. Each installs what it needs, says what it does, and can be run twice.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt generate images mutants prove bench bench-operator cluster-up cluster-down cluster-status
+.PHONY: help demo test lint fmt generate images mutants prove bench bench-columns bench-operator cluster-up cluster-down cluster-status
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 18
@@ -30,7 +30,10 @@ prove: ## Run the tests that prove money at full size and write docs/proof.md
 	@tests/prove.sh
 
 bench: ## Payments per second over gRPC beside pgbench, the raw limit and an empty call, in one run
-	@tests/bench.sh
+	@tests/bench.sh payments
+
+bench-columns: ## What columns, ids and indexes of the ledger's tables cost
+	@tests/bench.sh columns
 
 bench-operator: ## Time from applying a Payment to its final status, on the local cluster
 	@tests/e2e/bench.sh

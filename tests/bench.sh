@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# `make bench`: payments per second over gRPC beside pgbench and beside raw batches without an engine, alternating in one
-# run of about 25 minutes. Writes docs/performance.md and docs/performance.svg, where the variables that choose less or
-# more are explained.
+# Runs one of the engine's benchmarks, which write into docs/performance.md; that explains the variables that choose less
+# or more.
+#
+# `make bench` (payments): payments per second over gRPC beside pgbench and beside raw batches without an engine,
+# alternating in one run of about 25 minutes. `make bench-columns` (columns): what columns, ids and indexes cost.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 need_rust
 need_postgres
-exec cargo bench --locked --package payplane-engine --bench payments
+exec cargo bench --locked --package payplane-engine --bench "$1"

@@ -106,12 +106,17 @@ impl Engine {
         }
     }
 
-    /// One slow answer on a busy machine is no outage: it takes two failures in a row.
+    /// One slow answer on a busy machine is no outage: it takes two failures in a row, and that nothing was committed
+    /// meanwhile, because a database that commits is there, however slowly it answers.
     async fn probe(&self) -> bool {
-        let was_up = *self.up.borrow();
+        let (was_up, commits) = (*self.up.borrow(), self.pulse.commits());
         let mut result = self.probe_once().await;
         if result.is_err() && was_up {
             result = self.probe_once().await;
+        }
+        let is_wrong = matches!(result, Err(StoreError::ReadOnly | StoreError::OldSchema { .. }));
+        if was_up && !is_wrong && commits != self.pulse.commits() {
+            result = Ok(());
         }
         match &result {
             Ok(()) if !was_up => tracing::info!("the database is available"),

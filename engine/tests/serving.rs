@@ -5,10 +5,14 @@
 
 mod support;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use payplane_engine::{config::TransportConfig, server::Server};
 use payplane_proto::v1::{self as proto, ledger_service_client::LedgerServiceClient};
+use sqlx::Connection as _;
 use support::{TempDir, client::payment, eventually, postgres::Postgres, world::World};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::{
@@ -66,6 +70,27 @@ async fn readiness_follows_the_database() {
     postgres.launch();
     eventually("serving again", async || (status("").await == ServingStatus::Serving).then_some(())).await;
     assert!(get(server.http_address, "/readyz").await.starts_with("HTTP/1.1 200"));
+}
+
+/// On a busy machine whoever looks whether the database is there may wait for seconds while it commits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_commits_is_there_however_slowly_it_answers() {
+    let world = World::new().await;
+    let operator = world.as_role("acme", "operator");
+    operator.wallet("alice", "USD").await;
+    operator.wallet("bob", "USD").await;
+    world.fund("acme", "alice", "1000.00").await;
+    let mut superuser = world.database.superuser().await;
+    let mut holder = superuser.begin().await.unwrap();
+    sqlx::query("lock table payplane.schema_migrations").execute(&mut *holder).await.unwrap();
+    let (began, mut paid) = (Instant::now(), 0);
+    // Longer than two looks may take.
+    while began.elapsed() < Duration::from_secs(6) {
+        operator.pay(payment(&format!("k{paid}"), "alice", "bob", "0.01")).await.unwrap();
+        paid += 1;
+    }
+    println!("{paid} payments while nobody could look whether the database is there");
+    assert!(get(world.engines[0].http_address, "/readyz").await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,10 @@
 use std::{
     collections::{BTreeSet, HashSet},
     hash::{BuildHasher as _, RandomState},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -55,6 +58,19 @@ pub struct Pulse {
     pub trouble: Notify,
     /// A batch was committed: there is something to seal.
     pub committed: Notify,
+    commits: AtomicU64,
+}
+
+impl Pulse {
+    /// How many batches were committed: what grows proves that the database is there.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    fn has_committed(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.committed.notify_one();
+    }
 }
 
 /// Commits batches, one after the other.
@@ -204,7 +220,7 @@ impl<D: Database> Committer<D> {
         self.metrics.observe_batch(party.items(), party.since.elapsed());
         match decided {
             Ok(outcomes) => {
-                self.pulse.committed.notify_one();
+                self.pulse.has_committed();
                 for (caller, outcome) in party.callers.into_iter().zip(outcomes) {
                     if let Ok(outcomes) = &outcome {
                         outcomes.iter().for_each(|outcome| self.metrics.count_outcome(outcome));
