@@ -1,6 +1,6 @@
 # The project's verbs. Each installs what it needs, says what it does, and can be run twice.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt generate images mutants prove bench bench-columns bench-operator cluster-up cluster-down cluster-status
+.PHONY: help demo test lint fmt generate images mutants prove fuzz bench bench-columns bench-operator cluster-up cluster-down cluster-status
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 18
@@ -28,6 +28,9 @@ mutants: ## Show that the tests can fail: break one rule at a time
 
 prove: ## Run the tests that prove money at full size and write docs/proof.md
 	@tests/prove.sh
+
+fuzz: ## Hold the readers of foreign input to what libFuzzer makes up
+	@tests/fuzz.sh
 
 bench: ## Payments per second over gRPC beside pgbench, the raw limit and an empty call, in one run
 	@tests/bench.sh payments

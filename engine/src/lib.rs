@@ -24,6 +24,9 @@ pub mod metrics;
 
 pub mod telemetry;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 #[path = "../tests/support/fuzz.rs"]
 mod fuzz;
+
+#[cfg(fuzzing)]
+pub mod fuzzing;

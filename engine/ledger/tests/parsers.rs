@@ -7,6 +7,10 @@
 #[allow(dead_code)]
 mod fuzz;
 
+use std::sync::LazyLock;
+
+#[cfg(fuzzing)]
+pub(crate) use fuzz::feed;
 use fuzz::{fuzz, numbers, texts};
 use payplane_ledger::{
     AMOUNT_CHARS_MAX, After, Currency, PaymentState, RefundState, Sign, Terms, format_minor, parse_amount,
@@ -16,8 +20,12 @@ use serde::{Serialize, de::DeserializeOwned};
 
 const CODES: [&str; 4] = ["JPY", "USD", "KWD", "CLF"];
 
-#[test]
-fn amounts() {
+/// For whoever chooses inputs.
+#[cfg(fuzzing)]
+pub(crate) const LAWS: [fn(); 4] = [amounts, written_amounts_are_read, currencies, terms_and_states_in_rows];
+
+#[cfg_attr(test, test)]
+pub(crate) fn amounts() {
     let signs = vec![Sign::Positive, Sign::NotNegative, Sign::NotPositive];
     let inputs = (texts("-?(0|[1-9][0-9]{0,19})(\\.[0-9]{0,5})?"), select(CODES.to_vec()), select(signs));
     fuzz("amounts", &inputs, |(text, code, sign)| {
@@ -35,8 +43,8 @@ fn amounts() {
     });
 }
 
-#[test]
-fn written_amounts_are_read() {
+#[cfg_attr(test, test)]
+pub(crate) fn written_amounts_are_read() {
     let inputs = (numbers(), select(CODES.to_vec()), any::<bool>());
     fuzz("written amounts", &inputs, |(minor, code, is_floor)| {
         // The smallest number has no counterpart above zero.
@@ -48,20 +56,21 @@ fn written_amounts_are_read() {
     });
 }
 
-#[test]
-fn currencies() {
+#[cfg_attr(test, test)]
+pub(crate) fn currencies() {
     fuzz("currencies", &texts("(USD|JPY|KWD|CLF|[A-Z]{3})"), |text| {
         Currency::parse(&text).inspect(|currency| assert_eq!(currency.code(), text)).is_ok()
     });
 }
 
-#[test]
-fn terms_and_states_in_rows() {
-    let field = "(timeout_us|capture_at|is_final|up_to|status|floor|link|payment|amount|phase)";
-    let value = "(-?[0-9]{1,20}|true|null|\"(Active|Closed|USD)\"|\\{\\}|\\[1\\])";
-    let text: &'static str =
-        Box::leak(format!("\\{{(\"{field}\":{value}(,\"{field}\":{value})?)?\\}}").into());
-    fuzz("terms in rows", &texts(text), |text| is_read::<Terms>(&text));
+#[cfg_attr(test, test)]
+pub(crate) fn terms_and_states_in_rows() {
+    static TERMS: LazyLock<String> = LazyLock::new(|| {
+        let field = "(timeout_us|capture_at|is_final|up_to|status|floor|link|payment|amount|phase)";
+        let value = "(-?[0-9]{1,20}|true|null|\"(Active|Closed|USD)\"|\\{\\}|\\[1\\])";
+        format!("\\{{(\"{field}\":{value}(,\"{field}\":{value})?)?\\}}")
+    });
+    fuzz("terms in rows", &texts(&TERMS), |text| is_read::<Terms>(&text));
     let after = r#"\{"Wallet":\{"status":("Active"|"Closed"|7),"floor":-?[0-9]{1,20},"ceiling":(null|[0-9]{1,20})\}\}"#;
     fuzz("states in rows", &texts(after), |text| {
         let _ = (is_read::<PaymentState>(&text), is_read::<RefundState>(&text));

@@ -3,8 +3,8 @@
 
 mod directory;
 mod keys;
-#[cfg(test)]
-mod parsers;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod parsers;
 mod role;
 mod token;
 

@@ -1,7 +1,7 @@
 //! Tokens, subjects and the issuer's documents under fuzz. Nothing that was not signed is believed, and no document makes
 //! the reader of keys panic.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::Strategy as _;
 use tokio::runtime::{Builder, Runtime};
@@ -33,8 +33,12 @@ const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"a","alg":"ES256"
     "x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"},
     {"kty":"oct","kid":"b","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ"},{"kty":"OKP"},7]}"#;
 
-#[test]
-fn subjects() {
+/// For whoever chooses inputs.
+#[cfg(fuzzing)]
+pub(crate) const LAWS: [fn(); 3] = [subjects, tokens, documents_of_keys];
+
+#[cfg_attr(test, test)]
+pub(crate) fn subjects() {
     fuzz("subjects", &texts("system:serviceaccount:[a-z]{0,3}:[a-z:]{0,3}"), |text| {
         let found = service_account(&text);
         let written = |(namespace, name): &(&str, &str)| format!("system:serviceaccount:{namespace}:{name}");
@@ -43,22 +47,23 @@ fn subjects() {
 }
 
 /// Header and claims are right in many of them; the signature never is.
-#[test]
-fn tokens() {
-    let (runtime, verifier) = (runtime(), verifier(KEYS.as_bytes(), "tokens"));
+#[cfg_attr(test, test)]
+pub(crate) fn tokens() {
     // {"alg":"ES256","kid":"a"}, {"alg":"HS256","kid":"b"}, {"alg":"none","kid":"a"} and ends of them.
-    let header = "(eyJhbGciOiJFUzI1NiIsImtpZCI6ImEifQ|eyJhbGciOiJIUzI1NiIsImtpZCI6ImIifQ|eyJhbGciOiJub25lIiwia2lkIjoiYSJ9)";
-    let token: &'static str =
-        Box::leak(format!("{header}\\.[A-Za-z0-9_-]{{0,60}}\\.[A-Za-z0-9_-]{{0,90}}").into());
-    fuzz("tokens", &texts(token), |text| {
+    static TOKEN: LazyLock<String> = LazyLock::new(|| {
+        let header = "(eyJhbGciOiJFUzI1NiIsImtpZCI6ImEifQ|eyJhbGciOiJIUzI1NiIsImtpZCI6ImIifQ|eyJhbGciOiJub25lIiwia2lkIjoiYSJ9)";
+        format!("{header}\\.[A-Za-z0-9_-]{{0,60}}\\.[A-Za-z0-9_-]{{0,90}}")
+    });
+    let (runtime, verifier) = (runtime(), verifier(KEYS.as_bytes(), "tokens"));
+    fuzz("tokens", &texts(&TOKEN), |text| {
         let refused = runtime.block_on(verifier.verify(&text)).unwrap_err();
         // As far as the signature, or not.
         matches!(refused, TokenError::Invalid(_))
     });
 }
 
-#[test]
-fn documents_of_keys() {
+#[cfg_attr(test, test)]
+pub(crate) fn documents_of_keys() {
     let runtime = runtime();
     let documents = spoiled(proptest::strategy::Just(KEYS.as_bytes().to_vec())).prop_map(Arc::new);
     fuzz("documents of keys", &documents, |document| {

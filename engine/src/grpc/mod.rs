@@ -10,8 +10,8 @@ mod guard;
 mod holds;
 mod ledger;
 mod page;
-#[cfg(test)]
-mod parsers;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod parsers;
 mod payments;
 mod people;
 mod policy;

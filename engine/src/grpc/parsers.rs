@@ -29,8 +29,13 @@ fn is_right(check: impl FnOnce(&mut Violations)) -> bool {
     .is_some()
 }
 
-#[test]
-fn money() {
+/// For whoever chooses inputs.
+#[cfg(fuzzing)]
+pub(crate) const LAWS: [fn(); 5] =
+    [money, keys_names_and_texts, ids_and_page_tokens, times_and_durations, currencies_of_requests];
+
+#[cfg_attr(test, test)]
+pub(crate) fn money() {
     let currencies = texts("(USD|JPY|KWD|EUR|XXX|usd)");
     let inputs = (texts("(0|[1-9][0-9]{0,14})(\\.[0-9]{2,3})?"), currencies);
     fuzz("money", &inputs, |(amount, currency)| {
@@ -46,8 +51,8 @@ fn money() {
     });
 }
 
-#[test]
-fn keys_names_and_texts() {
+#[cfg_attr(test, test)]
+pub(crate) fn keys_names_and_texts() {
     fuzz("keys", &texts("[ -~]{0,300}"), |text| {
         let taken = is_right(|violations| decode::idempotency_key(Path::Root, &text, violations));
         assert_eq!(
@@ -70,8 +75,8 @@ fn keys_names_and_texts() {
     });
 }
 
-#[test]
-fn ids_and_page_tokens() {
+#[cfg_attr(test, test)]
+pub(crate) fn ids_and_page_tokens() {
     fuzz("ids", &texts("[0-9a-fA-F]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), |text| {
         let found = read(|violations| decode::uuid(Path::Root, &text, violations));
         found.inspect(|id| assert_eq!(id.to_string(), text.to_lowercase())).is_some()
@@ -88,8 +93,8 @@ fn ids_and_page_tokens() {
     });
 }
 
-#[test]
-fn times_and_durations() {
+#[cfg_attr(test, test)]
+pub(crate) fn times_and_durations() {
     fuzz("times", &(numbers(), -100_000_000..1_100_000_000_i32), |(seconds, nanos)| {
         let time = prost_types::Timestamp { seconds, nanos };
         let found = read(|violations| decode::time(Path::Root, &time, violations));
@@ -109,8 +114,8 @@ fn times_and_durations() {
     });
 }
 
-#[test]
-fn currencies_of_requests() {
+#[cfg_attr(test, test)]
+pub(crate) fn currencies_of_requests() {
     fuzz("currencies of requests", &texts("(USD|JPY|KWD|CLF|[A-Z]{3})"), |text| {
         let found: Option<Currency> = read(|violations| decode::currency(Path::Root, &text, violations));
         found.is_some()

@@ -1,6 +1,10 @@
 //! Feeds a parser of foreign input with many inputs: it never panics, and what it takes has the properties that are asked
 //! for. The seed is fixed, so the figures are the same on every machine; a failure is shown in its smallest form.
+//!
+//! Built by cargo-fuzz (`cfg(fuzzing)`, see engine/fuzz), the same laws get one input at a time, made from bytes that are
+//! chosen by what they reach in the code.
 
+#[cfg(not(fuzzing))]
 use std::cell::Cell;
 
 use proptest::{
@@ -12,13 +16,39 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
+#[cfg(not(fuzzing))]
 const CASES: u32 = 1_000;
 
 /// Under `make prove`.
+#[cfg(not(fuzzing))]
 const ALL_CASES: u32 = 50_000;
+
+#[cfg(fuzzing)]
+thread_local! {
+    static CHOSEN: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Holds one of the laws, which the first byte chooses, to the input that the others make.
+#[cfg(fuzzing)]
+pub fn feed(laws: &[fn()], bytes: &[u8]) {
+    let Some((law, rest)) = bytes.split_first() else { return };
+    CHOSEN.set(rest.to_vec());
+    laws[usize::from(*law) % laws.len()]();
+}
+
+/// One input from the chosen bytes. Bytes that make none are passed over.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz<S: Strategy>(_what: &str, inputs: &S, takes: impl Fn(S::Value) -> bool) {
+    use proptest::strategy::ValueTree as _;
+    let chosen = CHOSEN.with_borrow(|bytes| TestRng::from_seed(RngAlgorithm::PassThrough, bytes));
+    if let Ok(input) = inputs.new_tree(&mut TestRunner::new_with_rng(Config::default(), chosen)) {
+        takes(input.current());
+    }
+}
 
 /// `takes` says whether the parser took the input, and fails if it should not have. Some inputs must be taken and some not,
 /// or nothing was tested.
+#[cfg(not(fuzzing))]
 pub(crate) fn fuzz<S: Strategy>(what: &str, inputs: &S, takes: impl Fn(S::Value) -> bool) {
     let cases = if std::env::var_os("PAYPLANE_PROVE").is_some() { ALL_CASES } else { CASES };
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 10_000, ..Config::default() };

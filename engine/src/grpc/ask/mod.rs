@@ -2,8 +2,8 @@
 //! and goes on.
 
 mod items;
-#[cfg(test)]
-mod parsers;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod parsers;
 mod payment;
 mod refs;
 mod split;
