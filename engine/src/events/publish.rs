@@ -173,6 +173,8 @@ impl Turn<'_> {
     /// Letters that somebody had sent again, one by one.
     async fn send_again(&mut self) -> Result<(), Stop> {
         let mut settled = Vec::new();
+        // Whoever asks for this has perhaps given the topic other bounds.
+        self.reconnect().await?;
         for row in self.session.retries().await? {
             let Made { events, refused } = events_of(self.platform, &row, row.home);
             let mut problem = refused.into_iter().next().and_then(|letter| letter.problem);
