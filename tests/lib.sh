@@ -12,9 +12,9 @@ die() {
   exit 1
 }
 
-# need_package COMMAND PACKAGE REASON: installs the Debian package unless the command is there.
+# need_package COMMAND PACKAGE REASON: installs the Debian package unless the command, or the file of that path, is there.
 need_package() {
-  command -v "$1" >/dev/null 2>&1 && return
+  { command -v "$1" >/dev/null 2>&1 || [ -e "$1" ]; } && return
   say "installing $2: $3"
   [ "$(id -u)" = 0 ] || die "$2 is missing and only root can install it: apt-get install $2"
   [ -n "${APT_UPDATED:-}" ] || apt-get update -qq
@@ -26,12 +26,36 @@ need_package() {
 need_rust() {
   command -v cargo >/dev/null 2>&1 || die "cargo is missing: install rustup, then run this again (rust-toolchain.toml pins the version)"
   need_package cc gcc "links Rust programs"
+  need_librdkafka
 }
 
 # Server programs of PostgreSQL are not on the PATH on Debian.
 need_postgres() {
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return
   need_package /usr/lib/postgresql/15/bin/postgres postgresql-15 "tests and benchmarks run their own servers of it"
+}
+
+# The engine publishes to Kafka: its client library is built from source, with OpenSSL and zlib of the system.
+need_librdkafka() {
+  need_package /usr/include/openssl/ssl.h libssl-dev "the engine's Kafka client is built with it"
+  need_package /usr/include/zlib.h zlib1g-dev "the engine's Kafka client is built with it"
+  need_package pkg-config pkg-config "finds them"
+  need_package make make "builds the engine's Kafka client"
+  need_package g++ g++ "builds the engine's Kafka client"
+}
+
+# Tests of the engine run brokers of their own, from the jars of the Kafka image. Fetched once into the cache.
+need_kafka() {
+  local image=$CLUSTER/images/kafka folder=$CACHE/kafka
+  need_package java openjdk-17-jre-headless "tests run their own Kafka on it"
+  cmp -s "$image/pom.xml" "$folder/pom.xml" && return
+  need_package mvn maven "fetches the jars of Kafka"
+  say "fetching the jars of Kafka"
+  rm -rf "$folder"
+  mkdir -p "$folder/libs"
+  "$image/jars.sh" "$folder/libs" || die "the jars of Kafka were not fetched"
+  # Last, so that a fetch that was broken off is done again.
+  cp "$image/pom.xml" "$folder/pom.xml"
 }
 
 # A library that is loaded into an engine, so that its clock can be wrong.

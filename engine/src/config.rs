@@ -51,6 +51,10 @@ pub struct ServeConfig {
     /// Files host, port, dbname, username, password and perhaps ca.crt, as in a mounted Secret.
     #[arg(long, env = "PAYPLANE_DATABASE_DIR")]
     pub database_dir: PathBuf,
+    /// Files brokers, topic-prefix and perhaps username, password and ca.crt, as in a mounted Secret: where the journal is
+    /// published. Without it nothing is.
+    #[arg(long, env = "PAYPLANE_KAFKA_DIR")]
+    pub kafka_dir: Option<PathBuf>,
     /// How many connections besides the committer's.
     #[arg(long, env = "PAYPLANE_POOL_SIZE", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub pool_size: u32,

@@ -12,6 +12,8 @@ pub mod engine;
 
 pub mod background;
 
+pub mod events;
+
 pub mod commit;
 
 pub mod billing;

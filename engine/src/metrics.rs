@@ -8,7 +8,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use crate::background::Swept;
+use crate::{background::Swept, store::EventStatus};
 
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 const ITEMS: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 32.0, 100.0, 320.0, 1000.0];
@@ -28,6 +28,11 @@ pub struct Metrics {
     queue_depth: IntGauge,
     database_up: Gauge,
     requests: HistogramVec,
+    events_published: IntCounter,
+    event_errors: IntCounter,
+    event_letters: IntGauge,
+    event_lag: Gauge,
+    event_lag_seals: IntGauge,
 }
 
 impl Metrics {
@@ -59,6 +64,17 @@ impl Metrics {
             queue_depth: IntGauge::new("queue_depth", "Requests that wait for a batch.")?,
             database_up: Gauge::new("database_up", "Whether the database answers.")?,
             requests: HistogramVec::new(requests, &["method", "code"])?,
+            events_published: IntCounter::new("events_published_total", "Events that Kafka acknowledged.")?,
+            event_errors: IntCounter::new(
+                "event_errors_total",
+                "How often publishing stopped and began anew.",
+            )?,
+            event_letters: IntGauge::new(
+                "event_dead_letters",
+                "Events that Kafka refused and nobody decided about.",
+            )?,
+            event_lag: Gauge::new("event_lag_seconds", "How long the oldest seal waits to be published.")?,
+            event_lag_seals: IntGauge::new("event_lag_seals", "Seals that wait to be published.")?,
             registry,
         };
         let build = IntGauge::with_opts(build)?;
@@ -122,6 +138,20 @@ impl Metrics {
         self.requests.with_label_values(&[method, code]).observe(took.as_secs_f64());
     }
 
+    pub(crate) fn count_published(&self, events: usize) {
+        self.events_published.inc_by(u64::try_from(events).unwrap_or_default());
+    }
+
+    pub(crate) fn count_event_error(&self) {
+        self.event_errors.inc();
+    }
+
+    pub(crate) fn observe_events(&self, status: &EventStatus) {
+        self.event_letters.set(status.letters);
+        self.event_lag.set(status.lag().as_secs_f64());
+        self.event_lag_seals.set(status.newest.saturating_sub(status.seal));
+    }
+
     fn register(&self) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(self.payments.clone()))?;
         self.registry.register(Box::new(self.refusals.clone()))?;
@@ -133,11 +163,16 @@ impl Metrics {
         self.registry.register(Box::new(self.sweep_lag.clone()))?;
         self.registry.register(Box::new(self.queue_depth.clone()))?;
         self.registry.register(Box::new(self.database_up.clone()))?;
-        self.registry.register(Box::new(self.requests.clone()))
+        self.registry.register(Box::new(self.requests.clone()))?;
+        self.registry.register(Box::new(self.events_published.clone()))?;
+        self.registry.register(Box::new(self.event_errors.clone()))?;
+        self.registry.register(Box::new(self.event_letters.clone()))?;
+        self.registry.register(Box::new(self.event_lag.clone()))?;
+        self.registry.register(Box::new(self.event_lag_seals.clone()))
     }
 }
 
-const fn reason_label(reason: Reason) -> &'static str {
+pub(crate) const fn reason_label(reason: Reason) -> &'static str {
     match reason {
         Reason::IdempotencyConflict => "idempotency_conflict",
         Reason::WalletNotFound => "wallet_not_found",

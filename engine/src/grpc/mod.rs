@@ -6,6 +6,7 @@ mod ask;
 mod billing;
 mod decode;
 mod encode;
+mod events;
 mod guard;
 mod holds;
 mod ledger;
@@ -27,7 +28,8 @@ use std::{sync::Arc, time::Duration};
 
 use payplane_ledger::TenantId;
 use payplane_proto::v1::{
-    billing_service_server::BillingServiceServer, ledger_service_server::LedgerServiceServer,
+    billing_service_server::BillingServiceServer, event_service_server::EventServiceServer,
+    ledger_service_server::LedgerServiceServer,
     payment_service_server::PaymentServiceServer, people_service_server::PeopleServiceServer,
     settings_service_server::SettingsServiceServer, tenant_service_server::TenantServiceServer,
     wallet_service_server::WalletServiceServer,
@@ -81,6 +83,7 @@ pub fn routes(engine: Arc<Engine>, draining: CancellationToken) -> Routes {
         .add_service(PeopleServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(TenantServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(BillingServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(LedgerServiceServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
 

@@ -96,6 +96,16 @@ pub(super) fn not_sealed_yet(newest: i64) -> Status {
     with_reason(Code::OutOfRange, message, "NOT_SEALED_YET", None)
 }
 
+pub(super) fn not_published_yet() -> Status {
+    let message = "a replay starts at most one seal after the last published one: see GetEventStatus".to_owned();
+    with_reason(Code::OutOfRange, message, "NOT_PUBLISHED_YET", None)
+}
+
+pub(super) fn letter_is_settled() -> Status {
+    let message = "somebody has decided about the dead letter already: see ListDeadLetters".to_owned();
+    with_reason(Code::FailedPrecondition, message, "DEAD_LETTER_DECIDED", None)
+}
+
 pub(super) fn too_many_settings(max: i64) -> Status {
     let message = format!("the tenant would have more than {max} settings");
     with_reason(Code::FailedPrecondition, message, "TOO_MANY_SETTINGS", None)

@@ -3,7 +3,11 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::mpsc,
+    task::{AbortHandle, JoinHandle},
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +23,7 @@ use crate::{
     auth::{Authenticator, Directory, VerifierError},
     config::{ServeConfig, TransportConfig},
     engine::Engine,
+    events,
     grpc::{self, GuardLayer},
     metrics::Metrics,
     store::{DatabaseConfig, DatabaseConfigError, Store},
@@ -78,6 +83,7 @@ pub struct Server {
     drain: Duration,
     grpc: JoinHandle<Result<(), transport::Error>>,
     committer: JoinHandle<()>,
+    publisher: Option<AbortHandle>,
 }
 
 /// Serves until `signal`, then drains.
@@ -106,16 +112,25 @@ impl Server {
         let routes = routes(&engine, config.reflection, &stop)?;
         let guard = GuardLayer { authenticator, metrics };
         let committer = engine.start();
+        let publisher = config.kafka_dir.clone().map(|directory| {
+            tokio::spawn(events::keep_measuring(engine.clone()));
+            tokio::spawn(events::keep_publishing(engine.clone(), directory)).abort_handle()
+        });
         tokio::spawn(serve_http(http_listener, engine.clone(), stop.clone()));
         let grpc = tokio::spawn(serve_grpc(grpc_listener, acceptor, routes, guard, stop.clone()));
+        let drain = config.drain();
         tracing::info!(%grpc_address, %http_address, version = env!("CARGO_PKG_VERSION"), "serving");
-        Ok(Self { grpc_address, http_address, engine, stop, drain: config.drain(), grpc, committer })
+        Ok(Self { grpc_address, http_address, engine, stop, drain, grpc, committer, publisher })
     }
 
     /// Ends in order. What was accepted is answered.
     pub async fn drain(self) -> Result<(), ServeError> {
         tracing::info!("draining");
         self.stop.cancel();
+        // Its connection goes with it, and another engine goes on from the position.
+        if let Some(publisher) = &self.publisher {
+            publisher.abort();
+        }
         let work = async {
             // A transport error here means that clients were rude; there is nobody left to tell.
             let _ = self.grpc.await;

@@ -12,6 +12,7 @@ mod background;
 mod billing;
 mod connect;
 mod error;
+mod events;
 mod journal;
 mod locked;
 mod migrate;
@@ -28,6 +29,9 @@ pub use background::DuePayment;
 pub use billing::{Document, InvoicePage, InvoiceRow};
 pub use connect::{DatabaseConfig, DatabaseConfigError};
 pub use error::StoreError;
+pub use events::{
+    EventLook, EventRow, EventSession, EventStatus, LETTERS_MAX, Letter, LetterAct, LetterRow, PAGE_OPERATIONS,
+};
 pub use migrate::{MigrateError, migrate};
 pub use read::{
     AsOf, BalanceRow, HeadRow, HoldSummary, HoldsRow, PaymentFilter, PaymentPage, PaymentRow,

@@ -87,13 +87,18 @@ begin
     execute format('grant select, update on payplane.sweep_head to %I', v_definer);
     -- Invoices are issued and never changed.
     execute format('grant select, insert on payplane.invoices, payplane.seal_blocks to %I', v_definer);
+    execute format('grant select on payplane.event_head to %I', v_definer);
+    execute format('grant update (epoch, seal, problem, changed_us) on payplane.event_head to %I', v_definer);
+    execute format('grant select, insert on payplane.dead_letters, payplane.event_acts to %I', v_definer);
+    execute format('grant update (state, problem, attempts, failed_us, decided_by, reason)
+                    on payplane.dead_letters to %I', v_definer);
     execute format('grant usage on sequence payplane.batch_ids to %I', v_definer);
 
     -- Forced, so that the owner of the tables is no exception. Without a tenant in the session nobody sees a row; an
     -- empty setting is what a finished transaction leaves behind and means none.
     foreach v_name in array array['tenants', 'tenant_namespaces', 'tenant_grants', 'settlement_caps', 'accounts',
                                   'wallets', 'journal', 'payments', 'refunds', 'usages', 'settings',
-                                  'batch_tenants', 'personal_data', 'reversals', 'invoices'] loop
+                                  'batch_tenants', 'personal_data', 'reversals', 'invoices', 'dead_letters'] loop
         execute format('alter table payplane.%I enable row level security', v_name);
         execute format('alter table payplane.%I force row level security', v_name);
         execute format('drop policy if exists one_tenant on payplane.%I', v_name);

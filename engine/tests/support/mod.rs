@@ -5,6 +5,7 @@
 pub(crate) mod client;
 pub(crate) mod forgery;
 pub(crate) mod issuer;
+pub(crate) mod kafka;
 pub(crate) mod ledger;
 pub(crate) mod postgres;
 pub(crate) mod proxy;

@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) issuer: Issuer,
     pub(crate) engines: Vec<Server>,
     sweep_millis: u64,
+    /// Where engines that are added from now on publish.
+    pub(crate) kafka_dir: Option<PathBuf>,
 }
 
 impl World {
@@ -46,7 +48,7 @@ impl World {
 
     async fn sweeping(postgres: &Postgres, engines: usize, sweep_millis: u64) -> Self {
         let (database, issuer) = (postgres.database().await, Issuer::new());
-        let mut world = Self { database, issuer, engines: Vec::new(), sweep_millis };
+        let mut world = Self { database, issuer, engines: Vec::new(), sweep_millis, kafka_dir: None };
         for _ in 0..engines {
             world.add_engine(world.database.app_dir()).await;
         }
@@ -112,6 +114,7 @@ impl World {
             reflection: false,
             drain_seconds: 25,
             sweep_millis: self.sweep_millis,
+            kafka_dir: self.kafka_dir.clone(),
         }
     }
 

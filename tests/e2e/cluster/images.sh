@@ -113,8 +113,7 @@ pause_result() {
 }
 kafka_result() {
   command -v mvn >/dev/null || die "the Kafka image needs Maven (Debian package maven) to fetch its jars"
-  quietly mvn -q -B -f "$CLUSTER_DIR/images/kafka/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
-    -DoutputDirectory="$1/opt/kafka/libs"
+  quietly "$CLUSTER_DIR/images/kafka/jars.sh" "$1/opt/kafka/libs"
 }
 # One compilation for both programs when both are wanted: apart, cargo would choose other features for what they share
 # and compile it twice.

@@ -1,0 +1,147 @@
+//! Brokers and publishers that are killed.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection as _, Executor as _};
+
+use crate::{
+    flow::status,
+    oracle::Expected,
+    support::{eventually, kafka::Kafka, sized, world::World},
+    traffic::{Traffic, wallets},
+};
+
+const KILLS: usize = 2;
+
+/// X6 and X7 of the catalogue: nothing is lost, order is kept, payments do not notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_killed_holds_up_no_payment_and_misses_nothing() {
+    let (kafka, mut world) = (Kafka::prepare(), World::new().await);
+    kafka.launch();
+    let operator = wallets(&world).await;
+    let platform = world.as_platform(None);
+    let (files, topic) = kafka.files();
+    world.kafka_dir = Some(files.path().to_owned());
+    world.add_engine(world.database.app_dir()).await;
+    let traffic = Traffic::start(&operator);
+    let mut reader = kafka.reader(&topic).await;
+    let outage = Duration::from_secs(sized(0, 600) as u64);
+    let (mut during, mut lag) = (0, 0);
+    for _ in 0..KILLS {
+        let count = reader.seen.len();
+        reader.until("events to flow", |seen| count + 200 < seen.len()).await;
+        kafka.kill();
+        let (killed, before) = (Instant::now(), traffic.acknowledged());
+        // Payments go on, and whoever asks learns why events do not.
+        traffic.flows(200).await;
+        let told = eventually("the reason", async || {
+            Some(status(&platform).await).filter(|told| !told.last_error.is_empty() && 0 < told.lag_seals)
+        });
+        lag = lag.max(told.await.lag_seals);
+        // The length of the outage is what is proved.
+        tokio::time::sleep(outage.saturating_sub(killed.elapsed())).await;
+        lag = lag.max(status(&platform).await.lag_seals);
+        during += traffic.acknowledged() - before;
+        kafka.launch();
+    }
+    let made = traffic.stop().await;
+    let expected = Expected::read(&world).await;
+    let back = Instant::now();
+    let seen = reader.until("all that was sealed", |seen| expected.is_in(seen)).await;
+    let repeated = expected.assert_is(seen);
+    assert!(back.elapsed() < Duration::from_secs(60), "drained only after {:?}", back.elapsed());
+    println!(
+        "{KILLS} kills of the broker, {made} payments, {during} of them without it, {lag} seals behind at most, {} \
+         events, {repeated} repeated",
+        expected.len()
+    );
+    assert!(0 < during && 0 < lag, "the outage was not noticed");
+}
+
+/// Between the acknowledgement and the position, and between the reading and the acknowledgement.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_that_is_killed_repeats_and_never_skips() {
+    let (kafka, mut world) = (Kafka::prepare(), World::new().await);
+    kafka.launch();
+    let operator = wallets(&world).await;
+    let platform = world.as_platform(None);
+    let (files, topic) = kafka.files();
+    world.kafka_dir = Some(files.path().to_owned());
+    let spawn = || {
+        let mut command = world.engine_command(crate::support::postgres::free_port());
+        command.arg("--kafka-dir").arg(files.path());
+        command.spawn().unwrap()
+    };
+    let traffic = Traffic::start(&operator);
+    // Kafka has it, the position does not: somebody holds its row.
+    let mut holder = world.database.superuser().await;
+    let mut engine = spawn();
+    let mut reader = kafka.reader(&topic).await;
+    for _ in 0..KILLS {
+        let mut held = holder.begin().await.unwrap();
+        held.execute("select 1 from payplane.event_head for update").await.unwrap();
+        let count = reader.seen.len();
+        reader.until("events to flow", |seen| count < seen.len()).await;
+        engine.kill().unwrap();
+        engine.wait().unwrap();
+        held.rollback().await.unwrap();
+        engine = spawn();
+        // The next publisher moves the position before the row is held again.
+        let count = reader.seen.len();
+        reader.until("events to flow", |seen| count + 100 < seen.len()).await;
+    }
+    // Read and under way, but the broker is dead: whoever had moved the position would lose these.
+    kafka.kill();
+    traffic.flows(50).await;
+    eventually("the publisher to wait for Kafka", async || {
+        let told = status(&platform).await;
+        (told.publishing && !told.last_error.is_empty() && 0 < told.lag_seals).then_some(())
+    })
+    .await;
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+    kafka.launch();
+    let mut last = spawn();
+    let made = traffic.stop().await;
+    let expected = Expected::read(&world).await;
+    let seen = reader.until("all that was sealed", |seen| expected.is_in(seen)).await;
+    let repeated = expected.assert_is(seen);
+    last.kill().unwrap();
+    last.wait().unwrap();
+    println!(
+        "{} kills of the publisher, {made} payments, {} events, {repeated} repeated, none lost",
+        KILLS + 1,
+        expected.len()
+    );
+    assert!(0 < repeated, "no kill came between the acknowledgement and the position");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_broker_from_the_start_the_engine_serves() {
+    let (kafka, mut world) = (Kafka::prepare(), World::new().await);
+    let (files, topic) = kafka.files();
+    world.kafka_dir = Some(files.path().to_owned());
+    let first = world.engines.remove(0);
+    first.drain().await.unwrap();
+    // Ready without Kafka: this waits for the database only.
+    world.add_engine(world.database.app_dir()).await;
+    let operator = wallets(&world).await;
+    let traffic = Traffic::start(&operator);
+    traffic.flows(100).await;
+    let platform = world.as_platform(None);
+    let told = eventually("the reason", async || {
+        Some(status(&platform).await).filter(|told| !told.last_error.is_empty())
+    });
+    let told = told.await;
+    assert_eq!(told.published_seal, 0);
+    assert!(told.last_error.contains("127.0.0.1"), "{}", told.last_error);
+    let ready = reqwest::get(format!("http://{}/readyz", world.engines[0].http_address)).await.unwrap();
+    assert!(ready.status().is_success(), "{}", ready.status());
+    let made = traffic.stop().await;
+    kafka.launch();
+    let expected = Expected::read(&world).await;
+    let mut reader = kafka.reader(&topic).await;
+    let seen = reader.until("all that was sealed", |seen| expected.is_in(seen)).await;
+    let repeated = expected.assert_is(seen);
+    println!("{made} payments before there was a broker, {} events, {repeated} repeated", expected.len());
+}
