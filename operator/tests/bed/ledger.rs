@@ -1,0 +1,168 @@
+//! PostgreSQL and an engine, each a process that can be stopped and started again.
+
+use std::{
+    os::unix::fs::chown,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{
+    Books, ISSUER, SYSTEM, Site, eventually,
+    process::{Folder, Running, free_port, output},
+};
+
+const PASSWORD: &str = "only-for-tests";
+
+/// One ledger and the engine before it.
+pub struct Ledger {
+    pub engine_port: u16,
+    folder: Folder,
+    postgres_port: u16,
+    postgres: Option<Running>,
+    engine: Option<Running>,
+    token: String,
+}
+
+impl Ledger {
+    /// The database is migrated; the engine starts with [`Ledger::believe`].
+    pub async fn new() -> Self {
+        let folder = Folder::new();
+        let (engine_port, postgres_port) = (free_port(), free_port());
+        let mut ledger = Self {
+            engine_port,
+            folder,
+            postgres_port,
+            postgres: None,
+            engine: None,
+            token: String::new(),
+        };
+        ledger.initialise();
+        ledger.start_postgres().await;
+        ledger.psql(&format!("create role ledger_owner login createrole password '{PASSWORD}'"));
+        ledger.psql("create database ledger owner ledger_owner");
+        for (folder, user) in [("owner", "ledger_owner"), ("app", "ledger_app")] {
+            ledger.write_login(folder, user);
+        }
+        let login = |name: &str| ledger.folder.path().join(name);
+        let mut migrate = engine_program();
+        migrate.arg("migrate").arg("--owner-database-dir").arg(login("owner"));
+        output(migrate.arg("--app-database-dir").arg(login("app")));
+        ledger
+    }
+
+    fn initialise(&self) {
+        let folder = self.folder.path();
+        if is_root() {
+            let id = |flag| output(Command::new("id").args([flag, "postgres"])).trim().parse().unwrap();
+            chown(folder, Some(id("-u")), Some(id("-g"))).unwrap();
+        }
+        let mut command = postgres_program("initdb");
+        command.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"]);
+        output(command.arg(folder.join("data")));
+    }
+
+    /// Starts the server and waits until it answers.
+    pub async fn start_postgres(&mut self) {
+        let folder = self.folder.path();
+        let mut command = postgres_program("postgres");
+        command.arg("-D").arg(folder.join("data")).args(["-c", &format!("port={}", self.postgres_port)]);
+        command.args(["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=50", "-c"]);
+        command.arg(format!("unix_socket_directories={}", folder.display()));
+        self.postgres = Some(Running::start(&mut command, folder.join("postgres.log")));
+        let ready = async || postgres_program("pg_isready").args(self.place()).output().unwrap().status.success();
+        eventually("a PostgreSQL that answers", async || ready().await.then_some(())).await;
+    }
+
+    /// Ends the server; connections break.
+    pub fn stop_postgres(&mut self) {
+        self.postgres = None;
+    }
+
+    fn place(&self) -> [String; 4] {
+        let folder = self.folder.path().display().to_string();
+        ["-h".into(), folder, "-p".into(), self.postgres_port.to_string()]
+    }
+
+    fn psql(&self, statement: &str) {
+        let mut command = postgres_program("psql");
+        output(command.args(self.place()).args(["-U", "postgres", "-q", "-c", statement]));
+    }
+
+    fn write_login(&self, folder: &str, user: &str) {
+        let port = self.postgres_port.to_string();
+        let values = [("host", "127.0.0.1"), ("port", &port), ("dbname", "ledger"), ("username", user), ("password", PASSWORD)];
+        for (name, value) in values {
+            self.folder.write(&format!("{folder}/{name}"), value);
+        }
+    }
+
+    /// Starts the engine, which believes tokens of this site's API server.
+    pub async fn believe(&mut self, site: &Site) {
+        self.folder.write("jwks.json", &site.jwks().await);
+        self.token = std::fs::read_to_string(site.token_file()).unwrap();
+        self.start_engine().await;
+    }
+
+    pub async fn start_engine(&mut self) {
+        let mut command = engine_program();
+        command
+            .args(["serve", "--insecure-plaintext", "--http-address", "127.0.0.1:0", "--issuer", ISSUER])
+            .args(["--platform-subject", &format!("system:serviceaccount:{SYSTEM}:payplane-operator")])
+            .args(["--grpc-address", &format!("127.0.0.1:{}", self.engine_port)])
+            .arg("--database-dir")
+            .arg(self.folder.path().join("app"))
+            .arg("--jwks-file")
+            .arg(self.folder.path().join("jwks.json"));
+        self.engine = Some(Running::start(&mut command, self.folder.path().join("engine.log")));
+        let books = self.books("");
+        eventually("an engine that answers", async || books.try_transfers().await).await;
+    }
+
+    /// SIGKILL.
+    pub fn stop_engine(&mut self) {
+        self.engine = None;
+    }
+
+    pub fn engine(&self) -> &Running {
+        self.engine.as_ref().unwrap()
+    }
+
+    /// What the ledger says, asked as the operator asks, for a namespace.
+    pub fn books(&self, namespace: &str) -> Books {
+        Books::new(self.engine_port, &self.token, namespace)
+    }
+}
+
+/// Built by whoever runs the tests: it belongs to another package.
+fn engine_program() -> Command {
+    let operator = Path::new(env!("CARGO_BIN_EXE_payplane-operator"));
+    let engine = operator.with_file_name("payplane-engine");
+    let hint = "cargo build --package payplane-engine --bin payplane-engine";
+    assert!(engine.exists(), "{} is missing: {hint}", engine.display());
+    Command::new(engine)
+}
+
+/// The server refuses to run as root.
+fn postgres_program(name: &str) -> Command {
+    let program = installed().join(name);
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program).current_dir("/");
+    command
+}
+
+fn is_root() -> bool {
+    output(Command::new("id").arg("-u")).trim() == "0"
+}
+
+/// The newest installed server's programs.
+fn installed() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let found = versions.filter_map(|entry| {
+        let version: u32 = entry.file_name().to_str()?.parse().ok()?;
+        Some((version, entry.path().join("bin"))).filter(|(_, bin)| bin.join("initdb").exists())
+    });
+    found.max().expect("PostgreSQL is not installed; on Debian or Ubuntu: apt-get install postgresql").1
+}

@@ -1,0 +1,62 @@
+//! The operator as a process, told where everything is by flags that it has anyway.
+
+use std::process::Command;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use super::{
+    ISSUER, SYSTEM, Site, eventually,
+    process::{Running, free_port},
+};
+
+/// One process of the operator.
+pub struct Operator {
+    pub process: Running,
+    http_port: u16,
+}
+
+impl Operator {
+    /// Starts it at the site's proxies, with its ServiceAccount's own token and rights.
+    pub fn start(site: &Site, flags: &[&str]) -> Self {
+        let http_port = free_port();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_payplane-operator"));
+        command
+            .env("KUBECONFIG", site.operator_config())
+            .env_remove("POD_NAME")
+            .args(["--namespace", SYSTEM, "--issuer", ISSUER, "--log-format", "text"])
+            .arg(format!("--http-address=127.0.0.1:{http_port}"))
+            .arg(format!("--engine-endpoint-override=127.0.0.1:{}", site.to_engine.port))
+            .arg("--token-file")
+            .arg(site.token_file())
+            .args(flags);
+        Self { process: Running::start(&mut command, site.log("operator.log")), http_port }
+    }
+
+    /// Waits until every cache is filled.
+    pub async fn is_ready(&self) {
+        eventually("an operator that is ready", async || self.get("/readyz").await).await;
+    }
+
+    /// Waits until it leads and every cache is filled.
+    pub async fn leads(&self) {
+        eventually("an operator that leads", async || {
+            let metrics = self.get("/metrics").await?;
+            metrics.lines().any(|line| line.ends_with("leader 1")).then_some(())
+        })
+        .await;
+        self.is_ready().await;
+    }
+
+    /// One document of its HTTP server, if it gives it.
+    pub async fn get(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.http_port)).await.ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: operator\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        answer.starts_with("HTTP/1.1 200").then_some(answer)
+    }
+}
