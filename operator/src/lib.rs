@@ -160,6 +160,7 @@ async fn act(
     });
     let refreshing = tokio::spawn(refresh::run(context.clone()));
     let expiring = tokio::spawn(payment::expire::run(context.clone()));
+    let auditing = tokio::spawn(payment::audit::run(context.clone()));
     let sources = Sources { writers, wakeups, health };
     let mut controllers = tokio::spawn(controllers::run(context, sources, stop.clone()));
     tokio::select! {
@@ -173,6 +174,7 @@ async fn act(
     }
     refreshing.abort();
     expiring.abort();
+    auditing.abort();
     Ok(())
 }
 

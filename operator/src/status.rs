@@ -4,11 +4,15 @@
 //! successor of the same name, and a second look at an old copy never undoes the first. (The API server ignores a UID
 //! in a status patch.)
 //! An object that is gone needs no status: that is not an error. Every other failure is, and the reconcile comes again.
+//!
+//! Applying leaves what another manager wrote. A status is all ours, so what is left of a forged one is taken out by a
+//! second patch. Only conditions with a domain in their type, such as `example.com/Audited`, may be somebody else's.
 
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
-    Resource, ResourceExt,
+    Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
+    core::DynamicObject,
 };
 use payplane_crds::{
     Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TenantBilling,
@@ -151,16 +155,64 @@ async fn send_to<K: Reported>(
     });
     let objects = api::dynamic::<K>(client, to.namespace.as_deref());
     let params = PatchParams::apply(MANAGER).force();
-    match api::call("write status", objects.patch_status(name, &params, &Patch::Apply(&body))).await {
-        Ok(_) => Ok(Written::Patched),
+    let written = api::call("write status", objects.patch_status(name, &params, &Patch::Apply(&body))).await;
+    let written = match written {
+        Ok(live) => clean(&objects, live, &body["status"]).await,
+        Err(error) => Err(error),
+    };
+    match written {
+        Ok(()) => Ok(Written::Patched),
         Err(error) if api::is_status(&error, 404) => Ok(Written::Gone),
         Err(error) if api::is_status(&error, 409) => Err(Error::Raced { operation: "write status" }),
         Err(error) => Err(error),
     }
 }
 
+/// Takes out what somebody else left in the status.
+async fn clean(objects: &Api<DynamicObject>, live: DynamicObject, wanted: &Value) -> Result<(), Error> {
+    let Some(patch) = live.data.get("status").and_then(|now| leftovers(now, wanted)) else { return Ok(()) };
+    tracing::warn!(kind = live.types.as_ref().map(|types| &*types.kind), name = live.name_any(), "a status was forged");
+    let patch = Patch::Merge(json!({ "metadata": { "resourceVersion": live.resource_version() }, "status": patch }));
+    let (name, params) = (live.name_any(), PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() });
+    api::call("clean a status", objects.patch_status(&name, &params, &patch)).await.map(|_| ())
+}
+
+/// The merge patch that leaves only what is wanted. None if nothing else is there.
+fn leftovers(now: &Value, wanted: &Value) -> Option<Value> {
+    let (now, wanted) = (now.as_object()?, wanted.as_object()?);
+    let mut patch = serde_json::Map::new();
+    for (key, value) in now {
+        let change = match wanted.get(key) {
+            None if key == "conditions" => None,
+            None => Some(Value::Null),
+            Some(wanted) if key == "conditions" => foreign_conditions(value, wanted),
+            Some(wanted) => leftovers(value, wanted),
+        };
+        patch.extend(change.map(|change| (key.clone(), change)));
+    }
+    (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+/// The conditions as they shall be, if one is there that nobody wants. A list is patched as a whole.
+fn foreign_conditions(now: &Value, wanted: &Value) -> Option<Value> {
+    let (now, wanted) = (now.as_array()?, wanted.as_array()?);
+    let is_wanted = |one: &Value| wanted.iter().any(|other| other["type"] == one["type"]);
+    if now.iter().all(|one| is_wanted(one) || is_of_others(one)) {
+        return None;
+    }
+    let others = now.iter().filter(|one| is_of_others(one) && !is_wanted(one));
+    Some(Value::Array(wanted.iter().chain(others).cloned().collect()))
+}
+
+fn is_of_others(condition: &Value) -> bool {
+    condition["type"].as_str().is_some_and(|kind| kind.contains('/'))
+}
+
 /// Whether two statuses say the same, in whatever order their conditions stand.
 fn same(mut now: Value, mut wanted: Value) -> bool {
+    if let Some(conditions) = now.get_mut("conditions").and_then(Value::as_array_mut) {
+        conditions.retain(|condition| !is_of_others(condition));
+    }
     sort_conditions(&mut now);
     sort_conditions(&mut wanted);
     now == wanted
@@ -186,5 +238,31 @@ mod tests {
         assert!(!same(a.clone(), c));
         assert!(!same(a, d), "a condition that is no longer wanted must go");
         assert!(!same(b.clone(), json!({"state": "New", "conditions": b["conditions"]})));
+        let audited = json!({"type": "example.com/Audited", "status": "True"});
+        let with = json!({"conditions": [a["conditions"][0], audited, a["conditions"][1]]});
+        assert!(same(with, b), "what somebody else says beside ours is no difference");
+    }
+
+    #[test]
+    fn what_nobody_wants_is_taken_out_and_what_others_say_stays() {
+        let ready = json!({"type": "Ready", "status": "False"});
+        let settled = json!({"type": "Settled", "status": "True"});
+        let audited = json!({"type": "example.com/Audited", "status": "True"});
+        let wanted = json!({"state": "New", "after": {"from": "1"}, "conditions": [ready]});
+        let now = |more: Value| {
+            let mut now = wanted.clone();
+            now.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            now
+        };
+        let cases = [
+            (json!({}), None),
+            (json!({"conditions": [ready, audited]}), None),
+            (json!({"paymentId": "x"}), Some(json!({"paymentId": null}))),
+            (json!({"after": {"from": "1", "to": "2"}}), Some(json!({"after": {"to": null}}))),
+            (json!({"conditions": [settled, audited, ready]}), Some(json!({"conditions": [ready, audited]}))),
+        ];
+        for (more, expected) in cases {
+            assert_eq!(leftovers(&now(more.clone()), &wanted), expected, "{more}");
+        }
     }
 }

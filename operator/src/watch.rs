@@ -43,7 +43,7 @@ pub fn events<K>(
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    watcher(api, config).default_backoff().modify(prune).inspect(move |event| match event {
+    afresh(api, config).default_backoff().modify(prune).inspect(move |event| match event {
         Ok(_) => {
             metrics.watch_last_event.with_label_values(&[kind]).set(jiff::Timestamp::now().as_second());
             health.works(kind);
@@ -52,6 +52,24 @@ where
             metrics.watch_failures.with_label_values(&[kind]).inc();
             health.fails(kind);
             tracing::warn!(kind, error = %crate::telemetry::chain(error), "a watch failed and comes again");
+        }
+    })
+}
+
+/// A watch that begins with a list again after every failure. One that goes on where it was would be blind after etcd was
+/// restored from a copy: the version that it goes on from is in the new history's future, and what the new history has
+/// not, it never sees go. Watches that end by themselves, as they do every few minutes, go on where they were.
+fn afresh<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    futures::stream::unfold(None, move |running| {
+        let (api, config) = (api.clone(), config.clone());
+        async move {
+            let mut running = running.unwrap_or_else(|| watcher(api, config).boxed());
+            let event = running.next().await?;
+            let running = event.is_ok().then_some(running);
+            Some((event, running))
         }
     })
 }

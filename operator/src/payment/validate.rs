@@ -47,12 +47,17 @@ fn check(field: &str, reference: &WalletReference, side: Side) -> Result<(), Wai
     }
 }
 
+/// What makes it the same payment wherever and whenever it is applied.
+pub fn key(payment: &Payment) -> String {
+    let name = || format!("{}/{}", payment.namespace().unwrap_or_default(), payment.name_any());
+    payment.spec.idempotency_key.clone().unwrap_or_else(name)
+}
+
 fn request(payment: &Payment) -> PaymentRequest {
     let namespace = payment.namespace().unwrap_or_default();
-    let PaymentSpec { from, to, amount, currency, reference, idempotency_key, hold, .. } = &payment.spec;
-    let key = idempotency_key.clone().unwrap_or_else(|| format!("{namespace}/{}", payment.name_any()));
+    let PaymentSpec { from, to, amount, currency, reference, hold, .. } = &payment.spec;
     PaymentRequest {
-        key,
+        key: key(payment),
         from: wallet(&namespace, from),
         to: wallet(&namespace, to),
         amount: Amount { amount: amount.0.clone(), currency: currency.0.clone() },

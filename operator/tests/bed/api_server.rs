@@ -163,7 +163,8 @@ impl ApiServer {
         client(&self.kubeconfig(token))
     }
 
-    fn kubeconfig(&self, token: &str) -> String {
+    /// A kubeconfig that leads straight here.
+    pub fn kubeconfig(&self, token: &str) -> String {
         let server = format!("{{server: \"https://127.0.0.1:{}\", insecure-skip-tls-verify: true}}", self.port);
         kubeconfig(&server, token)
     }

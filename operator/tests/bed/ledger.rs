@@ -103,19 +103,36 @@ impl Ledger {
         self.start_engine().await;
     }
 
+    /// Starts the engine, and waits until it answers.
     pub async fn start_engine(&mut self) {
+        let mut command = self.engine_command(self.engine_port);
+        command.arg("--insecure-plaintext");
+        self.engine = Some(Running::start(&mut command, self.folder.path().join("engine.log")));
+        let books = self.books("");
+        eventually("an engine that answers", async || books.try_transfers().await).await;
+    }
+
+    /// One more engine on the same ledger, as callers in a cluster meet it.
+    pub fn start_engine_with_tls(&self, certificate: &[u8], key: &[u8], port: u16) -> Running {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        self.folder.write("tls/tls.crt", &text(certificate));
+        self.folder.write("tls/tls.key", &text(key));
+        let mut command = self.engine_command(port);
+        command.arg("--tls-dir").arg(self.folder.path().join("tls"));
+        Running::start(&mut command, self.folder.path().join("engine-tls.log"))
+    }
+
+    fn engine_command(&self, port: u16) -> Command {
         let mut command = engine_program();
         command
-            .args(["serve", "--insecure-plaintext", "--http-address", "127.0.0.1:0", "--issuer", ISSUER])
+            .args(["serve", "--http-address", "127.0.0.1:0", "--issuer", ISSUER])
             .args(["--platform-subject", &format!("system:serviceaccount:{SYSTEM}:payplane-operator")])
-            .args(["--grpc-address", &format!("127.0.0.1:{}", self.engine_port)])
+            .args(["--grpc-address", &format!("127.0.0.1:{port}")])
             .arg("--database-dir")
             .arg(self.folder.path().join("app"))
             .arg("--jwks-file")
             .arg(self.folder.path().join("jwks.json"));
-        self.engine = Some(Running::start(&mut command, self.folder.path().join("engine.log")));
-        let books = self.books("");
-        eventually("an engine that answers", async || books.try_transfers().await).await;
+        command
     }
 
     /// SIGKILL.

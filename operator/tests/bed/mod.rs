@@ -8,7 +8,7 @@
 //! however that ends.
 
 // Each binary uses a part of this, and failing is what it is for.
-#![allow(dead_code, missing_docs, clippy::panic, clippy::unwrap_used, clippy::expect_used)]
+#![allow(dead_code, unused_imports, missing_docs, clippy::panic, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod api_proxy;
 pub mod api_server;

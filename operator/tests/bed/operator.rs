@@ -1,6 +1,6 @@
 //! The operator as a process, told where everything is by flags that it has anyway.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -21,14 +21,23 @@ pub struct Operator {
 impl Operator {
     /// Starts it at the site's proxies, with its ServiceAccount's own token and rights.
     pub fn start(site: &Site, flags: &[&str]) -> Self {
+        Self::start_at(site, site.operator_config(), site.to_engine.port, flags)
+    }
+
+    /// Starts it past the proxies, where speed is measured.
+    pub fn start_directly(site: &Site, flags: &[&str]) -> Self {
+        Self::start_at(site, site.direct_config(), site.direct_engine_port, flags)
+    }
+
+    fn start_at(site: &Site, config: PathBuf, engine_port: u16, flags: &[&str]) -> Self {
         let http_port = free_port();
         let mut command = Command::new(env!("CARGO_BIN_EXE_payplane-operator"));
         command
-            .env("KUBECONFIG", site.operator_config())
+            .env("KUBECONFIG", config)
             .env_remove("POD_NAME")
             .args(["--namespace", SYSTEM, "--issuer", ISSUER, "--log-format", "text"])
             .arg(format!("--http-address=127.0.0.1:{http_port}"))
-            .arg(format!("--engine-endpoint-override=127.0.0.1:{}", site.to_engine.port))
+            .arg(format!("--engine-endpoint-override=127.0.0.1:{engine_port}"))
             .arg("--token-file")
             .arg(site.token_file())
             .args(flags);
@@ -48,6 +57,15 @@ impl Operator {
         })
         .await;
         self.is_ready().await;
+    }
+
+    /// How many statuses of Payments it has written.
+    pub async fn patched(&self) -> u64 {
+        let metrics = self.get("/metrics").await.unwrap_or_default();
+        let counted = metrics.lines().filter(|line| {
+            line.contains("status_patches") && line.contains("\"Payment\"") && line.contains("\"patched\"")
+        });
+        counted.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 
     /// One document of its HTTP server, if it gives it.

@@ -25,7 +25,7 @@ use super::{
     api_server::{ApiServer, Keys, cache, kubeconfig},
     engine_proxy::EngineProxy,
     eventually,
-    process::{Folder, output},
+    process::{Folder, free_port, output},
 };
 
 /// Where one operator works.
@@ -34,6 +34,8 @@ pub struct Site {
     pub client: Client,
     pub to_api: ApiProxy,
     pub to_engine: EngineProxy,
+    /// Where an engine with TLS is, if somebody starts one.
+    pub direct_engine_port: u16,
     folder: Folder,
 }
 
@@ -44,12 +46,19 @@ impl Site {
         install_crds(&client).await;
         install_chart(&client).await;
         let (to_api, to_engine) = (ApiProxy::new(api.anonymous()).await, EngineProxy::new().await);
-        let site = Self { client, to_api, to_engine, folder: Folder::new(), api };
+        let (folder, direct_engine_port) = (Folder::new(), free_port());
+        let site = Self { api, client, to_api, to_engine, direct_engine_port, folder };
         site.folder.write("token", &site.token("payplane-operator", "payplane").await);
         let cluster = format!("{{server: \"http://127.0.0.1:{}\"}}", site.to_api.port);
         let token = site.token("payplane-operator", ISSUER).await;
         site.folder.write("operator.conf", &kubeconfig(&cluster, &token));
+        site.folder.write("direct.conf", &site.api.kubeconfig(&token));
         site
+    }
+
+    /// The operator's way past the proxies.
+    pub fn direct_config(&self) -> PathBuf {
+        self.folder.path().join("direct.conf")
     }
 
     pub fn operator_config(&self) -> PathBuf {
@@ -102,9 +111,15 @@ impl Site {
         self.play_the_kubelet().await;
         let platforms = Api::<Platform>::namespaced(self.client.clone(), SYSTEM);
         wait(&platforms, PLATFORM, "is ready", |platform| is_true(platform, "Ready")).await;
+        let (certificate, key) = self.engine_certificate().await;
+        self.to_engine.open(&certificate, &key, ledger.engine_port);
+    }
+
+    /// The certificate and the key that the operator made for engines.
+    pub async fn engine_certificate(&self) -> (Vec<u8>, Vec<u8>) {
         let secrets = Api::<Secret>::namespaced(self.client.clone(), SYSTEM);
-        let tls = secrets.get(&format!("{PLATFORM}-engine-tls")).await.unwrap().data.unwrap();
-        self.to_engine.open(&tls["tls.crt"].0, &tls["tls.key"].0, ledger.engine_port);
+        let mut tls = secrets.get(&format!("{PLATFORM}-engine-tls")).await.unwrap().data.unwrap();
+        (tls.remove("tls.crt").unwrap().0, tls.remove("tls.key").unwrap().0)
     }
 
     /// Says of the engine's Deployment that its pod is ready.

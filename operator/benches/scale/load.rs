@@ -1,0 +1,187 @@
+//! What is asked of the API server, by whom, and how often it says it was asked.
+
+use std::{
+    ops::Sub,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt as _, stream};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    core::DynamicObject,
+    runtime::{WatchStreamExt as _, watcher},
+};
+use payplane_crds::Payment;
+use serde_json::{Value, json};
+
+use super::bed::{
+    Bed,
+    site::{TestTenant, dollar, is_true},
+};
+
+/// Requests under way at once, of either side.
+const CONCURRENCY: usize = 32;
+
+/// Makes the objects of both sides.
+pub struct Load {
+    tenant: TestTenant,
+    payments: Api<DynamicObject>,
+}
+
+impl Load {
+    pub fn new(bed: &Bed) -> Self {
+        Self { tenant: bed.tenant.clone(), payments: bed.tenant.objects("Payment") }
+    }
+
+    fn body(&self, name: &str) -> DynamicObject {
+        serde_json::from_value(self.tenant.object("Payment", name, dollar())).unwrap()
+    }
+
+    /// One payment every tenth of a second: times from sending each to seeing it settled, in order.
+    pub async fn lone_payments(&self, count: u64) -> Vec<Duration> {
+        let config = watcher::Config::default();
+        let mut seen = watcher(self.tenant.payments(), config).default_backoff().applied_objects().boxed();
+        let mut times = Vec::new();
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        for number in 0..count {
+            ticks.tick().await;
+            let name = format!("lone-{number}");
+            let started = Instant::now();
+            self.payments.create(&PostParams::default(), &self.body(&name)).await.unwrap();
+            let is_this = |payment: &Payment| payment.name_any() == name && is_true(payment, "Settled");
+            while !seen.next().await.unwrap().is_ok_and(|payment| is_this(&payment)) {}
+            times.push(started.elapsed());
+        }
+        times.sort_unstable();
+        times
+    }
+
+    pub async fn create(&self, round: u64, size: u64) {
+        stream::iter(0..size)
+            .for_each_concurrent(CONCURRENCY, |number| async move {
+                let body = self.body(&format!("pay-{round}-{number}"));
+                self.payments.create(&PostParams::default(), &body).await.unwrap();
+            })
+            .await;
+    }
+
+    /// Creates each and at once applies a status like the operator's.
+    pub async fn create_and_patch(&self, round: u64, size: u64) {
+        let status = &settled();
+        stream::iter(0..size)
+            .for_each_concurrent(CONCURRENCY, |number| async move {
+                let name = format!("raw-{round}-{number}");
+                let made = self.payments.create(&PostParams::default(), &self.body(&name)).await.unwrap();
+                let patch = json!({
+                    "apiVersion": "payplane.io/v1alpha1", "kind": "Payment",
+                    "metadata": {"name": name, "resourceVersion": made.resource_version()}, "status": status,
+                });
+                let params = PatchParams::apply("raw").force();
+                self.payments.patch_status(&name, &params, &Patch::Apply(&patch)).await.unwrap();
+            })
+            .await;
+    }
+
+    /// Deletes every payment, so that each round begins with none.
+    pub async fn empty(&self) {
+        self.payments.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+        patient("the namespace is empty", Duration::from_secs(300), async || {
+            let found = self.payments.list_metadata(&ListParams::default().limit(1)).await.ok()?;
+            found.items.is_empty().then_some(())
+        })
+        .await;
+    }
+
+    /// The metrics said so; the objects must too.
+    pub async fn all_are_final(&self, size: u64) {
+        let completed = ListParams::default().fields("status.state=Completed");
+        let found = self.payments.list_metadata(&completed).await.unwrap().items.len() as u64;
+        assert_eq!(found, size, "not every payment is Completed");
+    }
+}
+
+/// A status as the operator writes it.
+fn settled() -> Value {
+    let condition = |kind: &str, status: &str| {
+        json!({
+            "type": kind, "status": status, "reason": "Completed", "message": "The money moved.",
+            "observedGeneration": 1, "lastTransitionTime": "2026-11-21T00:00:00Z",
+        })
+    };
+    json!({
+        "state": "Completed", "paymentId": "11111111-2222-5333-8444-555555555555", "observedGeneration": 1,
+        "availableAfter": {"from": "100.00", "to": "1.00"}, "decidedAt": "2026-11-21T00:00:00.000000Z",
+        "conditions": [
+            condition("Ready", "True"), condition("Reconciling", "False"), condition("Stalled", "False"),
+            condition("Settled", "True"), condition("Succeeded", "True"),
+        ],
+    })
+}
+
+/// Writes that the API server has served, by what was written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub payments: u64,
+    pub wallets: u64,
+    pub events: u64,
+    pub others: u64,
+}
+
+impl Counts {
+    pub fn all(&self) -> u64 {
+        self.payments + self.wallets + self.events + self.others
+    }
+
+    /// What the operator alone writes. Objects that this program makes and deletes are not among it, nor the Lease.
+    pub async fn read(bed: &Bed) -> Self {
+        let request = http::Request::get("/metrics").body(Vec::new()).unwrap();
+        let text = bed.site.client.request_text(request).await.unwrap();
+        let mut counts = Self::default();
+        for line in text.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
+            let label = |name: &str| {
+                let rest = line.split(&format!("{name}=\"")).nth(1)?;
+                rest.split('"').next()
+            };
+            let number = line.rsplit(' ').next().and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0) as u64;
+            let verb = label("verb").unwrap_or_default();
+            if !["APPLY", "PATCH", "POST", "PUT", "DELETE"].contains(&verb) {
+                continue;
+            }
+            let (resource, part) = (label("resource").unwrap_or_default(), label("subresource").unwrap_or_default());
+            match (resource, part) {
+                ("payments", "status") => counts.payments += number,
+                ("wallets", "status") => counts.wallets += number,
+                ("events", _) => counts.events += number,
+                (_, "status") => counts.others += number,
+                _ => {}
+            }
+        }
+        counts
+    }
+}
+
+impl Sub for Counts {
+    type Output = Self;
+    fn sub(self, before: Self) -> Self {
+        Self {
+            payments: self.payments - before.payments,
+            wallets: self.wallets - before.wallets,
+            events: self.events - before.events,
+            others: self.others - before.others,
+        }
+    }
+}
+
+/// Polls with a longer patience than tests have.
+pub async fn patient<T>(what: &str, patience: Duration, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = condition().await {
+            return value;
+        }
+        assert!(started.elapsed() < patience, "still waiting after {patience:?}: {what}");
+        // Between two looks, not instead of one.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
