@@ -117,6 +117,9 @@ pub struct BackupStatus {
     /// Operations that were verified in the restored copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operations: Option<i64>,
+    /// How long it took from the finished copy to a verified ledger: the recovery time, as it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_seconds: Option<i64>,
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,

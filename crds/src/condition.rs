@@ -31,6 +31,13 @@ pub const POSTGRES_READY: &str = "PostgresReady";
 /// On a Platform: at least one engine answers.
 pub const ENGINE_READY: &str = "EngineReady";
 
+/// On a BackupSchedule: whether what a restore would bring back now, and how long it would take, is as `objectives` ask.
+pub const OBJECTIVE_MET: &str = "ObjectiveMet";
+/// On a BackupSchedule whose Platform keeps its log: whether the log is stored as it is written.
+pub const ARCHIVE_CURRENT: &str = "ArchiveCurrent";
+/// On a BackupSchedule: whether copies beyond `retention` are deleted.
+pub const PRUNED: &str = "Pruned";
+
 /// Reasons, in alphabetical order.
 pub mod reason {
     /// Somebody else decided it before.
@@ -43,8 +50,16 @@ pub mod reason {
     pub const APPROVED: &str = "Approved";
     /// Whoever asked for something cannot approve it.
     pub const APPROVER_IS_REQUESTER: &str = "ApproverIsRequester";
+    /// The log is stored late, or not at all; payments go on, and the volume of the ledger fills.
+    pub const ARCHIVE_BEHIND: &str = "ArchiveBehind";
+    /// The log is stored as it is written.
+    pub const ARCHIVE_ON_TIME: &str = "ArchiveOnTime";
     /// The wanted state is reached.
     pub const AS_SPECIFIED: &str = "AsSpecified";
+    /// The Backup that is named did not succeed, so nothing can be restored from it.
+    pub const BACKUP_NOT_GOOD: &str = "BackupNotGood";
+    /// There is no Backup of this name.
+    pub const BACKUP_NOT_FOUND: &str = "BackupNotFound";
     /// A step of the backup failed; the message has its last words.
     pub const BACKUP_FAILED: &str = "BackupFailed";
     /// Somebody else has to approve it first.
@@ -109,6 +124,12 @@ pub mod reason {
     pub const NAMESPACE_NOT_SERVED: &str = "NamespaceNotServed";
     /// The namespace belongs to no ready Tenant.
     pub const NO_TENANT: &str = "NoTenant";
+    /// There is no good backup yet.
+    pub const NO_BACKUP: &str = "NoBackup";
+    /// The spec asks for no objective.
+    pub const NO_OBJECTIVES: &str = "NoObjectives";
+    /// The objectives are met.
+    pub const OBJECTIVES_MET: &str = "ObjectivesMet";
     /// No payment of this id in the tenant.
     pub const PAYMENT_NOT_FOUND: &str = "PaymentNotFound";
     /// The payment is not decided yet, or nothing of it was captured yet.
@@ -129,6 +150,14 @@ pub mod reason {
     pub const NOT_SUSPENDED: &str = "NotSuspended";
     /// The object could not be read as its kind.
     pub const MALFORMED: &str = "Malformed";
+    /// Copies could not be deleted; the message has the last words.
+    pub const PRUNE_FAILED: &str = "PruneFailed";
+    /// A restore would lose more than the objective allows.
+    pub const RECOVERY_POINT_TOO_OLD: &str = "RecoveryPointTooOld";
+    /// The last restore took longer than the objective allows.
+    pub const RECOVERY_TOO_SLOW: &str = "RecoveryTooSlow";
+    /// A step of the restore failed; the message has its last words.
+    pub const RESTORE_FAILED: &str = "RestoreFailed";
     /// The amount is more than what was captured and not refunded yet.
     pub const REFUND_EXCEEDS_CAPTURED: &str = "RefundExceedsCaptured";
     /// There is no Refund of this name.
@@ -165,6 +194,8 @@ pub mod reason {
     pub const TIMED_OUT: &str = "TimedOut";
     /// It is paused, as asked.
     pub const SUSPENDED: &str = "Suspended";
+    /// What would be filled exists already; it is left alone.
+    pub const TARGET_EXISTS: &str = "TargetExists";
     /// No workload is there that is meant.
     pub const TARGET_NOT_FOUND: &str = "TargetNotFound";
     /// Too many payments of the order are not settled yet.
@@ -187,6 +218,8 @@ pub mod reason {
     pub const WALLET_NOT_FOUND: &str = "WalletNotFound";
     /// A wallet of the payment is not Ready yet.
     pub const WALLET_NOT_READY: &str = "WalletNotReady";
+    /// The Backup is of another Platform.
+    pub const WRONG_PLATFORM: &str = "WrongPlatform";
     /// The payment or refund is not in a state for what the spec asks for.
     pub const WRONG_STATE: &str = "WrongState";
 }

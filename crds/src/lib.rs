@@ -11,7 +11,9 @@ pub mod standing_order;
 pub mod wallet;
 
 pub mod backup;
+pub mod backup_schedule;
 pub mod platform;
+pub mod restore;
 pub mod scaling_policy;
 pub mod tenant;
 pub mod tenant_billing;
@@ -25,10 +27,12 @@ mod manifest;
 
 pub use approval::{Approval, ApprovalSpec, ApprovalState, ApprovalStatus};
 pub use backup::{Backup, BackupSpec, BackupState, BackupStatus};
+pub use backup_schedule::{BackupSchedule, BackupScheduleSpec, BackupScheduleStatus};
 pub use manifest::{all, file_name, to_yaml};
 pub use payment::{Payment, PaymentSpec, PaymentState, PaymentStatus};
 pub use platform::{Platform, PlatformSpec, PlatformStatus};
 pub use refund::{Refund, RefundSpec, RefundState, RefundStatus};
+pub use restore::{Restore, RestoreSpec, RestoreState, RestoreStatus};
 pub use scaling_policy::{ScalingPolicy, ScalingPolicySpec, ScalingPolicyStatus};
 pub use standing_order::{StandingOrder, StandingOrderSpec, StandingOrderStatus};
 pub use tenant::{Tenant, TenantSpec, TenantStatus};

@@ -27,6 +27,8 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         crate::Approval::crd(),
         crate::TimeoutPolicy::crd(),
         crate::Backup::crd(),
+        crate::BackupSchedule::crd(),
+        crate::Restore::crd(),
         crate::ScalingPolicy::crd(),
         crate::TenantBilling::crd(),
     ];

@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::reference::SecretReference;
+use crate::{backup::BackupVolume, reference::SecretReference};
 
 /// A payment platform: the engine, its PostgreSQL, and the certificates between them. Deleting it keeps the volume
 /// with the ledger.
@@ -72,6 +72,27 @@ pub struct ManagedPostgres {
     /// Requests and limits of the server.
     #[serde(default)]
     pub resources: Resources,
+    /// Stores the server's log as it is written, so that a Restore can go to any moment after a Backup. Off by default: it
+    /// needs room for it. When it cannot be stored payments go on, and a BackupSchedule says so (`ArchiveCurrent`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<Archive>,
+}
+
+/// Where the log is stored, and how often at least.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Archive {
+    /// The volume, in a folder `wal`. By default the one that Backups use.
+    #[serde(default)]
+    pub volume: BackupVolume,
+    /// A segment of the log is stored when it is full, or this long after its first change.
+    #[serde(default = "a_minute")]
+    #[schemars(range(min = 5, max = 3600))]
+    pub every_seconds: i32,
+}
+
+fn a_minute() -> i32 {
+    60
 }
 
 /// A persistent volume.

@@ -5,8 +5,8 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use payplane_crds::{
-    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TenantBilling,
-    TimeoutPolicy, Wallet, all, file_name, to_yaml,
+    Approval, Backup, BackupSchedule, Payment, Platform, Refund, Restore, ScalingPolicy, StandingOrder,
+    Tenant, TenantBilling, TimeoutPolicy, Wallet, all, file_name, to_yaml,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -87,6 +87,8 @@ fn every_example_is_a_valid_object_without_unknown_fields() {
             Some("Payment") => round_trip::<Payment>(&document),
             Some("Refund") => round_trip::<Refund>(&document),
             Some("Backup") => round_trip::<Backup>(&document),
+            Some("BackupSchedule") => round_trip::<BackupSchedule>(&document),
+            Some("Restore") => round_trip::<Restore>(&document),
             Some("ScalingPolicy") => round_trip::<ScalingPolicy>(&document),
             Some("StandingOrder") => round_trip::<StandingOrder>(&document),
             Some("Approval") => round_trip::<Approval>(&document),

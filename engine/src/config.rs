@@ -28,6 +28,9 @@ pub enum Command {
     /// Proves the ledger from its rows. Prints one JSON document; ends with 0 if all is sound, 1 if something is wrong,
     /// 2 if that could not be found out.
     Verify(VerifyConfig),
+    /// Makes a restored copy a ledger that can be used: brings its schema up to date, moves its epoch on, so that engines
+    /// from before are refused, and sets its owner's password. Safe to repeat.
+    Adopt(AdoptConfig),
 }
 
 /// How log lines look.
@@ -156,4 +159,21 @@ pub struct VerifyConfig {
     /// How long to wait for the database.
     #[arg(long, alias = "wait", env = "PAYPLANE_WAIT_SECONDS", default_value_t = 60)]
     pub wait_seconds: u64,
+}
+
+/// Flags of `adopt`.
+#[derive(Clone, Debug, Args)]
+pub struct AdoptConfig {
+    /// The owner's login to the restored copy: files as in a mounted Secret.
+    #[arg(long, env = "PAYPLANE_DATABASE_DIR")]
+    pub database_dir: PathBuf,
+    /// The login that its owner shall have: files as in a mounted Secret.
+    #[arg(long, env = "PAYPLANE_OWNER_DATABASE_DIR")]
+    pub owner_database_dir: PathBuf,
+    /// Names this restore: the epoch moves on once for each.
+    #[arg(long, env = "PAYPLANE_RESTORE_ID")]
+    pub restore_id: String,
+    /// Also writes the epoch to this file, as one short line of JSON.
+    #[arg(long, env = "PAYPLANE_SUMMARY_FILE")]
+    pub summary_file: Option<PathBuf>,
 }

@@ -87,6 +87,11 @@ impl Engine {
         self.store.platform().await
     }
 
+    /// Whether the ledger was restored since this engine began. It commits nothing any more, and has to start again.
+    pub fn is_of_another_epoch(&self) -> bool {
+        self.store.is_of_another_epoch()
+    }
+
     /// Follows whether the database answers with the right schema.
     pub fn database(&self) -> watch::Receiver<bool> {
         self.up.subscribe()

@@ -4,9 +4,9 @@ use std::{error::Error, io, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 use payplane_engine::{
-    config::{Cli, Command, LogFormat, MigrateConfig, ServeConfig, VerifyConfig},
+    config::{AdoptConfig, Cli, Command, LogFormat, MigrateConfig, ServeConfig, VerifyConfig},
     server::serve,
-    store::{DatabaseConfig, migrate},
+    store::{DatabaseConfig, adopt, migrate},
     telemetry::{self, Causes},
     verify::command::{self, VerifyError},
 };
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Serve(config) => logged(cli.log_format, run_serve(*config)),
         Command::Migrate(config) => logged(cli.log_format, run_migrate(config)),
+        Command::Adopt(config) => logged(cli.log_format, run_adopt(config)),
         // Not logged: its standard output is one document.
         Command::Verify(config) => run_verify(&config),
     }
@@ -55,6 +56,16 @@ async fn run_migrate(config: MigrateConfig) -> Result<(), Box<dyn Error>> {
     let owner = DatabaseConfig::read(&config.owner_database_dir)?;
     let app = DatabaseConfig::read(&config.app_database_dir)?;
     Ok(migrate(&owner, &app, Duration::from_secs(config.wait_seconds)).await?)
+}
+
+async fn run_adopt(config: AdoptConfig) -> Result<(), Box<dyn Error>> {
+    let copy = DatabaseConfig::read(&config.database_dir)?;
+    let owner = DatabaseConfig::read(&config.owner_database_dir)?;
+    let epoch = adopt(&copy, &owner.password, &config.restore_id).await?;
+    if let Some(path) = &config.summary_file {
+        std::fs::write(path, format!("{{\"epoch\":{epoch}}}"))?;
+    }
+    Ok(())
 }
 
 fn run_verify(config: &VerifyConfig) -> ExitCode {

@@ -8,8 +8,8 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 use payplane_crds::{
-    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TenantBilling,
-    TimeoutPolicy, Wallet, condition::READY,
+    Approval, Backup, BackupSchedule, Payment, Platform, Refund, Restore, ScalingPolicy, StandingOrder,
+    Tenant, TenantBilling, TimeoutPolicy, Wallet, condition::READY,
 };
 use tokio::sync::watch;
 
@@ -22,8 +22,9 @@ use crate::{
     wake::Wake,
 };
 
-/// Platform, Tenant, TenantBilling, Wallet, Payment, Refund, Approval, StandingOrder, TimeoutPolicy, ScalingPolicy, Backup.
-const ROOT_KINDS: usize = 11;
+/// Platform, Tenant, TenantBilling, Wallet, Payment, Refund, Approval, StandingOrder, TimeoutPolicy, ScalingPolicy, Backup,
+/// BackupSchedule, Restore.
+const ROOT_KINDS: usize = 13;
 
 /// An object as it comes from a watch: one that cannot be read hurts only itself.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -110,6 +111,10 @@ pub struct Stores {
     pub backups: Store<Guarded<Backup>>,
     /// Every TenantBilling.
     pub tenant_billings: Store<Guarded<TenantBilling>>,
+    /// Every BackupSchedule.
+    pub backup_schedules: Store<Guarded<BackupSchedule>>,
+    /// Restores that have not ended.
+    pub restores: Store<Guarded<Restore>>,
 }
 
 impl Stores {
@@ -220,6 +225,8 @@ mod tests {
             "TimeoutPolicy",
             "ScalingPolicy",
             "Backup",
+            "BackupSchedule",
+            "Restore",
         ] {
             tokio::task::yield_now().await;
             filled.note(kind);

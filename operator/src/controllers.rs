@@ -19,8 +19,9 @@ use kube::{
     },
 };
 use payplane_crds::{
-    Approval, ApprovalState, Backup, BackupState, Payment, PaymentState, Platform, Refund, RefundState,
-    ScalingPolicy, StandingOrder, Tenant, TenantBilling, TimeoutPolicy, Wallet,
+    Approval, ApprovalState, Backup, BackupSchedule, BackupState, Payment, PaymentState, Platform, Refund,
+    RefundState, Restore, RestoreState, ScalingPolicy, StandingOrder, Tenant, TenantBilling, TimeoutPolicy,
+    Wallet,
     condition::{ENGINE_READY, READY},
 };
 use tokio_util::sync::CancellationToken;
@@ -75,6 +76,10 @@ pub struct Writers {
     pub backups: Writer<Guarded<Backup>>,
     /// Of TenantBillings.
     pub tenant_billings: Writer<Guarded<TenantBilling>>,
+    /// Of BackupSchedules.
+    pub backup_schedules: Writer<Guarded<BackupSchedule>>,
+    /// Of Restores.
+    pub restores: Writer<Guarded<Restore>>,
 }
 
 /// Runs every controller until `stop`, and returns when the last reconcile has ended.
@@ -115,6 +120,14 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
             &health,
             &stop
         ),
+        backup_schedules(
+            &context,
+            writers.backup_schedules,
+            wake::listen(wakeups.backup_schedules),
+            &health,
+            &stop
+        ),
+        restores(&context, writers.restores, wake::listen(wakeups.restores), &health, &stop),
     );
 }
 
@@ -314,6 +327,34 @@ async fn tenant_billings(
     control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
 }
 
+/// BackupSchedules: woken by themselves, by their clock, and by their Backups when those have ended or were deleted.
+async fn backup_schedules(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<BackupSchedule>>,
+    woken: impl Stream<Item = Ref<BackupSchedule>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let changes = kept(context, writer, watch::config(), health, |schedule| {
+        fingerprint((schedule.uid(), schedule.metadata.generation, meta::is_leaving(schedule)))
+    });
+    let store = context.stores.backup_schedules.clone();
+    control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
+}
+
+/// Restores: those that have not ended; woken by their Job.
+async fn restores(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<Restore>>,
+    woken: impl Stream<Item = Ref<Restore>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let open = watch::config().fields(&open_states(&RestoreState::SETTLED));
+    let changes = kept(context, writer, open, health, |_| None);
+    control(context, changes.boxed(), context.stores.restores.clone(), woken, Duration::ZERO, stop).await;
+}
+
 /// A field selector for objects that are in none of these states.
 fn open_states(settled: &[&str]) -> String {
     settled.iter().map(|state| format!("status.state!={state}")).collect::<Vec<_>>().join(",")
@@ -352,6 +393,9 @@ fn mark<K>(guarded: &Guarded<K>, print: impl Fn(&K) -> Option<u64>) -> Option<u6
 fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
     let (namespace, name) = (gone.namespace().unwrap_or_default(), gone.name_any());
     context.backoff.forget(&(K::KIND, namespace.clone(), name.clone()));
+    if K::KIND == BackupSchedule::KIND {
+        context.metrics.forget_backup_schedule(&namespace, &name);
+    }
     if K::KIND == Refund::KIND {
         context.wake.approvals_of_refund(&context.stores, &namespace, &name);
     }
@@ -371,6 +415,12 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
         && let Ok(payment) = &payment.0
     {
         context.wake.standing_order_of(payment);
+    }
+    // So do Backups that have ended.
+    if let Some(backup) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<Backup>>()
+        && let Ok(backup) = &backup.0
+    {
+        context.wake.backup_schedule_of(backup);
     }
     if let Some(billing) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<TenantBilling>>()
         && let Ok(billing) = &billing.0

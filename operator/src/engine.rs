@@ -3,6 +3,7 @@
 //! Every call carries the operator's token and, where a tenant is meant, one of the tenant's namespaces. Every call has
 //! a deadline; whoever gets no answer asks again with the same key, which the ledger answers the same way.
 
+mod archive;
 mod billing;
 mod channel;
 mod convert;
@@ -19,6 +20,7 @@ use payplane_proto::v1 as proto;
 use proto::{ledger_service_client::LedgerServiceClient, wallet_service_client::WalletServiceClient};
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
+pub use archive::Archive;
 pub use billing::{BillingRequest, Invoice, Preview};
 pub use fault::EngineError;
 pub use payment::{Amount, HoldTerms, Outcome, Payment, PaymentRequest, Phase, Step, StepRequest};

@@ -97,6 +97,22 @@ fn brief(cause: &kube::Error) -> String {
 }
 
 impl Error {
+    /// The API server's own words, if it will not have what was sent, however often.
+    ///
+    /// # Errors
+    /// Any other error is given back.
+    pub fn rejection(self) -> Result<String, Self> {
+        match &self {
+            Self::Api { cause, .. } => match &**cause {
+                kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => {
+                    Ok(status.message.clone())
+                }
+                _ => Err(self),
+            },
+            _ => Err(self),
+        }
+    }
+
     /// A word for metrics, from a small fixed set.
     pub fn category(&self) -> &'static str {
         match self {

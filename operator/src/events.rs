@@ -7,7 +7,10 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use payplane_crds::condition::{OFFBOARDING, READY, RECONCILING, REPLAYED, REVERSALS_CURRENT, SUSPENDED};
+use payplane_crds::condition::{
+    ARCHIVE_CURRENT, OBJECTIVE_MET, OFFBOARDING, PRUNED, READY, RECONCILING, REPLAYED, REVERSALS_CURRENT,
+    SUSPENDED,
+};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::{
@@ -87,18 +90,21 @@ fn worth_telling(before: &[Condition], after: &[Condition]) -> Vec<Event> {
         event(if bad { EventType::Warning } else { EventType::Normal }, &now.reason, now)
     });
     // That it keeps up is news only after it did not.
-    let was_behind = find(before, REVERSALS_CURRENT).is_some_and(|was| was.status == "False");
-    let reversals = told(REVERSALS_CURRENT).and_then(|now| match &*now.status {
-        "False" => Some(event(EventType::Warning, &now.reason, now)),
-        "True" if was_behind => Some(event(EventType::Normal, &now.reason, now)),
-        _ => None,
+    let keeps_up = [REVERSALS_CURRENT, OBJECTIVE_MET, ARCHIVE_CURRENT, PRUNED];
+    let kept_up = keeps_up.into_iter().filter_map(|type_| {
+        let was_behind = find(before, type_).is_some_and(|was| was.status == "False");
+        told(type_).and_then(|now| match &*now.status {
+            "False" => Some(event(EventType::Warning, &now.reason, now)),
+            "True" if was_behind => Some(event(EventType::Normal, &now.reason, now)),
+            _ => None,
+        })
     });
     // What was never said is no news as long as it is not so.
     let turned = [SUSPENDED, OFFBOARDING].into_iter().filter_map(|type_| {
         let now = told(type_).filter(|now| now.status == "True" || find(before, type_).is_some())?;
         Some(event(EventType::Normal, &now.reason, now))
     });
-    replayed.into_iter().chain(turned).chain(ready).chain(reversals).collect()
+    replayed.into_iter().chain(turned).chain(ready).chain(kept_up).collect()
 }
 
 fn differs(was: &Condition, now: &Condition) -> bool {

@@ -18,7 +18,9 @@ pub mod standing_order;
 pub mod wallet;
 
 pub mod backup;
+pub mod backup_schedule;
 pub mod platform;
+pub mod restore;
 pub mod scaling_policy;
 pub mod tenant;
 pub mod tenant_billing;
@@ -37,6 +39,7 @@ pub mod api;
 pub mod backoff;
 pub mod error;
 pub mod http;
+pub mod job;
 pub mod lease;
 pub mod meta;
 pub mod wake;
@@ -198,6 +201,8 @@ fn stores() -> (Stores, controllers::Writers) {
     let (timeout_policies, write_timeout_policies) = reflector::store();
     let (backups, write_backups) = reflector::store();
     let (tenant_billings, write_tenant_billings) = reflector::store();
+    let (backup_schedules, write_backup_schedules) = reflector::store();
+    let (restores, write_restores) = reflector::store();
     let writers = controllers::Writers {
         platforms: write_platforms,
         tenants: write_tenants,
@@ -210,6 +215,8 @@ fn stores() -> (Stores, controllers::Writers) {
         timeout_policies: write_timeout_policies,
         backups: write_backups,
         tenant_billings: write_tenant_billings,
+        backup_schedules: write_backup_schedules,
+        restores: write_restores,
     };
     (
         Stores {
@@ -224,6 +231,8 @@ fn stores() -> (Stores, controllers::Writers) {
             backups,
             approvals,
             tenant_billings,
+            backup_schedules,
+            restores,
         },
         writers,
     )

@@ -15,6 +15,12 @@ pub const PLATFORM: &str = "payplane.io/platform";
 pub const HEAD: &str = "payplane.io/head";
 /// Label of a Job and its pod: the Backup that they work for.
 pub const BACKUP: &str = "payplane.io/backup";
+/// Label of a BackupSchedule's Backups: the BackupSchedule's name.
+pub const BACKUP_SCHEDULE: &str = "payplane.io/backup-schedule";
+/// Annotation of a Job that deletes copies: the Backups whose copies they are, as NAME:UID.
+pub const DOOMED: &str = "payplane.io/doomed";
+/// Label of a Job and its pod: the Restore that they work for. Annotation of a volume: the UID of the one that fills it.
+pub const RESTORE: &str = "payplane.io/restore";
 /// Label of a Tenant's namespaces: the Tenant's name.
 pub const TENANT: &str = "payplane.io/tenant";
 /// Label of a ScalingPolicy's children: the ScalingPolicy's name.

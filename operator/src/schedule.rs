@@ -105,6 +105,21 @@ impl Schedule {
     }
 }
 
+/// How the name of an object tells its scheduled time, in UTC. Scheduled times are whole minutes.
+const STAMP: &str = "%Y%m%dt%H%Mz";
+
+/// Name of the object that is made for this time.
+pub fn stamped(owner: &str, time: Timestamp) -> String {
+    format!("{owner}-{}", time.strftime(STAMP))
+}
+
+/// The time that a name tells, if it is one of this owner's.
+pub fn stamp_of(owner: &str, name: &str) -> Option<Timestamp> {
+    let told = name.strip_prefix(owner)?.strip_prefix('-')?;
+    let time = DateTime::strptime(STAMP, told).ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    (stamped(owner, time) == name).then_some(time)
+}
+
 fn time_zone(name: &str) -> Result<TimeZone, Invalid> {
     TimeZoneDatabase::bundled().get(name).map_err(|_| Invalid::Zone { name: name.into() })
 }

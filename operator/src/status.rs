@@ -15,8 +15,8 @@ use kube::{
     core::DynamicObject,
 };
 use payplane_crds::{
-    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TenantBilling,
-    TimeoutPolicy, Wallet,
+    Approval, Backup, BackupSchedule, Payment, Platform, Refund, Restore, ScalingPolicy, StandingOrder,
+    Tenant, TenantBilling, TimeoutPolicy, Wallet,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -66,6 +66,8 @@ reported! {
     TimeoutPolicy => payplane_crds::TimeoutPolicyStatus,
     Backup => payplane_crds::BackupStatus,
     TenantBilling => payplane_crds::TenantBillingStatus,
+    BackupSchedule => payplane_crds::BackupScheduleStatus,
+    Restore => payplane_crds::RestoreStatus,
 }
 
 /// Whether a write was needed.

@@ -68,6 +68,12 @@ pub struct Metrics {
     pub events_dropped: IntCounter,
     /// 1 while this process acts.
     pub leader: IntGauge,
+    /// Unix time up to which a restore would bring everything back, by BackupSchedule; 0 before its first good copy.
+    pub backup_recoverable: IntGaugeVec,
+    /// 0 while the objectives of a BackupSchedule are not met.
+    pub backup_objective_met: IntGaugeVec,
+    /// 0 while the log of a BackupSchedule's Platform is not stored as it is written.
+    pub backup_archive_current: IntGaugeVec,
     synced: Arc<AtomicBool>,
     last_reconcile: Arc<AtomicU64>,
 }
@@ -89,6 +95,18 @@ impl Metrics {
         let status_patches =
             counter("status_patches_total", "Status writes by result.", &["kind", "result"])?;
         let watch_failures = counter("watch_failures_total", "Failures of watches.", &["kind"])?;
+        let gauge = |name: &str, help: &str| -> Result<IntGaugeVec, prometheus::Error> {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), &["namespace", "schedule"])?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let backup_recoverable = gauge(
+            "backup_recoverable_timestamp_seconds",
+            "Up to when a restore would bring everything back; 0 before the first good copy.",
+        )?;
+        let backup_objective_met = gauge("backup_objective_met", "0 while the objectives are not met.")?;
+        let backup_archive_current =
+            gauge("backup_archive_current", "0 while the log is not stored as it is written.")?;
         let durations = HistogramOpts::new("reconcile_duration_seconds", "Time of one reconcile.");
         let reconcile_duration = HistogramVec::new(durations.buckets(BUCKETS.to_vec()), &["kind"])?;
         let watch_last_event = IntGaugeVec::new(
@@ -116,6 +134,9 @@ impl Metrics {
             watch_failures,
             events_dropped,
             leader,
+            backup_recoverable,
+            backup_objective_met,
+            backup_archive_current,
             synced: Arc::default(),
             last_reconcile: Arc::default(),
         })
@@ -146,6 +167,14 @@ impl Metrics {
         }
     }
 
+    /// Forgets a BackupSchedule that was deleted, or alerts would go on.
+    pub fn forget_backup_schedule(&self, namespace: &str, name: &str) {
+        for gauge in [&self.backup_recoverable, &self.backup_objective_met, &self.backup_archive_current] {
+            // One that was never measured is no error.
+            let _ = gauge.remove_label_values(&[namespace, name]);
+        }
+    }
+
     /// Says that every cache is filled.
     pub fn set_synced(&self) {
         self.synced.store(true, Ordering::Relaxed);
@@ -170,8 +199,14 @@ mod tests {
         metrics.status_patches.with_label_values(&["Payment", "patched"]).inc();
         metrics.watch_last_event.with_label_values(&["Payment"]).set(1);
         metrics.watch_failures.with_label_values(&["Payment"]).inc();
+        metrics.backup_recoverable.with_label_values(&["pay", "hourly"]).set(7);
+        metrics.backup_objective_met.with_label_values(&["pay", "hourly"]).set(1);
+        metrics.backup_archive_current.with_label_values(&["pay", "hourly"]).set(0);
         let text = metrics.text().unwrap();
         for name in [
+            "payplane_operator_backup_archive_current{namespace=\"pay\",schedule=\"hourly\"} 0",
+            "payplane_operator_backup_objective_met{namespace=\"pay\",schedule=\"hourly\"} 1",
+            "payplane_operator_backup_recoverable_timestamp_seconds{namespace=\"pay\",schedule=\"hourly\"} 7",
             "payplane_operator_build_info{version=",
             "payplane_operator_errors_total{category=\"api\",kind=\"Payment\"} 1",
             "payplane_operator_events_dropped_total 0",

@@ -11,8 +11,8 @@ use kube::{
     runtime::reflector::{Lookup, ObjectRef},
 };
 use payplane_crds::{
-    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TenantBilling,
-    TimeoutPolicy, Wallet, reference::WalletReference,
+    Approval, Backup, BackupSchedule, Payment, Platform, Refund, Restore, ScalingPolicy, StandingOrder,
+    Tenant, TenantBilling, TimeoutPolicy, Wallet, reference::WalletReference,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -40,6 +40,8 @@ pub struct Wake {
     timeout_policies: UnboundedSender<Ref<TimeoutPolicy>>,
     backups: UnboundedSender<Ref<Backup>>,
     tenant_billings: UnboundedSender<Ref<TenantBilling>>,
+    backup_schedules: UnboundedSender<Ref<BackupSchedule>>,
+    restores: UnboundedSender<Ref<Restore>>,
 }
 
 /// The receiving ends, one per controller.
@@ -64,6 +66,10 @@ pub struct Wakeups {
     pub backups: UnboundedReceiver<Ref<Backup>>,
     /// Of the TenantBilling controller.
     pub tenant_billings: UnboundedReceiver<Ref<TenantBilling>>,
+    /// Of the BackupSchedule controller.
+    pub backup_schedules: UnboundedReceiver<Ref<BackupSchedule>>,
+    /// Of the Restore controller.
+    pub restores: UnboundedReceiver<Ref<Restore>>,
 }
 
 /// Makes the channels.
@@ -78,6 +84,8 @@ pub fn channels() -> (Wake, Wakeups) {
     let (timeout_policies, wake_timeout_policies) = unbounded_channel();
     let (backups, wake_backups) = unbounded_channel();
     let (tenant_billings, wake_tenant_billings) = unbounded_channel();
+    let (backup_schedules, wake_backup_schedules) = unbounded_channel();
+    let (restores, wake_restores) = unbounded_channel();
     (
         Wake {
             platforms,
@@ -90,6 +98,8 @@ pub fn channels() -> (Wake, Wakeups) {
             backups,
             approvals,
             tenant_billings,
+            backup_schedules,
+            restores,
         },
         Wakeups {
             platforms: wake_platforms,
@@ -102,6 +112,8 @@ pub fn channels() -> (Wake, Wakeups) {
             timeout_policies: wake_timeout_policies,
             backups: wake_backups,
             tenant_billings: wake_tenant_billings,
+            backup_schedules: wake_backup_schedules,
+            restores: wake_restores,
         },
     )
 }
@@ -214,6 +226,20 @@ impl Wake {
     /// Wakes the Backup that a changed Job belongs to.
     pub fn backup(&self, namespace: &str, name: &str) {
         let _ = self.backups.send(ObjectRef::new(name).within(namespace));
+    }
+
+    /// Wakes the Restore that a changed Job belongs to.
+    pub fn restore(&self, namespace: &str, name: &str) {
+        let _ = self.restores.send(ObjectRef::new(name).within(namespace));
+    }
+
+    /// Wakes the BackupSchedule that a Backup is of.
+    pub fn backup_schedule_of(&self, backup: &Backup) {
+        let owners = backup.owner_references().iter();
+        for owner in owners.filter(|owner| owner.kind == <BackupSchedule as Resource>::kind(&())) {
+            let namespace = backup.metadata.namespace.clone().unwrap_or_default();
+            let _ = self.backup_schedules.send(ObjectRef::new(&owner.name).within(&namespace));
+        }
     }
 
     /// Wakes the TenantBillings of a Tenant.

@@ -395,7 +395,10 @@ impl<D: Database> Committer<D> {
             StoreError::Conflict(_) | StoreError::Busy(_) | StoreError::Stale(_) | StoreError::Outdated => {
                 Err(CommitError::Busy)
             }
-            StoreError::Unavailable(_) | StoreError::ReadOnly | StoreError::OldSchema { .. } => {
+            StoreError::Unavailable(_)
+            | StoreError::ReadOnly
+            | StoreError::OldSchema { .. }
+            | StoreError::OtherEpoch { .. } => {
                 tracing::warn!(reason = %Causes(error), "batch not committed");
                 Err(CommitError::Unavailable)
             }

@@ -38,7 +38,19 @@ impl LedgerService for Api {
         let store = self.engine.store.clone();
         let found = detached(async move { store.head().await }).await;
         let head = Some(encode::head(&found.map_err(|error| status::of_store(&error))?));
-        Ok(Response::new(proto::GetHeadResponse { head }))
+        let epoch = self.engine.store.epoch().unwrap_or_default();
+        Ok(Response::new(proto::GetHeadResponse { head, epoch }))
+    }
+
+    async fn get_archive(
+        &self,
+        request: Request<proto::GetArchiveRequest>,
+    ) -> Result<Response<proto::GetArchiveResponse>, Status> {
+        Call::of(&request)?;
+        let store = self.engine.store.clone();
+        let found = detached(async move { store.archive().await }).await;
+        let found = found.map_err(|error| status::of_store(&error))?;
+        Ok(Response::new(encode::archive(&found)))
     }
 
     async fn get_hold_summary(

@@ -12,7 +12,7 @@ pub enum Access {
     Needs(Role),
 }
 
-const TABLE: [(&str, Access); 56] = [
+const TABLE: &[(&str, Access)] = &[
     ("/payplane.v1.PaymentService/CreatePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/AuthorizePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/CapturePayment", Access::Needs(Role::Operator)),
@@ -56,6 +56,7 @@ const TABLE: [(&str, Access); 56] = [
     ("/payplane.v1.TenantService/GetTenantHoldings", Access::Needs(Role::Platform)),
     ("/payplane.v1.LedgerService/GetTrialBalance", Access::Needs(Role::Viewer)),
     ("/payplane.v1.LedgerService/GetHead", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.LedgerService/GetArchive", Access::Needs(Role::Platform)),
     ("/payplane.v1.LedgerService/VerifyLedger", Access::Needs(Role::Platform)),
     ("/payplane.v1.LedgerService/GetHoldSummary", Access::Needs(Role::Platform)),
     ("/payplane.v1.BillingService/PreviewInvoice", Access::Needs(Role::Platform)),

@@ -190,7 +190,8 @@ pub(super) fn of_store(error: &StoreError) -> Status {
         StoreError::Unavailable(_)
         | StoreError::Away
         | StoreError::ReadOnly
-        | StoreError::OldSchema { .. } => {
+        | StoreError::OldSchema { .. }
+        | StoreError::OtherEpoch { .. } => {
             with_reason(Code::Unavailable, error.to_string(), "DATABASE_UNAVAILABLE", Some(RETRY_AFTER))
         }
         StoreError::Busy(_) | StoreError::Conflict(_) | StoreError::Stale(_) | StoreError::Outdated => {

@@ -15,11 +15,18 @@ struct Probes {
 
 pub(super) fn router(engine: Arc<Engine>, draining: CancellationToken) -> Router {
     Router::new()
-        // Answering at all shows that the event loop turns.
-        .route("/livez", get(|| async { "ok\n" }))
+        .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(Probes { engine, draining })
+}
+
+/// Answering at all shows that the event loop turns. Only an engine of another epoch has to start again.
+async fn live(State(probes): State<Probes>) -> (StatusCode, &'static str) {
+    match probes.engine.is_of_another_epoch() {
+        true => (StatusCode::SERVICE_UNAVAILABLE, "the ledger was restored since this engine began\n"),
+        false => (StatusCode::OK, "ok\n"),
+    }
 }
 
 async fn ready(State(probes): State<Probes>) -> (StatusCode, &'static str) {

@@ -43,6 +43,14 @@ pub enum StoreError {
         /// The newest migration of this binary.
         wanted: i64,
     },
+    /// The ledger was restored since this engine began: what the engine remembers may never have been.
+    #[error("the ledger has epoch {found}, this engine began with {known}: it was restored, start again")]
+    OtherEpoch {
+        /// What the engine began with.
+        known: i64,
+        /// What the database has.
+        found: i64,
+    },
     /// A row makes no sense.
     #[error("a stored {0} is unknown")]
     Corrupt(&'static str),

@@ -8,9 +8,11 @@
 //! Isolation is READ COMMITTED throughout: decisions are made on rows that are locked, and each statement after the
 //! lock sees what was committed while it waited.
 
+mod archive;
 mod background;
 mod billing;
 mod connect;
+mod epoch;
 mod error;
 mod events;
 mod journal;
@@ -25,9 +27,11 @@ mod tenants;
 mod verify;
 mod wallets;
 
+pub use archive::ArchiveRow;
 pub use background::DuePayment;
 pub use billing::{Document, InvoicePage, InvoiceRow};
 pub use connect::{DatabaseConfig, DatabaseConfigError};
+pub use epoch::{AdoptError, adopt};
 pub use error::StoreError;
 pub use events::{
     EventLook, EventRow, EventSession, EventStatus, LETTERS_MAX, Letter, LetterAct, LetterRow, PAGE_OPERATIONS,
@@ -66,6 +70,8 @@ pub struct Store {
     pool: PgPool,
     options: PgConnectOptions,
     platform: OnceCell<PlatformId>,
+    /// The epoch that this engine began with.
+    epoch: epoch::Epoch,
     /// A connection of its own for [`Store::probe`], so that a busy pool does not look like a database that is away.
     probe: Mutex<Option<PgConnection>>,
     /// What was counted for invoices.
@@ -75,8 +81,14 @@ pub struct Store {
 impl Store {
     /// Connects on first use: the engine starts before its database.
     pub fn new(options: PgConnectOptions, pool_size: u32) -> Self {
+        let epoch = epoch::Epoch::default();
+        let known = epoch.clone();
         let pool = PgPoolOptions::new()
             .max_connections(pool_size)
+            .after_connect(move |connection, _| {
+                let known = known.clone();
+                Box::pin(async move { known.admit(connection).await })
+            })
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(Duration::from_secs(300))
             .connect_lazy_with(options.clone());
@@ -84,6 +96,7 @@ impl Store {
             pool,
             options,
             platform: OnceCell::new(),
+            epoch,
             probe: Mutex::default(),
             meter: billing::Meter::default(),
         }
@@ -106,6 +119,9 @@ impl Store {
         )
         .fetch_one(&mut connection)
         .await?;
+        if found.1 >= migrate::NEWEST_VERSION {
+            self.epoch.check(&mut connection).await?;
+        }
         // Only kept if it worked: after an error a fresh connection tells more.
         *slot = Some(connection);
         let wanted = migrate::NEWEST_VERSION;

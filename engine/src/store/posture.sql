@@ -63,6 +63,9 @@ begin
                     payplane.unsealed, payplane.seals, payplane.seal_head, payplane.personal_data,
                     payplane.invoices to %I', v_app);
 
+    -- An engine compares the epoch with the one that it began with, on every connection.
+    execute format('grant select on payplane.epoch to %I', v_app);
+
     execute format('grant select, insert on payplane.tenants, payplane.tenant_namespaces, payplane.tenant_grants,
                     payplane.settlement_caps, payplane.accounts, payplane.wallets, payplane.journal,
                     payplane.payments, payplane.refunds, payplane.usages, payplane.settings, payplane.batches,

@@ -55,7 +55,10 @@ impl commit::Database for Store {
     type Session = Session;
 
     async fn session(&self) -> Result<Session, StoreError> {
-        Session::new(self.connect().await?).await
+        let mut connection = self.connect().await?;
+        let checked = tokio::time::timeout(STEP_TIMEOUT, self.epoch.check(&mut connection)).await;
+        checked.map_err(|_| StoreError::timed_out("read the epoch"))??;
+        Session::new(connection).await
     }
 }
 

@@ -39,6 +39,8 @@ pub enum Answer {
     },
     /// The engine did not say where its chain ends.
     Failed(EngineError),
+    /// What it waited for did not come in time.
+    GaveUp,
     /// The Job was made just now.
     Begun,
     /// How far the Job is.
@@ -55,8 +57,9 @@ impl Reconciled for Backup {
 
     async fn reconcile(&self, context: &Context) -> Result<Again, Error> {
         let observed = observe::observe(self, context).await?; // reads
-        let answer = match plan::plan(self, &observed) {
+        let answer = match plan::plan(self, &observed, jiff::Timestamp::now()) {
             Next::Wait(waiting) => Answer::Waiting(waiting),
+            Next::GiveUp => Answer::GaveUp,
             Next::Refuse { reason, message } => Answer::Refused { reason, message },
             Next::Look(job) => {
                 Answer::Seen { job: Box::new(job.clone()), pod: observed.pod.clone().map(Box::new) }
@@ -98,7 +101,7 @@ fn finish(answer: Answer) -> Result<Again, Error> {
     match answer {
         Answer::Waiting(_) => Err(Error::Missing),
         Answer::Failed(source) => Err(Error::Engine { operation: "ask for the head of the ledger", source }),
-        Answer::Refused { .. } | Answer::Begun | Answer::Seen { .. } => Ok(Again::OnChange),
+        Answer::Refused { .. } | Answer::GaveUp | Answer::Begun | Answer::Seen { .. } => Ok(Again::OnChange),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What to do next about a Backup. Pure.
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use payplane_crds::{
     Backup, Platform,
@@ -36,14 +37,20 @@ pub enum Next<'a> {
         /// Whether the volume has to be made.
         makes_claim: bool,
     },
+    /// Give up: what it waited for did not come in time.
+    GiveUp,
     /// See how far the Job is.
     Look(&'a Job),
 }
 
 /// One step.
-pub fn plan<'a>(backup: &Backup, observed: &'a Observed) -> Next<'a> {
+pub fn plan<'a>(backup: &Backup, observed: &'a Observed, now: Timestamp) -> Next<'a> {
     if let Some(job) = &observed.job {
         return Next::Look(job);
+    }
+    let since = backup.metadata.creation_timestamp.as_ref().map_or(now, |made| made.0);
+    if backup.spec.deadline_seconds < now.duration_since(since).as_secs() {
+        return Next::GiveUp;
     }
     let name = &backup.spec.platform_ref.name;
     let Some(platform) = &observed.platform else {

@@ -2,10 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::{
-        batch::v1::Job,
-        core::v1::{ContainerStateTerminated, ContainerStatus, Pod},
-    },
+    api::{batch::v1::Job, core::v1::Pod},
     apimachinery::pkg::apis::meta::v1::Time,
 };
 use kube::ResourceExt;
@@ -18,10 +15,13 @@ use payplane_crds::{
 use serde::Deserialize;
 
 use super::{Answer, build, job_of};
-use crate::{condition::Conditions, meta::HEAD, status::Reported};
+use crate::{
+    condition::Conditions,
+    job::{self, End, Failed},
+    meta::HEAD,
+    status::Reported,
+};
 
-/// As much of a step's last words as a condition can hold.
-const WORDS_MAX: usize = 600;
 /// `payplane-engine verify` ends so if it found something wrong.
 const VIOLATIONS: i32 = 1;
 
@@ -35,13 +35,6 @@ struct Copied {
 #[derive(Deserialize)]
 struct Verified {
     operations: i64,
-}
-
-/// How a Job stands.
-enum End {
-    Open,
-    Succeeded,
-    Failed { reason: &'static str, message: String },
 }
 
 /// The status that tells this answer.
@@ -60,6 +53,19 @@ pub fn report(backup: &Backup, answer: &Answer, now: Timestamp) -> BackupStatus 
             conditions: conditions.waiting(ENGINE_UNAVAILABLE, &error.advice()).into_vec(),
             ..fresh
         },
+        Answer::GaveUp => {
+            let seconds = backup.spec.deadline_seconds;
+            let message =
+                format!("It could not begin within {seconds} s: look at the Platform and the volume.");
+            BackupStatus {
+                state: BackupState::Failed,
+                conditions: conditions
+                    .stalled(TIMED_OUT, &message)
+                    .settled(false, TIMED_OUT, &message)
+                    .into_vec(),
+                ..fresh
+            }
+        }
         Answer::Begun => BackupStatus {
             state: BackupState::Running,
             conditions: conditions.waiting(PROGRESSING, "Copying the database.").into_vec(),
@@ -76,14 +82,14 @@ fn of_job(
     conditions: Conditions<'_>,
     fresh: BackupStatus,
 ) -> BackupStatus {
-    let copied: Option<Copied> = said(pod, build::COPY);
+    let copied: Option<Copied> = job::said(pod, build::COPY);
     let known = BackupStatus {
         started_at: job.creation_timestamp().map(|time| Time(time.0)),
         head: job.annotations().get(HEAD).cloned(),
         bytes: copied.map(|copied| copied.bytes),
         ..fresh
     };
-    match end(backup, job, pod) {
+    match job::end(job, pod) {
         End::Open => {
             let step = if known.bytes.is_some() {
                 "Restoring and verifying the copy."
@@ -97,15 +103,16 @@ fn of_job(
             }
         }
         End::Succeeded => {
-            let operations = said::<Verified>(pod, build::VERIFY).map(|verified| verified.operations);
+            let operations = job::said::<Verified>(pod, build::VERIFY).map(|verified| verified.operations);
             let location = format!("{}/{}", build::claim_name(backup), backup.name_any());
             let counted = operations.map_or_else(String::new, |count| format!("{count} operations, "));
             let message = format!("{counted}restored from {location} and found sound.");
             BackupStatus {
                 state: BackupState::Succeeded,
-                finished_at: ended_at(job),
+                finished_at: job::ended_at(job),
                 location: Some(location),
                 operations,
+                restore_seconds: restore_seconds(pod),
                 conditions: conditions
                     .ready(COMPLETED, &message)
                     .settled(true, COMPLETED, &message)
@@ -113,73 +120,43 @@ fn of_job(
                 ..known
             }
         }
-        End::Failed { reason, message } => BackupStatus {
-            state: BackupState::Failed,
-            finished_at: ended_at(job),
-            bytes: None,
-            conditions: conditions.stalled(reason, &message).settled(false, reason, &message).into_vec(),
-            ..known
-        },
+        End::Failed(failed) => {
+            let (reason, message) = failure(backup, failed);
+            BackupStatus {
+                state: BackupState::Failed,
+                finished_at: job::ended_at(job),
+                bytes: None,
+                conditions: conditions.stalled(reason, &message).settled(false, reason, &message).into_vec(),
+                ..known
+            }
+        }
     }
 }
 
-fn end(backup: &Backup, job: &Job, pod: Option<&Pod>) -> End {
-    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let is = |type_: &str| conditions.iter().find(|one| one.type_ == type_ && one.status == "True");
-    if is("Complete").is_some() {
-        return End::Succeeded;
-    }
-    let Some(failed) = is("Failed") else { return End::Open };
-    if failed.reason.as_deref() == Some("DeadlineExceeded") {
-        let seconds = backup.spec.deadline_seconds;
-        let message = format!(
-            "It took longer than {seconds} s. Create another Backup with a larger deadlineSeconds, or look why {} was slow.",
-            job_of(backup)
-        );
-        return End::Failed { reason: TIMED_OUT, message };
-    }
-    let Some((step, terminated)) = culprit(pod) else {
-        let why = failed.message.clone().unwrap_or_default();
-        return End::Failed { reason: BACKUP_FAILED, message: format!("{} failed: {why}", job_of(backup)) };
-    };
-    let words: String = terminated.message.unwrap_or_default().trim().chars().take(WORDS_MAX).collect();
-    match (step.as_str(), terminated.exit_code) {
-        (build::VERIFY, VIOLATIONS) => End::Failed {
-            reason: LEDGER_NOT_SOUND,
-            message: format!("The restored ledger is not sound, the copy cannot be relied on: {words}"),
-        },
-        _ => End::Failed { reason: BACKUP_FAILED, message: format!("Step {step} failed: {words}") },
+/// As a condition's reason and message.
+fn failure(backup: &Backup, failed: Failed) -> (&'static str, String) {
+    match failed {
+        Failed::Late => {
+            let seconds = backup.spec.deadline_seconds;
+            let message = format!(
+                "It took longer than {seconds} s. Create another Backup with a larger deadlineSeconds, or look why {} was slow.",
+                job_of(backup)
+            );
+            (TIMED_OUT, message)
+        }
+        Failed::Job(why) => (BACKUP_FAILED, format!("{} failed: {why}", job_of(backup))),
+        Failed::Step { step, code: VIOLATIONS, words } if step == build::VERIFY => (
+            LEDGER_NOT_SOUND,
+            format!("The restored ledger is not sound, the copy cannot be relied on: {words}"),
+        ),
+        Failed::Step { step, words, .. } => (BACKUP_FAILED, format!("Step {step} failed: {words}")),
     }
 }
 
-/// The first step that failed. The scratch server is stopped at the end, which is no failure.
-fn culprit(pod: Option<&Pod>) -> Option<(String, ContainerStateTerminated)> {
-    let ended = steps(pod).filter_map(|step| {
-        let terminated = step.state.as_ref()?.terminated.clone()?;
-        (terminated.exit_code != 0).then(|| (step.name.clone(), terminated))
-    });
-    ended.min_by_key(|(_, terminated)| terminated.finished_at.as_ref().map(|time| time.0))
-}
-
-/// What a step that ended well said.
-fn said<'a, T: Deserialize<'a>>(pod: Option<&'a Pod>, step: &str) -> Option<T> {
-    let state = steps(pod).find(|one| one.name == step)?.state.as_ref()?;
-    let terminated = state.terminated.as_ref().filter(|terminated| terminated.exit_code == 0)?;
-    serde_json::from_str(terminated.message.as_deref()?).ok()
-}
-
-/// The pod's steps in their order.
-fn steps(pod: Option<&Pod>) -> impl Iterator<Item = &ContainerStatus> {
-    let status = pod.and_then(|pod| pod.status.as_ref());
-    let before = status.and_then(|status| status.init_container_statuses.as_deref());
-    let last = status.and_then(|status| status.container_statuses.as_deref());
-    before.into_iter().flatten().chain(last.into_iter().flatten())
-}
-
-fn ended_at(job: &Job) -> Option<Time> {
-    let status = job.status.as_ref()?;
-    let last = status.conditions.iter().flatten().filter_map(|one| one.last_transition_time.clone());
-    status.completion_time.clone().or_else(|| last.max_by_key(|time| time.0))
+/// From the finished copy to the verified ledger.
+fn restore_seconds(pod: Option<&Pod>) -> Option<i64> {
+    let (copied, verified) = (job::ended(pod, build::COPY)?, job::ended(pod, build::VERIFY)?);
+    Some(verified.duration_since(copied).as_secs())
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     context::Context,
-    meta::{BACKUP, MANAGER, PLATFORM, TENANT},
+    meta::{BACKUP, MANAGER, PLATFORM, RESTORE, TENANT},
     watch::{self, Health},
 };
 
@@ -51,14 +51,18 @@ pub async fn wake_by_children(context: Arc<Context>, health: Arc<Health>) {
     join_all(watches.map(wake)).await;
 }
 
-/// Jobs wake the Backup that they work for, in the served namespaces.
+/// Jobs wake the Backup or Restore that they work for, in the served namespaces.
 pub async fn wake_by_jobs(context: Arc<Context>, health: Arc<Health>) {
     let namespaces = &context.settings.platform_namespaces;
     let watches = namespaces.iter().map(|namespace| {
         let jobs = Api::<PartialObjectMeta<Job>>::namespaced(context.client.clone(), namespace);
-        touched(&context, &health, jobs, "Job", watch::config().labels(BACKUP)).for_each(|job| {
+        touched(&context, &health, jobs, "Job", watch::config().labels(PLATFORM)).for_each(|job| {
+            let namespace = job.namespace().unwrap_or_default();
             if let Some(name) = job.labels().get(BACKUP) {
-                context.wake.backup(&job.namespace().unwrap_or_default(), name);
+                context.wake.backup(&namespace, name);
+            }
+            if let Some(name) = job.labels().get(RESTORE) {
+                context.wake.restore(&namespace, name);
             }
             std::future::ready(())
         })

@@ -18,7 +18,7 @@ mod wallet;
 pub(super) use billing::{close_request, closed, invoice, preview, preview_request};
 pub(super) use payment::{capture_request, hold_request, made, outcome, payment_request, void_request};
 pub(super) use refund::{approval_request, refund_request, refunded, rejection_request};
-pub(super) use settings::{hold_summary, with_hold_limits};
+pub(super) use settings::{archive, hold_summary, with_hold_limits};
 pub(super) use wallet::{
     change_request, changed_wallet, created_wallet, label_request, wallet, wallet_named, wallet_request,
 };

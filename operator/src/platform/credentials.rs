@@ -68,7 +68,7 @@ pub async fn ensure(
     let (database, managed, postgres) = match valid {
         Valid::External(database) => (database, false, String::new()),
         Valid::Managed { owner_password } => {
-            let database = own_database(names, &authority);
+            let database = own_database(names, Some(authority.certificate.clone()));
             owner(platform, context, names, &database, owner_password).await?;
             let dns = names.dns_names(&names.postgres());
             let certificate =
@@ -134,13 +134,19 @@ fn pair(secret: &Secret) -> Option<Pair> {
     Some(Pair { certificate: optional(secret, "tls.crt")?, key: optional(secret, "tls.key")? })
 }
 
-fn own_database(names: &Names, authority: &Pair) -> Database {
+/// How the database of a Platform is reached that is run here.
+pub fn own_database(names: &Names, ca_pem: Option<String>) -> Database {
     Database {
         host: names.host(&names.postgres()),
         port: POSTGRES_PORT.to_string(),
         dbname: DATABASE.into(),
-        ca_pem: Some(authority.certificate.clone()),
+        ca_pem,
     }
+}
+
+/// The login of the owner of such a database.
+pub fn owner_login(password: String) -> Login {
+    Login { username: OWNER.into(), password }
 }
 
 async fn owner(
@@ -193,7 +199,10 @@ async fn create(context: &Context, wanted: &Secret) -> Result<(), Error> {
 }
 
 /// 256 random bits as hex, so that no quoting is ever needed.
-fn random() -> Result<String, Error> {
+///
+/// # Errors
+/// When the system gives none.
+pub fn random() -> Result<String, Error> {
     let mut bytes = [0; PASSWORD_BYTES];
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.secure_random.fill(&mut bytes).map_err(|_| Error::Random)?;

@@ -4,6 +4,7 @@
 //! (the volume, the database's Secrets, the authority) has no owner and so outlives the Platform object; applying the
 //! Platform again finds the same ledger. Everything else goes with the object.
 
+mod archive;
 mod build;
 mod certificate;
 mod credentials;
@@ -27,7 +28,11 @@ use crate::{
     status,
 };
 
+pub use archive::{claim_of_copies, copies_name};
+pub use build::{POSTGRES, secret};
+pub use credentials::{own_database, owner_login, random};
 pub use names::GRPC_PORT;
+pub use validate::Database;
 
 use build::Parts;
 pub use build::container;
@@ -99,6 +104,10 @@ async fn act(context: &Context, observed: &Observed, parts: Parts) -> Result<App
     let postgres = match postgres {
         None => None,
         Some(parts) => {
+            if let Some(claim) = &parts.copies {
+                // Kept, and never changed: one that exists is as it is.
+                apply::create(client, claim).await?;
+            }
             apply::apply(client, &parts.config).await?;
             apply::apply(client, &parts.service).await?;
             Some(apply::apply(client, &parts.stateful_set).await?)

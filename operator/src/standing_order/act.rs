@@ -35,13 +35,7 @@ async fn make(order: &StandingOrder, context: &Context, payment: &Payment) -> Re
     match apply::create(&context.client, payment).await {
         Ok(true) => Ok(Made::Payment(name)),
         Ok(false) => meet(order, context, name).await,
-        Err(Error::Api { operation, cause }) => match &*cause {
-            kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => {
-                Ok(Made::Rejected(status.message.clone()))
-            }
-            _ => Err(Error::Api { operation, cause }),
-        },
-        Err(error) => Err(error),
+        Err(error) => error.rejection().map(Made::Rejected),
     }
 }
 

@@ -7,10 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::ResourceExt;
 use payplane_crds::{Payment, PaymentSpec, StandingOrder, standing_order::ShortAction};
 
-use crate::meta::{MANAGER, STANDING_ORDER, owner};
-
-/// How a payment's name tells its time, in UTC. Scheduled times are whole minutes.
-const NAME: &str = "%Y%m%dt%H%Mz";
+use crate::{
+    meta::{MANAGER, STANDING_ORDER, owner},
+    schedule,
+};
 
 /// The Payment of this time.
 pub fn payment(order: &StandingOrder, time: Timestamp) -> Payment {
@@ -45,7 +45,7 @@ pub fn payment(order: &StandingOrder, time: Timestamp) -> Payment {
 
 /// Name of the Payment of this time.
 pub fn name(order: &StandingOrder, time: Timestamp) -> String {
-    format!("{}-{}", order.name_any(), time.strftime(NAME))
+    schedule::stamped(&order.name_any(), time)
 }
 
 /// Its identity in the ledger: the same in every cluster and after every restart.
@@ -57,10 +57,7 @@ pub fn key(order: &StandingOrder, time: Timestamp) -> String {
 /// The time that a Payment's name tells, if it is a Payment of this order by name and by key. Labels and owners prove
 /// nothing: anybody may write them.
 pub fn time_of(order: &StandingOrder, payment: &Payment) -> Option<Timestamp> {
-    let payment_name = payment.name_any();
-    let told = payment_name.strip_prefix(&order.name_any())?.strip_prefix('-')?;
-    let local = jiff::civil::DateTime::strptime(NAME, told).ok()?;
-    let time = local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    let time = schedule::stamp_of(&order.name_any(), &payment.name_any())?;
     (payment.spec.idempotency_key.as_deref() == Some(&key(order, time))).then_some(time)
 }
 

@@ -17,7 +17,7 @@ pub(super) use wallet::{changed_wallet, hold, wallet};
 use payplane_ledger::{Balance, Currency, Level, Origin, Phase, Timestamp, format_minor, format_sum};
 use payplane_proto::v1 as proto;
 
-use crate::store::TrialLine;
+use crate::store::{ArchiveRow, TrialLine};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
@@ -45,6 +45,17 @@ pub(super) fn balance(balance: &Balance, currency: Currency) -> proto::Balance {
         available: i64::try_from(available).map_or_else(|_| format_sum(available, currency), text),
         currency: currency.code().to_owned(),
         version: balance.version.unsigned_abs(),
+    }
+}
+
+pub(super) fn archive(row: &ArchiveRow) -> proto::GetArchiveResponse {
+    proto::GetArchiveResponse {
+        enabled: row.enabled,
+        store_time: row.stored_us.map(|at| timestamp(Timestamp(at))),
+        segments_behind: row.segments_behind,
+        failures: row.failures,
+        failing: row.failing,
+        read_time: Some(timestamp(Timestamp(row.now_us))),
     }
 }
 

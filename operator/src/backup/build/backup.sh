@@ -7,6 +7,9 @@ if [ -e "$copy" ]; then
     echo "the volume holds a copy of this name already; it is left alone: create a Backup of another name" >&2
     exit 1
 fi
+# Whose copy it is, for whoever deletes it: the name alone would not tell a copy from one that was there before.
+mkdir -p /backups/.by
+printf '%s' "$BACKUP_UID" >"/backups/.by/$BACKUP"
 login=/etc/payplane/database-owner
 PGPASSWORD=$(cat "$login/password")
 export PGPASSWORD PGSSLMODE=verify-full PGSSLROOTCERT="$login/ca.crt"

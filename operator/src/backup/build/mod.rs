@@ -8,11 +8,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::{
     api::{
         batch::v1::{Job, JobSpec},
-        core::v1::{
-            Container, EnvVar, ExecAction, PersistentVolumeClaim, PersistentVolumeClaimSpec,
-            PersistentVolumeClaimVolumeSource, PodSpec, PodTemplateSpec, Probe, Volume,
-            VolumeResourceRequirements,
-        },
+        core::v1::{Container, ExecAction, PersistentVolumeClaim, PodSpec, PodTemplateSpec, Probe},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -21,10 +17,13 @@ use payplane_crds::{Backup, Platform, platform::ManagedPostgres};
 
 use crate::{
     context::Settings,
-    meta::{BACKUP, HEAD, kept, labels, owner},
+    meta::{BACKUP, HEAD, labels, owner},
     platform::{
-        Names,
-        container::{mount, pod_security, resources, scratch, secret_volume, security},
+        Names, POSTGRES, claim_of_copies,
+        container::{
+            beside, claim_volume, mount, pod_security, resources, scratch, secret_volume, security, variable,
+        },
+        copies_name,
     },
 };
 
@@ -46,23 +45,12 @@ pub fn job_name(backup: &Backup) -> String {
 
 /// Name of the claim that the copy is kept in.
 pub fn claim_name(backup: &Backup) -> String {
-    let default = || format!("{}-backups", backup.spec.platform_ref.name);
-    backup.spec.volume.claim_name.clone().unwrap_or_else(default)
+    copies_name(&backup.spec.volume, &backup.spec.platform_ref.name)
 }
 
-/// The volume of all copies of a Platform. It has no owner: copies outlive whatever they were made of.
+/// The volume of all copies of a Platform.
 pub fn claim(backup: &Backup, platform: &Platform) -> PersistentVolumeClaim {
-    let requests = BTreeMap::from([("storage".to_owned(), backup.spec.volume.size.clone())]);
-    PersistentVolumeClaim {
-        metadata: kept(platform, claim_name(backup), COMPONENT),
-        spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".into()]),
-            resources: Some(VolumeResourceRequirements { requests: Some(requests), limits: None }),
-            storage_class_name: backup.spec.volume.storage_class_name.clone(),
-            ..PersistentVolumeClaimSpec::default()
-        }),
-        ..PersistentVolumeClaim::default()
-    }
+    claim_of_copies(&backup.spec.volume, platform)
 }
 
 /// The Job. `head` is the end of the ledger's chain, as SEAL:LINK, if anything is sealed: the copy must contain it.
@@ -91,6 +79,8 @@ pub fn job(
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
                 spec: Some(PodSpec {
+                    // A server that stores its log holds the same volume, which one node can mount at a time.
+                    affinity: postgres.archive.as_ref().map(|_| beside(&names.platform, POSTGRES)),
                     automount_service_account_token: Some(false),
                     containers: vec![verify(backup, platform, settings, head)],
                     enable_service_links: Some(false),
@@ -102,7 +92,7 @@ pub fn job(
                     restart_policy: Some("Never".into()),
                     security_context: Some(pod_security(USER)),
                     volumes: Some(vec![
-                        copies(backup),
+                        claim_volume("backups", claim_name(backup)),
                         secret_volume("database-owner", names.database_owner()),
                         scratch("scratch"),
                         scratch("tmp"),
@@ -113,17 +103,6 @@ pub fn job(
             ..JobSpec::default()
         }),
         ..Job::default()
-    }
-}
-
-fn copies(backup: &Backup) -> Volume {
-    Volume {
-        name: "backups".into(),
-        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-            claim_name: claim_name(backup),
-            read_only: None,
-        }),
-        ..Volume::default()
     }
 }
 
@@ -172,7 +151,10 @@ fn serve(backup: &Backup, postgres: &ManagedPostgres, settings: &Settings) -> Co
 fn container(backup: &Backup, postgres: &ManagedPostgres, settings: &Settings, name: &str) -> Container {
     Container {
         name: name.into(),
-        env: Some(vec![EnvVar { name: "BACKUP".into(), value: Some(backup.name_any()), value_from: None }]),
+        env: Some(vec![
+            variable("BACKUP", backup.name_any()),
+            variable("BACKUP_UID", backup.uid().unwrap_or_default()),
+        ]),
         image: Some(postgres.image.clone().unwrap_or_else(|| settings.postgres_image.clone())),
         image_pull_policy: Some("IfNotPresent".into()),
         resources: Some(resources(&postgres.resources, "100m", "256Mi")),

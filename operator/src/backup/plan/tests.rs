@@ -62,6 +62,6 @@ async fn a_job_is_made_once_and_only_for_a_managed_database_that_is_ready() {
         (Observed { job: Some(Job::default()), ..Observed::default() }, json!({}), "look"),
     ];
     for (observed, volume, expected) in cases {
-        assert_eq!(word(&plan(&backup(volume), &observed)), expected);
+        assert_eq!(word(&plan(&backup(volume), &observed, Timestamp::UNIX_EPOCH)), expected);
     }
 }

@@ -4,7 +4,7 @@ use payplane_proto::v1 as proto;
 use proto::{ParameterName, setting::Value};
 
 use super::time;
-use crate::engine::{EngineError, HoldLimits, HoldSummary};
+use crate::engine::{Archive, EngineError, HoldLimits, HoldSummary};
 
 /// The same settings with these limits of holds for all currencies and no other such ones, in the engine's order.
 pub(in crate::engine) fn with_hold_limits(
@@ -27,6 +27,17 @@ pub(in crate::engine) fn with_hold_limits(
 fn duration(name: ParameterName, seconds: i64) -> proto::Setting {
     let value = Some(Value::Duration(prost_types::Duration { seconds, nanos: 0 }));
     proto::Setting { name: name.into(), currency: String::new(), value }
+}
+
+pub(in crate::engine) fn archive(answer: &proto::GetArchiveResponse) -> Result<Archive, EngineError> {
+    time(answer.read_time).ok_or(EngineError::Answer("an archive without its time"))?;
+    Ok(Archive {
+        is_on: answer.enabled,
+        stored_at: time(answer.store_time),
+        segments_behind: answer.segments_behind,
+        failures: answer.failures,
+        is_failing: answer.failing,
+    })
 }
 
 pub(in crate::engine) fn hold_summary(

@@ -12,6 +12,8 @@ use crate::{meta::owned, platform::names::Names};
 pub const HBA: &str = include_str!("pg_hba.conf");
 /// How the volume is prepared.
 pub const INITIALISE: &str = include_str!("initialise.sh");
+/// How a segment of the log is stored.
+pub const ARCHIVE: &str = include_str!("archive.sh");
 
 /// The authority's certificate, for whoever calls the engine.
 pub fn authority(platform: &Platform, names: &Names, ca_pem: &str) -> ConfigMap {
@@ -27,6 +29,7 @@ pub fn postgres(platform: &Platform, names: &Names) -> ConfigMap {
     ConfigMap {
         metadata: owned(platform, names.postgres(), POSTGRES),
         data: Some(BTreeMap::from([
+            ("archive.sh".into(), ARCHIVE.into()),
             ("initialise.sh".into(), INITIALISE.into()),
             ("pg_hba.conf".into(), HBA.into()),
         ])),
@@ -63,7 +66,7 @@ mod tests {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
                 "metadata": fixture::owned("main-postgres", "postgres"),
-                "data": {"initialise.sh": INITIALISE, "pg_hba.conf": HBA},
+                "data": {"archive.sh": ARCHIVE, "initialise.sh": INITIALISE, "pg_hba.conf": HBA},
             })
         );
         assert_eq!(

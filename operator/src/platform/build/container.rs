@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, ConfigMapVolumeSource, EmptyDirVolumeSource, PodSecurityContext, ResourceRequirements,
-        SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+        Affinity, Capabilities, ConfigMapVolumeSource, EmptyDirVolumeSource, EnvVar,
+        PersistentVolumeClaimVolumeSource, PodAffinity, PodAffinityTerm, PodSecurityContext,
+        ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
     },
-    apimachinery::pkg::api::resource::Quantity,
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::LabelSelector},
 };
 use payplane_crds::platform::Resources;
+
+use crate::meta::selector;
 
 /// Readable for the group that the pod's `fsGroup` names, and for nobody else: PostgreSQL insists.
 const SECRET_MODE: i32 = 0o440;
@@ -62,6 +65,34 @@ pub fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
         read_only: read_only.then_some(true),
         ..VolumeMount::default()
     }
+}
+
+/// A claim as a directory.
+pub fn claim_volume(volume: &str, claim_name: String) -> Volume {
+    let source = PersistentVolumeClaimVolumeSource { claim_name, read_only: None };
+    Volume { name: volume.into(), persistent_volume_claim: Some(source), ..Volume::default() }
+}
+
+/// A variable of the environment.
+pub fn variable(name: &str, value: String) -> EnvVar {
+    EnvVar { name: name.into(), value: Some(value), value_from: None }
+}
+
+/// On the node of a Platform's pods of this component.
+pub fn beside(platform: &str, component: &str) -> Affinity {
+    let term = PodAffinityTerm {
+        label_selector: Some(LabelSelector {
+            match_labels: Some(selector(platform, component)),
+            ..LabelSelector::default()
+        }),
+        topology_key: "kubernetes.io/hostname".into(),
+        ..PodAffinityTerm::default()
+    };
+    let affinity = PodAffinity {
+        required_during_scheduling_ignored_during_execution: Some(vec![term]),
+        ..PodAffinity::default()
+    };
+    Affinity { pod_affinity: Some(affinity), ..Affinity::default() }
 }
 
 /// A Secret as files.

@@ -4,6 +4,10 @@
 set -eu
 umask 0077
 
+if [ -e "$PGDATA.restoring" ]; then
+    echo "a Restore fills this volume and has not succeeded: wait for it, or delete the volume and restore again" >&2
+    exit 1
+fi
 if [ -s "$PGDATA/PG_VERSION" ]; then
     # A volume's group rights are widened by the kubelet when it is mounted, and the server refuses such a directory.
     chmod 0700 "$PGDATA"

@@ -12,12 +12,12 @@ mod stateful_set;
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    core::v1::{ConfigMap, Service, ServiceAccount},
+    core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount},
     policy::v1::PodDisruptionBudget,
 };
 use payplane_crds::Platform;
 
-use super::{credentials::Made, names::Names};
+use super::{archive, credentials::Made, names::Names};
 use crate::context::Settings;
 
 /// Component label of the engine's objects.
@@ -37,6 +37,8 @@ pub struct Parts {
 
 /// PostgreSQL.
 pub struct PostgresParts {
+    /// The volume that the log is stored in, if it is and the operator makes it.
+    pub copies: Option<PersistentVolumeClaim>,
     /// Who may connect, and how the volume is prepared.
     pub config: ConfigMap,
     /// Its name in the network.
@@ -63,6 +65,7 @@ pub fn parts(platform: &Platform, settings: &Settings, names: &Names, made: &Mad
     Parts {
         ca: config_map::authority(platform, names, &made.ca_pem),
         postgres: managed.map(|spec| PostgresParts {
+            copies: archive::claim(platform, spec),
             config: config_map::postgres(platform, names),
             service: service::postgres(platform, names),
             stateful_set: stateful_set::postgres(platform, spec, settings, names, made),

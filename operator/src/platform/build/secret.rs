@@ -35,13 +35,18 @@ pub fn leaf(platform: &Platform, name: String, pair: &Pair, ca_pem: &String, ren
 }
 
 /// How to reach a database, and as whom.
-pub fn database(platform: &Platform, name: String, database: &Database, login: &Login) -> Secret {
+pub fn database(platform: &Platform, name: String, database: &Database, as_whom: &Login) -> Secret {
+    login(kept(platform, name, POSTGRES), database, as_whom)
+}
+
+/// The same with metadata of its own.
+pub fn login(metadata: ObjectMeta, database: &Database, login: &Login) -> Secret {
     let Database { host, port, dbname, ca_pem } = database;
     let Login { username, password } = login;
     let reach = [("host", host), ("port", port), ("dbname", dbname)];
     let who = [("username", username), ("password", password)];
     let ca = ca_pem.iter().map(|pem| ("ca.crt", pem));
-    secret(kept(platform, name, POSTGRES), "Opaque", reach.into_iter().chain(who).chain(ca))
+    secret(metadata, "Opaque", reach.into_iter().chain(who).chain(ca))
 }
 
 fn secret<'a>(

@@ -9,7 +9,7 @@ use k8s_openapi::{
     api::{
         apps::v1::{StatefulSet, StatefulSetSpec},
         core::v1::{
-            Container, ContainerPort, EnvVar, ExecAction, Lifecycle, LifecycleHandler, PersistentVolumeClaim,
+            Container, ContainerPort, ExecAction, Lifecycle, LifecycleHandler, PersistentVolumeClaim,
             PersistentVolumeClaimSpec, PodSpec, PodTemplateSpec, Probe, VolumeResourceRequirements,
         },
     },
@@ -20,12 +20,13 @@ use payplane_crds::{Platform, platform::ManagedPostgres};
 use super::{
     POSTGRES,
     config_map::{HBA, INITIALISE},
-    container::{config_volume, mount, pod_security, resources, scratch, secret_volume, security},
+    container::{config_volume, mount, pod_security, resources, scratch, secret_volume, security, variable},
 };
 use crate::{
     context::Settings,
     meta::{RESTART, labels, owned, selector, short_hash},
     platform::{
+        archive,
         credentials::Made,
         names::{Names, POSTGRES_PORT},
         quantity,
@@ -101,21 +102,27 @@ fn volume(spec: &ManagedPostgres, names: &Names) -> PersistentVolumeClaim {
 }
 
 fn pod(spec: &ManagedPostgres, settings: &Settings, names: &Names) -> PodSpec {
+    let copies = spec.archive.as_ref().map(|archive| archive::volume(archive, &names.platform));
     PodSpec {
         automount_service_account_token: Some(false),
-        containers: vec![server(spec, settings)],
+        containers: vec![server(spec, settings, names)],
         // Variables named after Services could pass for settings.
         enable_service_links: Some(false),
         init_containers: Some(vec![initialise(spec, settings)]),
         security_context: Some(pod_security(USER)),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
-        volumes: Some(vec![
-            config_volume("config", names.postgres()),
-            secret_volume("database-owner", names.database_owner()),
-            scratch("run"),
-            secret_volume("tls", names.postgres_tls()),
-            scratch("tmp"),
-        ]),
+        volumes: Some(
+            [
+                config_volume("config", names.postgres()),
+                secret_volume("database-owner", names.database_owner()),
+                scratch("run"),
+                secret_volume("tls", names.postgres_tls()),
+                scratch("tmp"),
+            ]
+            .into_iter()
+            .chain(copies)
+            .collect(),
+        ),
         ..PodSpec::default()
     }
 }
@@ -129,12 +136,16 @@ fn initialise(spec: &ManagedPostgres, settings: &Settings) -> Container {
     container
 }
 
-fn server(spec: &ManagedPostgres, settings: &Settings) -> Container {
+fn server(spec: &ManagedPostgres, settings: &Settings, names: &Names) -> Container {
     let mut container = container(spec, settings);
     container.name = POSTGRES.into();
     container.command = words(&["postgres", "-D", PGDATA]);
     container.args =
         Some(server_settings(spec).into_iter().flat_map(|line| ["-c".to_owned(), line]).collect());
+    if spec.archive.is_some() {
+        container.volume_mounts.get_or_insert_default().push(mount("backups", archive::DIR, false));
+        container.env.get_or_insert_default().push(variable("PLATFORM", names.platform.clone()));
+    }
     container.lifecycle = Some(Lifecycle {
         // The signal that the kubelet sends makes the server wait for its clients to go, who do not.
         pre_stop: Some(LifecycleHandler {
@@ -159,7 +170,7 @@ fn server(spec: &ManagedPostgres, settings: &Settings) -> Container {
 fn server_settings(spec: &ManagedPostgres) -> Vec<String> {
     let memory = memory(spec);
     let mib = |bytes: u64| format!("{}MB", bytes / MIB);
-    vec![
+    let own = [
         "listen_addresses=*".into(),
         format!("port={POSTGRES_PORT}"),
         format!("unix_socket_directories={SOCKET_DIR}"),
@@ -179,7 +190,8 @@ fn server_settings(spec: &ManagedPostgres) -> Vec<String> {
         "max_connections=100".into(),
         "timezone=UTC".into(),
         "log_timezone=UTC".into(),
-    ]
+    ];
+    own.into_iter().chain(spec.archive.iter().flat_map(archive::settings)).collect()
 }
 
 fn memory(spec: &ManagedPostgres) -> u64 {
@@ -199,7 +211,7 @@ fn wal(spec: &ManagedPostgres) -> u64 {
 
 fn container(spec: &ManagedPostgres, settings: &Settings) -> Container {
     Container {
-        env: Some(vec![EnvVar { name: "PGDATA".into(), value: Some(PGDATA.into()), value_from: None }]),
+        env: Some(vec![variable("PGDATA", PGDATA.into())]),
         image: Some(spec.image.clone().unwrap_or_else(|| settings.postgres_image.clone())),
         image_pull_policy: Some("IfNotPresent".into()),
         resources: Some(resources(&spec.resources, "100m", "256Mi")),

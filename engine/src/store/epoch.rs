@@ -1,0 +1,108 @@
+//! The ledger's epoch, by which an engine notices that the ledger was restored.
+//!
+//! An engine remembers the first epoch that it sees. Every connection that it makes afterwards, to commit, to read or to
+//! look whether the database is there, is compared with it before anything else; a connection does not outlive the server
+//! that it leads to, so no statement ever meets a ledger of another epoch. Such an engine commits nothing any more. It has to
+//! start again, without its memory.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, migrate::MigrateError,
+};
+
+use super::{DatabaseConfig, Store, StoreError, migrate};
+
+const READ_EPOCH: &str = "select epoch from payplane.epoch";
+
+/// What the engine began with. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Epoch {
+    known: Arc<OnceLock<i64>>,
+    differs: Arc<AtomicBool>,
+}
+
+impl Epoch {
+    /// Compares the database's epoch with the known one, which it becomes if there is none yet.
+    pub(super) async fn check(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        let found: i64 = sqlx::query_scalar(READ_EPOCH).fetch_one(connection).await?;
+        let known = *self.known.get_or_init(|| found);
+        if known == found {
+            return Ok(());
+        }
+        self.differs.store(true, Ordering::Relaxed);
+        Err(StoreError::OtherEpoch { known, found })
+    }
+
+    /// The same for connections of the pool. A database without an epoch has not been migrated; that is for others to say.
+    pub(super) async fn admit(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        match self.check(connection).await {
+            Err(error @ StoreError::OtherEpoch { .. }) => Err(sqlx::Error::Protocol(error.to_string())),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Store {
+    /// The epoch that this engine began with, once the database was seen.
+    pub fn epoch(&self) -> Option<i64> {
+        self.epoch.known.get().copied()
+    }
+
+    /// Whether the database had another epoch since.
+    pub fn is_of_another_epoch(&self) -> bool {
+        self.epoch.differs.load(Ordering::Relaxed)
+    }
+}
+
+/// The restored copy cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// It is of a newer release.
+    #[error("the copy has schema {found}, this release knows {known}: restore it with a newer release")]
+    Newer {
+        /// The newest migration of the copy.
+        found: i64,
+        /// The newest migration of this binary.
+        known: i64,
+    },
+    /// Its schema could not be brought up to date.
+    #[error("run the migrations")]
+    Migration(#[source] MigrateError),
+    /// It refused a statement.
+    #[error("write to the copy")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Makes the copy a ledger of its own: gives the epoch that it has now. Repeated for the same restore, it changes nothing.
+pub async fn adopt(copy: &DatabaseConfig, password: &str, restore_id: &str) -> Result<i64, AdoptError> {
+    let mut connection = copy.options().connect().await?;
+    let newest = "select coalesce(max(version), 0) from payplane.schema_migrations where success";
+    let found: i64 = sqlx::query_scalar(newest).fetch_one(&mut connection).await?;
+    if migrate::NEWEST_VERSION < found {
+        return Err(AdoptError::Newer { found, known: migrate::NEWEST_VERSION });
+    }
+    migrate::migrator().run_direct(None, &mut connection, false).await.map_err(AdoptError::Migration)?;
+    let mut transaction = connection.begin().await?;
+    sqlx::query("update payplane.epoch set epoch = epoch + 1, restored_by = $1 where restored_by <> $1")
+        .bind(restore_id)
+        .execute(&mut *transaction)
+        .await?;
+    // The setting ends with the transaction; the password is no part of any statement's text.
+    sqlx::query("select set_config('payplane.adopt_password', $1, true)")
+        .bind(password)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.execute(sqlx::raw_sql(AssertSqlSafe(SET_PASSWORD))).await?;
+    transaction.commit().await?;
+    let epoch = sqlx::query_scalar(READ_EPOCH).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    tracing::info!(epoch, "the restored copy is a ledger of its own");
+    Ok(epoch)
+}
+
+const SET_PASSWORD: &str = "do $$ begin execute format('alter role %I password %L', current_user, \
+                            current_setting('payplane.adopt_password')); end $$";

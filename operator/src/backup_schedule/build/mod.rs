@@ -1,0 +1,131 @@
+//! The Backup of one scheduled time, and the Job that deletes copies. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{
+        batch::v1::{Job, JobSpec},
+        core::v1::{Container, PodSpec, PodTemplateSpec},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::ResourceExt;
+use payplane_crds::{
+    Backup, BackupSchedule, BackupSpec,
+    platform::{ManagedPostgres, Resources},
+};
+
+use super::plan::Doomed;
+use crate::{
+    context::Settings,
+    meta::{BACKUP_SCHEDULE, DOOMED, MANAGER, labels, owner, short_hash},
+    platform::{
+        POSTGRES,
+        container::{beside, claim_volume, mount, pod_security, resources, security, variable},
+        copies_name,
+    },
+    schedule,
+};
+
+/// Component label of a schedule's Jobs.
+const COMPONENT: &str = "backup-schedule";
+/// Container that deletes.
+pub const PRUNE: &str = "prune";
+/// The user `postgres` of Debian-based images, whose the copies are.
+const USER: i64 = 999;
+/// Deleting even large copies takes seconds; what takes longer is stuck.
+const DEADLINE_SECONDS: i64 = 900;
+/// Long enough to be looked at, short enough that a failed one is tried again.
+const TTL_SECONDS: i32 = 300;
+
+/// The Backup of this time.
+pub fn backup(of: &BackupSchedule, time: Timestamp) -> Backup {
+    Backup {
+        metadata: ObjectMeta {
+            name: Some(schedule::stamped(&of.name_any(), time)),
+            namespace: of.namespace(),
+            labels: Some(BTreeMap::from([
+                ("app.kubernetes.io/managed-by".into(), MANAGER.into()),
+                (BACKUP_SCHEDULE.into(), of.name_any()),
+            ])),
+            owner_references: Some(vec![owner(of)]),
+            ..ObjectMeta::default()
+        },
+        spec: BackupSpec {
+            platform_ref: of.spec.platform_ref.clone(),
+            volume: of.spec.volume.clone(),
+            deadline_seconds: of.spec.deadline_seconds,
+        },
+        status: None,
+    }
+}
+
+/// The time that a Backup is for, if it is the schedule's by name, Platform and owner.
+pub fn time_of(of: &BackupSchedule, backup: &Backup) -> Option<Timestamp> {
+    let is_owned = backup.owner_references().iter().any(|owner| Some(&owner.uid) == of.metadata.uid.as_ref());
+    let is_of_platform = backup.spec.platform_ref == of.spec.platform_ref;
+    (is_owned && is_of_platform).then(|| schedule::stamp_of(&of.name_any(), &backup.name_any()))?
+}
+
+/// The Job that deletes these copies. Its name follows from them, so the same ones are deleted by one Job.
+pub fn prune(
+    of: &BackupSchedule,
+    doomed: &[Doomed],
+    postgres: Option<&ManagedPostgres>,
+    settings: &Settings,
+) -> Job {
+    let list = listed(doomed);
+    let platform = &of.spec.platform_ref.name;
+    let mut labels = labels(platform, COMPONENT);
+    labels.insert(BACKUP_SCHEDULE.into(), of.name_any());
+    let hash = short_hash([list.as_bytes()]);
+    let archives = postgres.is_some_and(|postgres| postgres.archive.is_some());
+    let image = postgres.and_then(|postgres| postgres.image.clone());
+    Job {
+        metadata: ObjectMeta {
+            name: Some(format!("{}-prune-{}", of.name_any(), &hash[..8])),
+            namespace: of.namespace(),
+            annotations: Some(BTreeMap::from([(DOOMED.into(), list.clone())])),
+            labels: Some(labels.clone()),
+            owner_references: Some(vec![owner(of)]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(JobSpec {
+            active_deadline_seconds: Some(DEADLINE_SECONDS),
+            backoff_limit: Some(0),
+            ttl_seconds_after_finished: Some(TTL_SECONDS),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
+                spec: Some(PodSpec {
+                    affinity: archives.then(|| beside(platform, POSTGRES)),
+                    automount_service_account_token: Some(false),
+                    containers: vec![Container {
+                        name: PRUNE.into(),
+                        command: Some(["sh", "-c", include_str!("prune.sh")].map(String::from).to_vec()),
+                        env: Some(vec![variable("DOOMED", list)]),
+                        image: Some(image.unwrap_or_else(|| settings.postgres_image.clone())),
+                        image_pull_policy: Some("IfNotPresent".into()),
+                        resources: Some(resources(&Resources::default(), "50m", "64Mi")),
+                        security_context: Some(security()),
+                        termination_message_policy: Some("FallbackToLogsOnError".into()),
+                        volume_mounts: Some(vec![mount("backups", "/backups", false)]),
+                        ..Container::default()
+                    }],
+                    enable_service_links: Some(false),
+                    restart_policy: Some("Never".into()),
+                    security_context: Some(pod_security(USER)),
+                    volumes: Some(vec![claim_volume("backups", copies_name(&of.spec.volume, platform))]),
+                    ..PodSpec::default()
+                }),
+            },
+            ..JobSpec::default()
+        }),
+        ..Job::default()
+    }
+}
+
+/// As the Job is told: NAME:UID, separated by spaces.
+pub fn listed(doomed: &[Doomed]) -> String {
+    doomed.iter().map(|one| format!("{}:{}", one.name, one.uid)).collect::<Vec<_>>().join(" ")
+}

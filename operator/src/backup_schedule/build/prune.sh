@@ -1,0 +1,32 @@
+#!/bin/sh
+# Deletes copies: $DOOMED names them as NAME:UID. Only a copy that carries this UID is deleted, never one that was there
+# before under the same name. Then the stored log that no copy needs any more. Can be repeated after any interruption.
+set -eu
+for one in $DOOMED; do
+    name=${one%%:*}
+    uid=${one#*:}
+    by="/backups/.by/$name"
+    [ -e "$by" ] && [ "$(cat "$by")" = "$uid" ] || continue
+    rm -rf "/backups/${name:?}" "/backups/${name:?}.partial"
+    rm -f "$by"
+done
+
+system_of() { pg_controldata "$1" | sed -n 's/^Database system identifier: *//p'; }
+# The segment that a copy begins with, without its timeline.
+begin_of() { sed -n 's/^START WAL LOCATION: .*(file [0-9A-F]\{8\}\([0-9A-F]\{16\}\))$/\1/p' "$1/backup_label"; }
+
+for log in /backups/wal/*/*; do
+    [ -d "$log" ] || continue
+    needed=$(for copy in /backups/*/; do
+        [ -e "$copy/backup_label" ] && [ "$(system_of "$copy")" = "${log##*/}" ] || continue
+        begin_of "$copy"
+    done | sort | head -n 1)
+    # Without any copy the log is no use, but it is not this Job's to say so.
+    [ -n "$needed" ] || continue
+    for segment in "$log"/*.gz; do
+        place=$(basename "$segment" | sed -n 's/^[0-9A-F]\{8\}\([0-9A-F]\{16\}\)[.].*$/\1/p')
+        [ -n "$place" ] || continue
+        if [ "$(printf '%s\n%s\n' "$place" "$needed" | sort | head -n 1)" != "$needed" ]; then rm -f "$segment"; fi
+    done
+done
+sync

@@ -1,0 +1,142 @@
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        fixture::{at, child, schedule},
+        validate::validate,
+    },
+    *,
+};
+use crate::platform::fixture::settings;
+
+fn look(changes: Value, children: &[(u32, &str)], now: &str) -> (Plan, Observed) {
+    let mut schedule = schedule(changes.clone());
+    if let Some(told) = changes.get("told") {
+        schedule.status =
+            serde_json::from_value(json!({"lastScheduledTime": told, "conditions": []})).unwrap();
+    }
+    let children = children.iter().map(|(hour, state)| child(&schedule, *hour, state)).collect();
+    let observed = Observed { children, ..Observed::default() };
+    let valid = validate(&schedule, &settings(), at(now)).unwrap();
+    (plan(&schedule, &valid, &observed, at(now)), observed)
+}
+
+fn names(backups: &[Doomed]) -> Vec<&str> {
+    backups.iter().map(|one| one.name.rsplit_once('-').unwrap().1).collect()
+}
+
+#[test]
+fn one_look_makes_one_backup_of_the_latest_time_and_never_two_at_once() {
+    let good = "Succeeded";
+    let cases: [(Value, &[(u32, &str)], &str, Option<&str>, &str); 9] = [
+        // Nothing is due from before the object.
+        (json!({}), &[], "2027-01-01T00:59:59Z", None, "01:00"),
+        (json!({}), &[], "2027-01-01T01:00:00Z", Some("20270101t0100z"), "02:00"),
+        // An operator that was away takes one, not seven.
+        (json!({}), &[], "2027-01-01T07:10:00Z", Some("20270101t0700z"), "08:00"),
+        (json!({}), &[(7, good)], "2027-01-01T07:10:00Z", None, "08:00"),
+        // One that runs: the next waits.
+        (json!({}), &[(7, "Running")], "2027-01-01T08:10:00Z", None, "09:00"),
+        (json!({}), &[(7, "New")], "2027-01-01T08:10:00Z", None, "09:00"),
+        (json!({}), &[(7, "Failed")], "2027-01-01T08:10:00Z", Some("20270101t0800z"), "09:00"),
+        // What was served and is deleted since is not taken again.
+        (json!({"told": "2027-01-01T07:00:00Z"}), &[], "2027-01-01T07:10:00Z", None, "08:00"),
+        // A status that tells of the future is not believed.
+        (
+            json!({"told": "2027-01-02T07:00:00Z"}),
+            &[],
+            "2027-01-01T07:10:00Z",
+            Some("20270101t0700z"),
+            "08:00",
+        ),
+    ];
+    for (changes, children, now, due, next) in cases {
+        let (plan, _) = look(changes, children, now);
+        let made = plan.due.as_ref().map(|backup| backup.name_any());
+        assert_eq!(made, due.map(|stamp| format!("hourly-{stamp}")), "{children:?} at {now}");
+        assert!(plan.next.unwrap().to_string().contains(next), "{now}: {:?}", plan.next);
+        assert_eq!(plan.waits.is_some(), plan.running.is_some());
+    }
+    let (plan, _) = look(json!({"suspend": true}), &[], "2027-01-01T07:10:00Z");
+    assert!(plan.due.is_none() && plan.next.is_none() && plan.in_force.is_none());
+}
+
+#[test]
+fn a_copy_goes_when_neither_number_nor_age_keeps_it() {
+    let five = [(1, "Succeeded"), (2, "Succeeded"), (3, "Succeeded"), (4, "Succeeded"), (5, "Succeeded")];
+    let failed = [(1, "Failed"), (2, "Failed"), (3, "Failed"), (4, "Failed"), (5, "Succeeded")];
+    let mixed = [(1, "Succeeded"), (2, "Failed"), (3, "Running")];
+    let cases: [(&[(u32, &str)], Value, &[&str]); 6] = [
+        (&five, json!({"keepLast": 5}), &[]),
+        (&five, json!({"keepLast": 2}), &["20270101t0100z", "20270101t0200z", "20270101t0300z"]),
+        (&five, json!({"keepLast": 2, "keepWithinSeconds": 2 * 3600}), &["20270101t0100z", "20270101t0200z"]),
+        (&five, json!({"keepLast": 2, "keepWithinSeconds": 86_400}), &[]),
+        (&failed, json!({"keepLast": 1}), &["20270101t0100z"]),
+        (&mixed, json!({"keepLast": 1}), &[]),
+    ];
+    for (children, retention, gone) in cases {
+        let (plan, _) = look(json!({"retention": retention}), children, "2027-01-01T05:00:00Z");
+        assert_eq!(names(&plan.prune), gone, "{retention}");
+    }
+}
+
+#[test]
+fn backups_go_after_their_copies_and_a_failed_job_takes_none() {
+    let children = [(1, "Succeeded"), (2, "Succeeded"), (3, "Succeeded")];
+    let keep = json!({"retention": {"keepLast": 1}});
+    let (first, mut observed) = look(keep.clone(), &children, "2027-01-01T03:10:00Z");
+    assert!(first.gone.is_empty(), "no object goes before its copy");
+    let schedule = schedule(keep);
+    let valid = validate(&schedule, &settings(), at("2027-01-01T03:10:00Z")).unwrap();
+    let mut after = |condition: Option<&str>, list: &[Doomed]| {
+        let mut job = build::prune(&schedule, list, None, &settings());
+        if let Some(type_) = condition {
+            job.status =
+                serde_json::from_value(json!({"conditions": [{"type": type_, "status": "True"}]})).unwrap();
+        }
+        observed.pruner = Some(job);
+        let plan = plan(&schedule, &valid, &observed, at("2027-01-01T03:10:00Z"));
+        (plan.gone.len(), plan.prune.len())
+    };
+    assert_eq!(after(None, &first.prune), (0, 0), "it works");
+    assert_eq!(after(Some("Failed"), &first.prune), (0, 0));
+    assert_eq!(after(Some("Complete"), &first.prune), (2, 0));
+    assert_eq!(after(Some("Complete"), &first.prune[..1]), (1, 1), "only what was on its list");
+    let other = [Doomed { uid: "another".into(), ..first.prune[0].clone() }];
+    assert_eq!(after(Some("Complete"), &other), (0, 2), "one of the same name before is another");
+}
+
+proptest! {
+    /// Whatever there is and whatever is asked for: the newest good copy stays, and so do as many as are asked for.
+    #[test]
+    fn retention_never_takes_what_it_must_keep(
+        states in prop::collection::vec(0..3_usize, 1..20),
+        keep_last in 1..6_usize,
+        keep_within in prop::option::of(60..100_000_i64),
+    ) {
+        let schedule = schedule(json!({"retention": {"keepLast": keep_last, "keepWithinSeconds": keep_within}}));
+        let begin = at("2027-01-01T01:00:00Z");
+        let children: Vec<Child> = states.iter().enumerate().map(|(n, state)| {
+            let time = begin + SignedDuration::from_hours(n as i64);
+            let mut child = child(&schedule, 1, ["Succeeded", "Failed", "Running"][*state]);
+            child.backup.metadata.name = build::backup(&schedule, time).metadata.name;
+            child.backup.metadata.uid = Some(format!("b-{n}"));
+            Child { time, ..child }
+        }).collect();
+        let now = begin + SignedDuration::from_hours(states.len() as i64);
+        let gone: Vec<String> = old(&schedule, &children, now).iter().map(ResourceExt::name_any).collect();
+        let good: Vec<_> = children.iter().filter(|child| child.state() == BackupState::Succeeded).collect();
+        for kept in good.iter().rev().take(keep_last) {
+            prop_assert!(!gone.contains(&kept.backup.name_any()));
+        }
+        for child in &children {
+            let is_gone = gone.contains(&child.backup.name_any());
+            prop_assert!(!(is_gone && child.state() == BackupState::Running));
+            let is_young = keep_within.is_some_and(|within| now.duration_since(child.time).as_secs() <= within);
+            prop_assert!(!(is_gone && is_young && child.state() == BackupState::Succeeded));
+        }
+        prop_assert!(good.is_empty() || gone.len() < children.len());
+    }
+}

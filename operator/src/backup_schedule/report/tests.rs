@@ -1,0 +1,109 @@
+use payplane_crds::condition::{READY, STALLED};
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        fixture::{at, child, schedule},
+        plan,
+        validate::validate,
+    },
+    *,
+};
+use crate::{engine::EngineError, platform::fixture};
+
+/// What a schedule with these objectives says at ten past nine, with these Backups and this log.
+fn told(
+    changes: Value,
+    children: &[(u32, &str)],
+    archive: Option<Result<Archive, EngineError>>,
+) -> BackupScheduleStatus {
+    let (schedule, now) = (schedule(changes), at("2027-01-01T09:10:00Z"));
+    let observed = Observed {
+        platform: Some(fixture::platform(
+            json!({"postgres": {"managed": {"archive": {"everySeconds": 60}}}}),
+        )),
+        children: children.iter().map(|(hour, state)| child(&schedule, *hour, state)).collect(),
+        archive,
+        ..Observed::default()
+    };
+    let valid = validate(&schedule, &fixture::settings(), now).unwrap();
+    let plan = plan::plan(&schedule, &valid, &observed, now);
+    let made = plan.due.as_ref().map_or(Made::Nothing, |backup| Made::Backup(backup.name_any()));
+    report(&schedule, &observed, &Answer::Followed(Box::new(plan), made), now)
+}
+
+fn says(status: &BackupScheduleStatus, type_: &str) -> String {
+    find(&status.conditions, type_).map_or("-".into(), |one| format!("{} {}", one.status, one.reason))
+}
+
+fn log(stored: &str, behind: i64, is_failing: bool) -> Option<Result<Archive, EngineError>> {
+    let stored_at = Some(at(stored));
+    Some(Ok(Archive { is_on: true, stored_at, segments_behind: behind, failures: 0, is_failing }))
+}
+
+#[test]
+fn the_recovery_point_is_the_newest_good_copy_or_the_log_after_it() {
+    let good = [(8, "Succeeded"), (9, "Failed")];
+    let cases = [
+        (&[][..], None, None),
+        (&[(9, "Failed")], None, None),
+        // A log without a copy brings nothing back.
+        (&[], log("2027-01-01T09:09:50Z", 0, false), None),
+        (&good, None, Some("2027-01-01T08:00:00Z")),
+        (&good, log("2027-01-01T09:09:50Z", 0, false), Some("2027-01-01T09:09:50Z")),
+        // A log that is not stored in time promises nothing.
+        (&good, log("2027-01-01T09:09:50Z", 3, false), Some("2027-01-01T08:00:00Z")),
+        (&good, log("2027-01-01T09:09:50Z", 0, true), Some("2027-01-01T08:00:00Z")),
+        (&good, log("2027-01-01T09:05:00Z", 0, false), Some("2027-01-01T08:00:00Z")),
+        (&good, Some(Err(EngineError::Answer("x"))), Some("2027-01-01T08:00:00Z")),
+    ];
+    for (children, archive, expected) in cases {
+        let what = format!("{children:?} {archive:?}");
+        let status = told(json!({}), children, archive);
+        assert_eq!(status.recoverable_to.map(|time| time.0), expected.map(at), "{what}");
+    }
+}
+
+#[test]
+fn objectives_are_judged_by_what_would_hold_now() {
+    let cases = [
+        (json!({"rpoSeconds": 9999}), &[][..], "False NoBackup"),
+        (json!({}), &[], "False NoBackup"),
+        (json!({}), &[(9, "Succeeded")], "Unknown NoObjectives"),
+        (json!({"rpoSeconds": 600}), &[(9, "Succeeded")], "True ObjectivesMet"),
+        (json!({"rpoSeconds": 599}), &[(9, "Succeeded")], "False RecoveryPointTooOld"),
+        (json!({"rpoSeconds": 600}), &[(8, "Succeeded"), (9, "Failed")], "False RecoveryPointTooOld"),
+        (json!({"rtoSeconds": 12}), &[(8, "Succeeded")], "True ObjectivesMet"),
+        (json!({"rtoSeconds": 11}), &[(8, "Succeeded")], "False RecoveryTooSlow"),
+    ];
+    for (objectives, children, expected) in cases {
+        let status = told(json!({ "objectives": objectives }), children, None);
+        assert_eq!(says(&status, OBJECTIVE_MET), expected, "{objectives} {children:?}");
+    }
+}
+
+#[test]
+fn a_failed_run_an_overlap_and_a_log_that_is_late_are_said() {
+    let failed = told(json!({}), &[(9, "Failed")], None);
+    assert_eq!(
+        (says(&failed, READY), says(&failed, STALLED)),
+        ("False BackupFailed".into(), "False BackupFailed".into())
+    );
+    let overlap = told(json!({}), &[(8, "Running")], None);
+    assert_eq!(says(&overlap, READY), "False Progressing");
+    assert_eq!(overlap.running.as_deref(), Some("hourly-20270101t0800z"));
+    assert_eq!(says(&told(json!({"suspend": true}), &[], None), SUSPENDED_TYPE), "True Suspended");
+    let cases = [
+        (None, "-"),
+        (log("2027-01-01T09:09:50Z", 1, false), "True ArchiveOnTime"),
+        (log("2027-01-01T09:09:50Z", 3, false), "False ArchiveBehind"),
+        (log("2027-01-01T09:09:50Z", 0, true), "False ArchiveBehind"),
+        (log("2027-01-01T09:00:00Z", 0, false), "False ArchiveBehind"),
+        (Some(Ok(Archive::default())), "False ArchiveBehind"),
+        (Some(Err(EngineError::Answer("x"))), "Unknown EngineUnavailable"),
+    ];
+    for (archive, expected) in cases {
+        let what = format!("{archive:?}");
+        assert_eq!(says(&told(json!({}), &[], archive), ARCHIVE_CURRENT), expected, "{what}");
+    }
+}

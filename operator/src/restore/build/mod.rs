@@ -1,0 +1,282 @@
+//! What a Restore consists of: a volume with the login of its owner, and one Job. Pure.
+//!
+//! The Job's steps, each in a container of its own: check the copy and the stored log and lay the copy out; bring it up to the
+//! point; serve it to this pod alone; make it a ledger of its own; verify it; take the mark away that keeps a database from
+//! starting on the volume. The Job has no second try and a deadline.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        batch::v1::{Job, JobSpec},
+        core::v1::{
+            Container, EmptyDirVolumeSource, ExecAction, PersistentVolumeClaim, PersistentVolumeClaimSpec,
+            PodSpec, PodTemplateSpec, Probe, Secret, Volume, VolumeResourceRequirements,
+        },
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::ResourceExt;
+use payplane_crds::{Restore, platform::Resources, restore::NewPlatform};
+
+use super::plan::Source;
+use crate::{
+    context::Settings,
+    meta::{RESTORE, labels, owner, selector},
+    platform::{
+        Names, POSTGRES,
+        container::{
+            beside, claim_volume, mount, pod_security, resources, scratch, secret_volume, security, variable,
+        },
+        copies_name, own_database, owner_login, secret,
+    },
+};
+
+/// Component label of a Restore's objects.
+const COMPONENT: &str = "restore";
+/// Container that makes the copy a ledger of its own.
+pub const ADOPT: &str = "adopt";
+/// Container that verifies.
+pub const VERIFY: &str = "verify";
+
+/// The user `postgres` of Debian-based images.
+const USER: i64 = 999;
+const OWNER_DIR: &str = "/etc/payplane/database-owner";
+/// How to log in to the copy while it is served to this pod alone.
+const LOGIN_DIR: &str = "/scratch/login";
+
+/// Name of the Job that works for a Restore.
+pub fn job_name(restore: &Restore) -> String {
+    format!("{}-restore", restore.name_any())
+}
+
+/// The names of the Platform that will use the volume.
+pub fn names(restore: &Restore, platform: &str) -> Names {
+    Names { namespace: restore.namespace().unwrap_or_default(), platform: platform.into() }
+}
+
+/// Name of the volume that the Platform's StatefulSet will find.
+pub fn volume_name(platform: &str) -> String {
+    let names = Names { namespace: String::new(), platform: platform.into() };
+    format!("data-{}-0", names.postgres())
+}
+
+/// The volume. It has no owner: it outlives the Restore, like any ledger.
+pub fn volume(restore: &Restore, into: &NewPlatform) -> PersistentVolumeClaim {
+    let requests = BTreeMap::from([("storage".to_owned(), into.storage.size.clone())]);
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some(volume_name(&into.name)),
+            namespace: restore.namespace(),
+            annotations: Some(BTreeMap::from([(RESTORE.into(), restore.uid().unwrap_or_default())])),
+            labels: Some(selector(&into.name, POSTGRES)),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".into()]),
+            resources: Some(VolumeResourceRequirements { requests: Some(requests), limits: None }),
+            storage_class_name: into.storage.storage_class_name.clone(),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        ..PersistentVolumeClaim::default()
+    }
+}
+
+/// The login of the new ledger's owner. Where there is one, as of a Platform that was deleted, it is used as it is.
+pub fn owner_secret(restore: &Restore, platform: &str, password: String) -> Secret {
+    let names = names(restore, platform);
+    let metadata = ObjectMeta {
+        name: Some(names.database_owner()),
+        namespace: restore.namespace(),
+        labels: Some(labels(platform, POSTGRES)),
+        ..ObjectMeta::default()
+    };
+    secret::login(metadata, &own_database(&names, None), &owner_login(password))
+}
+
+/// The Job.
+pub fn job(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Job {
+    let platform = &restore.spec.platform_ref.name;
+    let mut labels = labels(platform, COMPONENT);
+    labels.insert(RESTORE.into(), restore.name_any());
+    let archives = source.postgres.is_some_and(|postgres| postgres.archive.is_some());
+    let mut steps = vec![
+        step(restore, source, settings, "prepare", include_str!("prepare.sh")),
+        step(restore, source, settings, "recover", include_str!("recover.sh")),
+        serve(restore, source, settings),
+        adopt(restore, source, settings),
+        verify(restore, source, settings),
+    ];
+    let last = match &restore.spec.into.platform {
+        Some(_) => step(restore, source, settings, "release", include_str!("release.sh")),
+        None => steps.remove(steps.len() - 1),
+    };
+    Job {
+        metadata: ObjectMeta {
+            name: Some(job_name(restore)),
+            namespace: restore.namespace(),
+            labels: Some(labels.clone()),
+            owner_references: Some(vec![owner(restore)]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(JobSpec {
+            active_deadline_seconds: Some(restore.spec.deadline_seconds),
+            backoff_limit: Some(0),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
+                spec: Some(PodSpec {
+                    // A server that stores its log holds the volume of the copies, which one node can mount at a time.
+                    affinity: archives.then(|| beside(platform, POSTGRES)),
+                    automount_service_account_token: Some(false),
+                    containers: vec![last],
+                    enable_service_links: Some(false),
+                    init_containers: Some(steps),
+                    restart_policy: Some("Never".into()),
+                    security_context: Some(pod_security(USER)),
+                    volumes: Some(volumes(restore, source)),
+                    ..PodSpec::default()
+                }),
+            },
+            ..JobSpec::default()
+        }),
+        ..Job::default()
+    }
+}
+
+fn volumes(restore: &Restore, source: &Source<'_>) -> Vec<Volume> {
+    let copies = copies_name(&source.backup.spec.volume, &restore.spec.platform_ref.name);
+    let target = match &restore.spec.into.platform {
+        Some(into) => claim_volume("target", volume_name(&into.name)),
+        None => Volume {
+            name: "target".into(),
+            empty_dir: Some(EmptyDirVolumeSource::default()),
+            ..Volume::default()
+        },
+    };
+    let login = restore
+        .spec
+        .into
+        .platform
+        .as_ref()
+        .map(|into| secret_volume("database-owner", names(restore, &into.name).database_owner()));
+    [claim_volume("backups", copies), target, scratch("scratch"), scratch("tmp")]
+        .into_iter()
+        .chain(login)
+        .collect()
+}
+
+fn step(restore: &Restore, source: &Source<'_>, settings: &Settings, name: &str, script: &str) -> Container {
+    let mut container = container(restore, source, settings, name);
+    container.command = Some(["sh", "-c", script].map(String::from).to_vec());
+    let mounts = container.volume_mounts.get_or_insert_default();
+    mounts.push(mount("backups", "/backups", true));
+    container
+}
+
+/// The server, for as long as the ledger is made and verified.
+fn serve(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Container {
+    let mut container = container(restore, source, settings, "serve");
+    let flags = [
+        "listen_addresses=127.0.0.1",
+        "hba_file=/scratch/pg_hba.conf",
+        "unix_socket_directories=/tmp",
+        "archive_mode=off",
+        "ssl=off",
+    ];
+    let flags = flags.into_iter().flat_map(|setting| ["-c", setting]);
+    let command = ["postgres", "-D", "/target/ledger"].into_iter().chain(flags);
+    container.command = Some(command.map(String::from).collect());
+    container.restart_policy = Some("Always".into());
+    container.startup_probe = Some(Probe {
+        exec: Some(ExecAction {
+            command: Some(["pg_isready", "-h", "127.0.0.1", "-q"].map(String::from).to_vec()),
+        }),
+        period_seconds: Some(1),
+        failure_threshold: Some(300),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    });
+    container
+}
+
+fn container(restore: &Restore, source: &Source<'_>, settings: &Settings, name: &str) -> Container {
+    let image = source.postgres.and_then(|postgres| postgres.image.clone());
+    let asked = source.postgres.map(|postgres| postgres.resources.clone()).unwrap_or_default();
+    let point = &restore.spec.point;
+    let until = point.time.as_ref().map_or_else(String::new, |time| time.0.to_string());
+    let log = if point.copy.is_some() { "ignore" } else { "replay" };
+    Container {
+        name: name.into(),
+        env: Some(vec![
+            variable("BACKUP", source.backup.name_any()),
+            variable("PLATFORM", restore.spec.platform_ref.name.clone()),
+            variable("POINT", until),
+            variable("LOG", log.into()),
+            variable("DEADLINE", restore.spec.deadline_seconds.to_string()),
+        ]),
+        image: Some(image.unwrap_or_else(|| settings.postgres_image.clone())),
+        image_pull_policy: Some("IfNotPresent".into()),
+        resources: Some(resources(&asked, "100m", "256Mi")),
+        security_context: Some(security()),
+        // Why a step failed is what it said last.
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
+        volume_mounts: Some(vec![
+            mount("target", "/target", false),
+            mount("scratch", "/scratch", false),
+            mount("tmp", "/tmp", false),
+        ]),
+        ..Container::default()
+    }
+}
+
+fn adopt(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Container {
+    let (owner, mounts) = match &restore.spec.into.platform {
+        Some(_) => (OWNER_DIR, vec![mount("database-owner", OWNER_DIR, true)]),
+        None => (LOGIN_DIR, Vec::new()),
+    };
+    let args = [
+        "adopt".into(),
+        format!("--database-dir={LOGIN_DIR}"),
+        format!("--owner-database-dir={owner}"),
+        format!("--restore-id={}", restore.uid().unwrap_or_default()),
+        "--summary-file=/dev/termination-log".into(),
+    ];
+    engine(source, settings, ADOPT, args.to_vec(), mounts)
+}
+
+fn verify(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Container {
+    let head = source.backup.status.as_ref().and_then(|status| status.head.as_ref());
+    let args = [
+        "verify".into(),
+        format!("--database-dir={LOGIN_DIR}"),
+        "--summary-file=/dev/termination-log".into(),
+        format!("--wait-seconds={}", restore.spec.deadline_seconds),
+    ];
+    let expected = head.map(|head| format!("--expect-head={head}"));
+    engine(source, settings, VERIFY, args.into_iter().chain(expected).collect(), Vec::new())
+}
+
+fn engine(
+    source: &Source<'_>,
+    settings: &Settings,
+    name: &str,
+    args: Vec<String>,
+    more: Vec<k8s_openapi::api::core::v1::VolumeMount>,
+) -> Container {
+    let image = source.engine_image.map_or_else(|| settings.engine_image.clone(), String::from);
+    let mounts = [mount("scratch", "/scratch", true)].into_iter().chain(more);
+    Container {
+        name: name.into(),
+        args: Some(args),
+        image: Some(image),
+        image_pull_policy: Some("IfNotPresent".into()),
+        resources: Some(resources(&Resources::default(), "100m", "64Mi")),
+        security_context: Some(security()),
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
+        volume_mounts: Some(mounts.collect()),
+        ..Container::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

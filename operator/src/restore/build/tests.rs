@@ -1,0 +1,93 @@
+use payplane_crds::Backup;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::platform::fixture;
+
+fn restore(into: Value, point: Value) -> Restore {
+    serde_json::from_value(json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "Restore",
+        "metadata": {"name": "back", "namespace": "pay", "uid": "r-1"},
+        "spec": {
+            "platformRef": {"name": "main"}, "backupRef": {"name": "nightly"}, "into": into, "point": point,
+            "deadlineSeconds": 600,
+        },
+    }))
+    .unwrap()
+}
+
+fn made(into: Value, point: Value) -> Value {
+    let backup: Backup = serde_json::from_value(json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "Backup",
+        "metadata": {"name": "nightly", "namespace": "pay"},
+        "spec": {"platformRef": {"name": "main"}}, "status": {"state": "Succeeded", "head": "7:ab"},
+    }))
+    .unwrap();
+    let source = Source {
+        backup: &backup,
+        postgres: None,
+        engine_image: None,
+        makes_volume: true,
+        makes_secret: true,
+    };
+    serde_json::to_value(job(&restore(into, point), &source, &fixture::settings())).unwrap()
+}
+
+fn names_of(containers: &Value) -> Vec<&str> {
+    containers.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_ledger_is_released_after_it_was_verified_and_a_drill_never() {
+    let job = made(json!({"platform": {"name": "new"}}), json!({}));
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!(names_of(&pod["initContainers"]), ["prepare", "recover", "serve", "adopt", "verify"]);
+    assert_eq!(names_of(&pod["containers"]), ["release"]);
+    assert_eq!(pod["initContainers"][2]["restartPolicy"], "Always", "serves while the next steps run");
+    assert!(pod["initContainers"][4]["args"].to_string().contains("--expect-head=7:ab"));
+    assert!(pod["initContainers"][3]["args"].to_string().contains("--restore-id=r-1"));
+    assert!(pod["volumes"].to_string().contains("data-new-postgres-0"));
+    assert_eq!(
+        (&job["spec"]["activeDeadlineSeconds"], &job["spec"]["backoffLimit"]),
+        (&json!(600), &json!(0))
+    );
+    let drill = made(json!({"drill": true}), json!({}));
+    let pod = &drill["spec"]["template"]["spec"];
+    assert_eq!(names_of(&pod["containers"]), ["verify"]);
+    assert!(!pod.to_string().contains("data-"), "a drill has no volume: {pod}");
+    assert!(!pod.to_string().contains("database-owner"));
+}
+
+#[test]
+fn copies_and_the_log_are_only_read_and_no_step_can_do_more_than_it_must() {
+    let job = made(json!({"platform": {"name": "new"}}), json!({"time": "2027-01-01T00:00:00Z"}));
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    let all = pod["initContainers"].as_array().unwrap().iter().chain(pod["containers"].as_array().unwrap());
+    for container in all {
+        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+        for mount in container["volumeMounts"].as_array().unwrap() {
+            let is_source = mount["name"] == "backups" || mount["name"] == "database-owner";
+            assert!(!is_source || mount["readOnly"] == true, "{mount}");
+            assert_eq!(
+                mount["name"] == "database-owner",
+                container["name"] == "adopt" && is_source,
+                "{mount}"
+            );
+        }
+    }
+    assert!(pod["initContainers"][1]["env"].to_string().contains("2027-01-01T00:00:00Z"));
+}
+
+#[test]
+fn the_volume_is_the_one_that_the_platform_will_find_and_says_whose_it_is() {
+    let restore = restore(json!({"platform": {"name": "new"}}), json!({}));
+    let into = restore.spec.into.platform.clone().unwrap();
+    let volume = serde_json::to_value(volume(&restore, &into)).unwrap();
+    assert_eq!(volume["metadata"]["name"], "data-new-postgres-0");
+    assert_eq!(volume["metadata"]["annotations"], json!({"payplane.io/restore": "r-1"}));
+    assert_eq!(volume["metadata"].get("ownerReferences"), None);
+    let secret = owner_secret(&restore, "new", "secret".into());
+    assert_eq!(secret.metadata.name.as_deref(), Some("new-database-owner"));
+    assert_eq!(secret.data.unwrap()["username"].0, b"payplane_owner");
+}

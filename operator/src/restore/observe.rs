@@ -1,0 +1,92 @@
+//! What a Restore depends on and what was done for it already. The only reads.
+
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{PersistentVolumeClaim, Pod, Secret},
+};
+use kube::{Api, ResourceExt, api::ListParams};
+use payplane_crds::{Backup, Platform, Restore};
+
+use super::build;
+use crate::{
+    api,
+    context::{Context, Guarded},
+    engine::PlatformKey,
+    error::Error,
+    meta::RESTORE,
+};
+
+/// What a Restore depends on.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// Whether Platforms are served in its namespace.
+    pub is_served: bool,
+    /// The Backup to begin with.
+    pub backup: Option<Backup>,
+    /// The Platform whose ledger it was, if it is still there.
+    pub source: Option<Platform>,
+    /// The Platform whose volume is to be filled, which must not be there.
+    pub target: Option<Platform>,
+    /// The volume to be filled, which must not be there unless this Restore made it.
+    pub volume: Option<PersistentVolumeClaim>,
+    /// Whether the Secret is there by which the new Platform's owner will log in.
+    pub has_owner_secret: bool,
+    /// The Job that works for it.
+    pub job: Option<Job>,
+    /// The Job's pod.
+    pub pod: Option<Pod>,
+}
+
+/// Reads them.
+///
+/// # Errors
+/// When the API server gives no answer.
+pub async fn observe(restore: &Restore, context: &Context) -> Result<Observed, Error> {
+    let namespace = restore.namespace().unwrap_or_default();
+    if !context.settings.platform_namespaces.contains(&namespace) {
+        // Nothing may be read there.
+        return Ok(Observed::default());
+    }
+    let client = &context.client;
+    let jobs = Api::<Job>::namespaced(client.clone(), &namespace);
+    let job = api::call("read a Job", jobs.get_opt(&build::job_name(restore))).await?;
+    let job = job.filter(|job| is_ours(job, restore));
+    let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
+    let pod = match &job {
+        None => None,
+        Some(_) => {
+            let ours = ListParams::default().labels(&format!("{RESTORE}={}", restore.name_any()));
+            let found = api::call("list pods", pods.list(&ours)).await?.items;
+            found.into_iter().max_by_key(|pod| pod.creation_timestamp().map(|time| time.0))
+        }
+    };
+    let backups = Api::<Guarded<Backup>>::namespaced(client.clone(), &namespace);
+    let backup = api::call("read a Backup", backups.get_opt(&restore.spec.backup_ref.name)).await?;
+    let platform = |name: &str| {
+        context.stores.platform(&PlatformKey { namespace: namespace.clone(), name: name.to_owned() })
+    };
+    let (mut volume, mut has_owner_secret) = (None, false);
+    if let Some(into) = &restore.spec.into.platform {
+        let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
+        volume = api::call("read a claim", claims.get_opt(&build::volume_name(&into.name))).await?;
+        let secrets = Api::<Secret>::namespaced(client.clone(), &namespace);
+        let owner = build::names(restore, &into.name).database_owner();
+        let secret = secrets.get_metadata_opt(&owner);
+        has_owner_secret = api::call("read a Secret", secret).await?.is_some();
+    }
+    Ok(Observed {
+        is_served: true,
+        backup: backup.and_then(|guarded| guarded.0.ok()),
+        source: platform(&restore.spec.platform_ref.name),
+        target: restore.spec.into.platform.as_ref().and_then(|into| platform(&into.name)),
+        volume,
+        has_owner_secret,
+        job,
+        pod,
+    })
+}
+
+/// A Job of the same name that works for an object of before is going away.
+fn is_ours(job: &Job, restore: &Restore) -> bool {
+    job.owner_references().iter().any(|owner| Some(&owner.uid) == restore.metadata.uid.as_ref())
+}

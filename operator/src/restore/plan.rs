@@ -1,0 +1,154 @@
+//! What to do next about a Restore. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt;
+use payplane_crds::{
+    Backup, BackupState, Restore,
+    condition::reason::{
+        BACKUP_NOT_FOUND, BACKUP_NOT_GOOD, INVALID, NAMESPACE_NOT_SERVED, TARGET_EXISTS, TIMED_OUT,
+        WRONG_PLATFORM,
+    },
+    platform::ManagedPostgres,
+};
+
+use super::{build, observe::Observed};
+use crate::{meta::RESTORE, payment::Waiting};
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Next<'a> {
+    /// Nothing, until something comes that is missing.
+    Wait(Waiting),
+    /// Nothing, ever.
+    Refuse {
+        /// As a condition's reason.
+        reason: &'static str,
+        /// What is the matter, and the way out.
+        message: String,
+    },
+    /// Begin.
+    Begin(Source<'a>),
+    /// See how far the Job is.
+    Look(&'a Job),
+}
+
+/// What it begins with.
+#[derive(Debug)]
+pub struct Source<'a> {
+    /// The copy.
+    pub backup: &'a Backup,
+    /// The server that it is of, if the Platform is still there: its image and resources.
+    pub postgres: Option<&'a ManagedPostgres>,
+    /// The engine's image, if that Platform has its own.
+    pub engine_image: Option<&'a str>,
+    /// Whether the volume has to be made.
+    pub makes_volume: bool,
+    /// Whether the new owner's login has to be made.
+    pub makes_secret: bool,
+}
+
+/// One step.
+pub fn plan<'a>(restore: &Restore, observed: &'a Observed, now: Timestamp) -> Next<'a> {
+    if let Some(job) = &observed.job {
+        return Next::Look(job);
+    }
+    match (refusal(restore, observed, now), &observed.backup) {
+        (Some((reason, message)), _) => Next::Refuse { reason, message },
+        (None, None) => {
+            let name = &restore.spec.backup_ref.name;
+            Next::Wait(Waiting::unwatched(
+                BACKUP_NOT_FOUND,
+                &format!("There is no Backup {name:?} in this namespace."),
+            ))
+        }
+        (None, Some(backup)) => match state(backup) {
+            BackupState::Succeeded => Next::Begin(source(observed, backup)),
+            BackupState::New | BackupState::Running | BackupState::Failed => {
+                let message = format!("Backup {} has not ended yet.", backup.name_any());
+                Next::Wait(Waiting::unwatched(BACKUP_NOT_FOUND, &message))
+            }
+        },
+    }
+}
+
+fn state(backup: &Backup) -> BackupState {
+    backup.status.as_ref().map(|status| status.state).unwrap_or_default()
+}
+
+fn source<'a>(observed: &'a Observed, backup: &'a Backup) -> Source<'a> {
+    let spec = observed.source.as_ref().map(|platform| &platform.spec);
+    Source {
+        backup,
+        postgres: spec.and_then(|spec| spec.postgres.managed.as_ref()),
+        engine_image: spec.and_then(|spec| spec.engine.image.as_deref()),
+        makes_volume: observed.volume.is_none(),
+        makes_secret: !observed.has_owner_secret,
+    }
+}
+
+/// Why it can never be done.
+fn refusal(restore: &Restore, observed: &Observed, now: Timestamp) -> Option<(&'static str, String)> {
+    let spec = &restore.spec;
+    if !observed.is_served {
+        let message = "No Platform is served in this namespace. Put the Restore beside the Backup.";
+        return Some((NAMESPACE_NOT_SERVED, message.into()));
+    }
+    if let Some(backup) = &observed.backup {
+        let (name, platform) = (backup.name_any(), &backup.spec.platform_ref.name);
+        if *platform != spec.platform_ref.name {
+            let asked = &spec.platform_ref.name;
+            let message = format!(
+                "Backup {name} is of Platform {platform}, not of {asked}. Name the one that is meant."
+            );
+            return Some((WRONG_PLATFORM, message));
+        }
+        if state(backup) == BackupState::Failed {
+            let message =
+                format!("Backup {name} failed, so nothing is known of its copy. Name one that succeeded.");
+            return Some((BACKUP_NOT_GOOD, message));
+        }
+        let taken = backup.status.as_ref().and_then(|status| status.started_at.as_ref()).map(|time| time.0);
+        let point = spec.point.time.as_ref().map(|time| time.0);
+        if point.is_some_and(|point| taken.is_some_and(|taken| point < taken)) {
+            let message = format!("point.time is before Backup {name} was taken. Name an older Backup.");
+            return Some((INVALID, message));
+        }
+        if point.is_some_and(|point| now < point) {
+            return Some((INVALID, "point.time has not come yet. Leave it out for the latest.".into()));
+        }
+    } else {
+        let since = restore.metadata.creation_timestamp.as_ref().map_or(now, |made| made.0);
+        if spec.deadline_seconds < now.duration_since(since).as_secs() {
+            let name = &spec.backup_ref.name;
+            return Some((
+                TIMED_OUT,
+                format!("There was no Backup {name:?} within {} s.", spec.deadline_seconds),
+            ));
+        }
+    }
+    target_exists(restore, observed).map(|message| (TARGET_EXISTS, message))
+}
+
+fn target_exists(restore: &Restore, observed: &Observed) -> Option<String> {
+    let into = restore.spec.into.platform.as_ref()?;
+    if observed.target.is_some() {
+        return Some(format!(
+            "Platform {} exists, and a Restore changes nothing that does. Name one that does not exist; or delete it, and \
+             put its volume aside.",
+            into.name
+        ));
+    }
+    let volume = observed.volume.as_ref()?;
+    let is_ours = volume.annotations().get(RESTORE) == restore.metadata.uid.as_ref();
+    (!is_ours).then(|| {
+        format!(
+            "PersistentVolumeClaim {} exists: it holds the ledger of a Platform of this name, or another Restore fills it. \
+             It is left alone. Name another Platform, or put the volume aside.",
+            build::volume_name(&into.name)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;

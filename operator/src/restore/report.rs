@@ -1,0 +1,141 @@
+//! From the Job and its pod to a Restore's status. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{batch::v1::Job, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+use kube::ResourceExt;
+use payplane_crds::{
+    Restore, RestoreState, RestoreStatus,
+    condition::reason::{COMPLETED, LEDGER_NOT_SOUND, PROGRESSING, RESTORE_FAILED, TIMED_OUT},
+};
+use serde::Deserialize;
+
+use super::{Answer, build};
+use crate::{
+    condition::Conditions,
+    job::{self, End, Failed},
+    status::Reported,
+};
+
+/// `payplane-engine verify` ends so if it found something wrong.
+const VIOLATIONS: i32 = 1;
+
+/// What the step that verifies says at its end.
+#[derive(Deserialize)]
+struct Verified {
+    operations: i64,
+}
+
+/// What the step that makes a ledger of its own says at its end.
+#[derive(Deserialize)]
+struct Adopted {
+    epoch: i64,
+}
+
+/// The status that tells this answer.
+pub fn report(restore: &Restore, answer: &Answer, now: Timestamp) -> RestoreStatus {
+    let conditions = Conditions::new(restore.current(), restore.metadata.generation, now);
+    let fresh =
+        RestoreStatus { observed_generation: restore.metadata.generation, ..RestoreStatus::default() };
+    match answer {
+        Answer::Waiting(waiting) => RestoreStatus {
+            conditions: conditions.waiting(waiting.reason, &waiting.message).into_vec(),
+            ..fresh
+        },
+        // Whoever put the way out into effect creates another Restore: nothing was done.
+        Answer::Refused { reason, message } => RestoreStatus {
+            state: RestoreState::Failed,
+            conditions: conditions.stalled(reason, message).settled(false, reason, message).into_vec(),
+            ..fresh
+        },
+        Answer::Begun => RestoreStatus {
+            state: RestoreState::Running,
+            conditions: conditions.waiting(PROGRESSING, "Restoring.").into_vec(),
+            ..fresh
+        },
+        Answer::Seen { job, pod } => of_job(restore, job, pod.as_deref(), conditions, fresh),
+    }
+}
+
+fn of_job(
+    restore: &Restore,
+    job: &Job,
+    pod: Option<&Pod>,
+    conditions: Conditions<'_>,
+    fresh: RestoreStatus,
+) -> RestoreStatus {
+    let known = RestoreStatus { started_at: job.creation_timestamp().map(|time| Time(time.0)), ..fresh };
+    match job::end(job, pod) {
+        End::Open => RestoreStatus {
+            state: RestoreState::Running,
+            conditions: conditions.waiting(PROGRESSING, "Restoring.").into_vec(),
+            ..known
+        },
+        End::Succeeded => succeeded(restore, job, pod, conditions, known),
+        End::Failed(failed) => {
+            let (reason, message) = failure(restore, failed);
+            RestoreStatus {
+                state: RestoreState::Failed,
+                finished_at: job::ended_at(job),
+                conditions: conditions.stalled(reason, &message).settled(false, reason, &message).into_vec(),
+                ..known
+            }
+        }
+    }
+}
+
+fn succeeded(
+    restore: &Restore,
+    job: &Job,
+    pod: Option<&Pod>,
+    conditions: Conditions<'_>,
+    known: RestoreStatus,
+) -> RestoreStatus {
+    let operations = job::said::<Verified>(pod, build::VERIFY).map(|verified| verified.operations);
+    let epoch = job::said::<Adopted>(pod, build::ADOPT).map(|adopted| adopted.epoch);
+    let finished_at = job::ended_at(job);
+    let times = known.started_at.as_ref().zip(finished_at.as_ref());
+    let counted = operations.map_or_else(String::new, |count| format!("{count} operations "));
+    let message = match &restore.spec.into.platform {
+        Some(into) => {
+            format!("The ledger is there, {counted}found sound. Create Platform {} to use it.", into.name)
+        }
+        None => format!("A drill: {counted}restored and found sound, and thrown away."),
+    };
+    RestoreStatus {
+        state: RestoreState::Succeeded,
+        seconds: times.map(|(started, finished)| finished.0.duration_since(started.0).as_secs()),
+        finished_at,
+        operations,
+        epoch: epoch.filter(|_| restore.spec.into.platform.is_some()),
+        conditions: conditions.ready(COMPLETED, &message).settled(true, COMPLETED, &message).into_vec(),
+        ..known
+    }
+}
+
+/// As a condition's reason and message.
+fn failure(restore: &Restore, failed: Failed) -> (&'static str, String) {
+    let left = match &restore.spec.into.platform {
+        Some(into) => {
+            format!(" No database starts on {}; delete it to try again.", build::volume_name(&into.name))
+        }
+        None => String::new(),
+    };
+    let (reason, message) = match failed {
+        Failed::Late => {
+            let seconds = restore.spec.deadline_seconds;
+            (TIMED_OUT, format!("It took longer than {seconds} s; try again with a larger deadlineSeconds."))
+        }
+        Failed::Job(why) => (RESTORE_FAILED, format!("Job {} failed: {why}", build::job_name(restore))),
+        Failed::Step { step, code: VIOLATIONS, words } if step == build::VERIFY => {
+            (LEDGER_NOT_SOUND, format!("The restored ledger is not sound: {words}"))
+        }
+        Failed::Step { step, words, .. } => (RESTORE_FAILED, format!("Step {step} failed: {words}")),
+    };
+    (reason, format!("{message}{left}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+use payplane_crds::condition::{READY, RECONCILING, SETTLED, STALLED, SUCCEEDED};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::condition::find;
+
+fn told(into: Value, condition: Option<(&str, &str)>, init: Value) -> RestoreStatus {
+    let restore: Restore = serde_json::from_value(json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "Restore",
+        "metadata": {"name": "back", "namespace": "pay", "generation": 1},
+        "spec": {"platformRef": {"name": "main"}, "backupRef": {"name": "nightly"}, "into": into},
+    }))
+    .unwrap();
+    let conditions: Vec<Value> = condition
+        .into_iter()
+        .map(|(type_, reason)| {
+            let at = "2027-01-01T00:00:40Z";
+            json!({"type": type_, "status": "True", "reason": reason, "message": "said", "lastTransitionTime": at})
+        })
+        .collect();
+    let job = serde_json::from_value(json!({
+        "metadata": {"name": "back-restore", "creationTimestamp": "2027-01-01T00:00:00Z"},
+        "status": {"conditions": conditions},
+    }))
+    .unwrap();
+    let pod = serde_json::from_value(json!({"status": {"initContainerStatuses": init}})).unwrap();
+    let answer = Answer::Seen { job: Box::new(job), pod: Some(Box::new(pod)) };
+    report(&restore, &answer, Timestamp::UNIX_EPOCH)
+}
+
+fn ended(name: &str, code: i32, message: &str) -> Value {
+    json!({
+        "name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"terminated": {"exitCode": code, "message": message, "finishedAt": "2027-01-01T00:00:30Z"}},
+    })
+}
+
+fn letters(status: &RestoreStatus) -> String {
+    let told = [READY, RECONCILING, STALLED, SETTLED, SUCCEEDED];
+    told.map(|type_| find(&status.conditions, type_).map_or("-", |one| &one.status[..1])).concat()
+}
+
+#[test]
+fn success_tells_what_was_proved_and_failure_that_nothing_can_be_used() {
+    let new = || json!({"platform": {"name": "new"}});
+    let adopted = || ended("adopt", 0, r#"{"epoch":2}"#);
+    let sound = || ended("verify", 0, r#"{"sound":true,"operations":42}"#);
+    let complete = Some(("Complete", "Completed"));
+    let failed = Some(("Failed", "BackoffLimitExceeded"));
+    let cases = [
+        (told(new(), None, json!([])), RestoreState::Running, "FTF--", "Progressing"),
+        (told(new(), complete, json!([adopted(), sound()])), RestoreState::Succeeded, "TFFTT", "Completed"),
+        (
+            told(new(), failed, json!([ended("prepare", 1, "a segment of the log is missing")])),
+            RestoreState::Failed,
+            "FFTTF",
+            "RestoreFailed",
+        ),
+        (
+            told(new(), failed, json!([adopted(), ended("verify", 1, "hashes")])),
+            RestoreState::Failed,
+            "FFTTF",
+            "LedgerNotSound",
+        ),
+        (
+            told(new(), Some(("Failed", "DeadlineExceeded")), json!([])),
+            RestoreState::Failed,
+            "FFTTF",
+            "TimedOut",
+        ),
+    ];
+    for (status, state, expected, reason) in &cases {
+        assert_eq!((status.state, letters(status).as_str()), (*state, *expected), "{reason}");
+        let ready = find(&status.conditions, READY).unwrap();
+        assert_eq!(ready.reason, *reason);
+        assert_eq!(ready.message.contains("No database starts"), *state == RestoreState::Failed, "{ready:?}");
+    }
+    let good = &cases[1].0;
+    assert_eq!((good.operations, good.epoch, good.seconds), (Some(42), Some(2), Some(40)));
+    let drill = told(json!({"drill": true}), complete, json!([adopted(), sound()]));
+    assert_eq!(
+        (drill.operations, drill.epoch),
+        (Some(42), None),
+        "the epoch of what was thrown away says nothing"
+    );
+}
