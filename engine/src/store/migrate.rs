@@ -44,13 +44,14 @@ pub enum MigrateError {
 
 /// Every migration in its order: a name and the text. sqlx's own macro would do the same, at the cost of building all of
 /// sqlx twice.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("ledger", include_str!("../../migrations/0001_ledger.sql")),
     ("commit", include_str!("../../migrations/0002_commit.sql")),
     ("admin", include_str!("../../migrations/0003_admin.sql")),
     ("verify", include_str!("../../migrations/0004_verify.sql")),
     ("holds", include_str!("../../migrations/0005_holds.sql")),
     ("billing", include_str!("../../migrations/0006_billing.sql")),
+    ("approval", include_str!("../../migrations/0010_approval.sql")),
 ];
 
 /// The newest migration that this binary knows; they are numbered from one without gaps.

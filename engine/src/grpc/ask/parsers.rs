@@ -204,6 +204,7 @@ fn payment() -> BoxedStrategy<Operation> {
                         capture_time,
                         expect,
                         metadata,
+                        approved_by: String::new(),
                     })
                 } else {
                     Operation::CreatePayment(proto::CreatePaymentRequest {
@@ -216,6 +217,7 @@ fn payment() -> BoxedStrategy<Operation> {
                         up_to,
                         expect,
                         metadata,
+                        approved_by: String::new(),
                     })
                 }
             },
