@@ -25,12 +25,14 @@ pub mod tenant_billing;
 pub mod timeout_policy;
 
 pub mod engine;
+pub mod follow;
 pub mod refresh;
 pub mod schedule;
 
 pub mod apply;
 pub mod condition;
 pub mod events;
+pub mod hash;
 pub mod status;
 
 pub mod api;
@@ -159,6 +161,7 @@ async fn act(
         metrics,
     });
     let refreshing = tokio::spawn(refresh::run(context.clone()));
+    let following = tokio::spawn(follow::run(context.clone()));
     let expiring = tokio::spawn(payment::expire::run(context.clone()));
     let sources = Sources { writers, wakeups, health };
     let mut controllers = tokio::spawn(controllers::run(context, sources, stop.clone()));
@@ -172,6 +175,7 @@ async fn act(
         () = stop.cancelled() => drain(controllers).await,
     }
     refreshing.abort();
+    following.abort();
     expiring.abort();
     Ok(())
 }
