@@ -1,4 +1,4 @@
-//! Approval: the second pair of eyes on somebody else's Refund, and what became of it.
+//! Approval: the second pair of eyes on somebody else's Refund or Payment, and what became of it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -49,6 +49,10 @@ use serde::{Deserialize, Serialize};
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.approves.kind != 'Payment' || self.decision == 'Approve'")
+        .message("a Payment can only be approved; to turn it down delete it: nothing is held or moved before")
+)]
 pub struct ApprovalSpec {
     /// What is decided about, in the same namespace.
     pub approves: ApprovalSubject,
@@ -84,6 +88,8 @@ pub struct ApprovalSubject {
 pub enum SubjectKind {
     /// A Refund.
     Refund,
+    /// A Payment. It can only be approved: to turn it down delete it, for nothing is held or moved before.
+    Payment,
 }
 
 /// What is decided.

@@ -12,7 +12,7 @@ pub const SETTLED: &str = "Settled";
 pub const SUCCEEDED: &str = "Succeeded";
 /// On money objects: the ledger had decided this key for an object with another UID.
 pub const REPLAYED: &str = "Replayed";
-/// On a Refund that needs approval: whether somebody else approved it.
+/// On a Refund or a Payment that needs approval: whether somebody else approved it.
 pub const APPROVED: &str = "Approved";
 /// On a ScalingPolicy: something of somebody else scales or keeps the same pods.
 pub const CONFLICT: &str = "Conflict";
@@ -106,6 +106,8 @@ pub mod reason {
     pub const INSUFFICIENT_FUNDS: &str = "InsufficientFunds";
     /// A field has a value that can never work; the message names it.
     pub const INVALID: &str = "Invalid";
+    /// Another part of the same request was refused.
+    pub const LINKED_ITEM_REFUSED: &str = "LinkedItemRefused";
     /// The ledger that was restored from the backup is not sound.
     pub const LEDGER_NOT_SOUND: &str = "LedgerNotSound";
     /// A limit on payments of the wallet or the tenant.
@@ -134,6 +136,8 @@ pub mod reason {
     pub const PAYMENT_NOT_FOUND: &str = "PaymentNotFound";
     /// The payment is not decided yet, or nothing of it was captured yet.
     pub const PAYMENT_NOT_READY: &str = "PaymentNotReady";
+    /// The pull request counts as somebody else's approval, as the Tenant says.
+    pub const PULL_REQUEST: &str = "PullRequest";
     /// A payment of the order can only go on when a person changes something.
     pub const PAYMENT_STALLED: &str = "PaymentStalled";
     /// Not looked at yet.

@@ -1,5 +1,7 @@
 //! Payment: money that shall move, and what became of it.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::{Currency, PositiveAmount};
 use crate::reference::WalletReference;
+use crate::wallet::MetadataValue;
 
 /// Money that moves between two wallets of one tenant: at once, or held first and taken later. After creation only
 /// `capture` can grow and `void` be set: to correct a payment make another one. Deleting the object moves no money,
@@ -27,7 +30,7 @@ use crate::reference::WalletReference;
     selectable = ".spec.ttlSecondsAfterSettled",
     validation = Rule::new("has(self.spec.idempotencyKey) || !has(self.metadata.generateName) || self.metadata.generateName == ''")
         .message("spec.idempotencyKey is required with metadata.generateName, or every retry would pay again"),
-    validation = Rule::new("self.spec == oldSelf.spec || !has(oldSelf.status) || !has(oldSelf.status.state) || oldSelf.status.state in ['New', 'Pending']")
+    validation = Rule::new("self.spec == oldSelf.spec || !has(oldSelf.status) || !has(oldSelf.status.state) || oldSelf.status.state in ['New', 'AwaitingApproval', 'Pending']")
         .message("a Payment that is settled cannot change; create another one, or a Refund, instead"),
     printcolumn(name = "Amount", type_ = "string", json_path = ".spec.amount", description = "What shall move"),
     printcolumn(name = "Currency", type_ = "string", json_path = ".spec.currency"),
@@ -37,15 +40,19 @@ use crate::reference::WalletReference;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Captured", type_ = "string", json_path = ".status.captured", priority = 1, description = "What moved so far"),
     printcolumn(name = "Deadline", type_ = "string", json_path = ".status.deadline", priority = 1, description = "When a hold is given back"),
+    printcolumn(name = "Approver", type_ = "string", json_path = ".status.approver", priority = 1),
+    printcolumn(name = "Hash", type_ = "string", json_path = ".status.bodyHash", priority = 1, description = "What an Approval gives as spec.bodyHash"),
     printcolumn(name = "Payment", type_ = "string", json_path = ".status.paymentId", priority = 1, description = "Id in the ledger"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.from == oldSelf.from && self.to == oldSelf.to && self.amount == oldSelf.amount && self.currency == oldSelf.currency && has(self.reference) == has(oldSelf.reference) && (!has(self.reference) || self.reference == oldSelf.reference) && has(self.idempotencyKey) == has(oldSelf.idempotencyKey) && (!has(self.idempotencyKey) || self.idempotencyKey == oldSelf.idempotencyKey) && has(self.hold) == has(oldSelf.hold) && (!has(self.hold) || self.hold == oldSelf.hold) && has(self.retryUntil) == has(oldSelf.retryUntil) && (!has(self.retryUntil) || self.retryUntil == oldSelf.retryUntil) && has(self.ttlSecondsAfterSettled) == has(oldSelf.ttlSecondsAfterSettled) && (!has(self.ttlSecondsAfterSettled) || self.ttlSecondsAfterSettled == oldSelf.ttlSecondsAfterSettled)")
+    validation = Rule::new("self.from == oldSelf.from && self.to == oldSelf.to && self.amount == oldSelf.amount && self.currency == oldSelf.currency && has(self.reference) == has(oldSelf.reference) && (!has(self.reference) || self.reference == oldSelf.reference) && has(self.idempotencyKey) == has(oldSelf.idempotencyKey) && (!has(self.idempotencyKey) || self.idempotencyKey == oldSelf.idempotencyKey) && has(self.hold) == has(oldSelf.hold) && (!has(self.hold) || self.hold == oldSelf.hold) && has(self.retryUntil) == has(oldSelf.retryUntil) && (!has(self.retryUntil) || self.retryUntil == oldSelf.retryUntil) && has(self.ttlSecondsAfterSettled) == has(oldSelf.ttlSecondsAfterSettled) && (!has(self.ttlSecondsAfterSettled) || self.ttlSecondsAfterSettled == oldSelf.ttlSecondsAfterSettled) && has(self.metadata) == has(oldSelf.metadata) && (!has(self.metadata) || self.metadata == oldSelf.metadata) && has(self.fees) == has(oldSelf.fees) && (!has(self.fees) || self.fees == oldSelf.fees) && has(self.requestedBy) == has(oldSelf.requestedBy) && (!has(self.requestedBy) || self.requestedBy == oldSelf.requestedBy)")
         .message("a Payment cannot change, except that capture grows and void is set; create another one instead"),
-    validation = Rule::new("!has(self.retryUntil) || !has(self.idempotencyKey) || size(self.idempotencyKey) <= 240")
-        .message("idempotencyKey can have at most 240 characters with retryUntil, which numbers it"),
+    validation = Rule::new("!(has(self.retryUntil) || has(self.fees)) || !has(self.idempotencyKey) || size(self.idempotencyKey) <= 240")
+        .message("idempotencyKey can have at most 240 characters with retryUntil or fees, which number it"),
+    validation = Rule::new("!(has(self.hold) && has(self.fees))")
+        .message("fees are paid together with the amount, at once, which a hold is not: make each fee a Payment of its own"),
     validation = Rule::new("(has(self.capture) || !has(oldSelf.capture)) && (has(self.void) || !has(oldSelf.void))")
         .message("capture and void cannot change back: what was taken or given back stays so"),
     validation = Rule::new("has(self.hold) || !(has(self.capture) || has(self.void))")
@@ -70,6 +77,23 @@ pub struct PaymentSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256), regex(pattern = r"^[^\x00-\x1F\x7F]*$"))]
     pub reference: Option<String>,
+    /// Labels that the ledger keeps, to find the payment by. Never personal data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 16))]
+    #[x_kube(validation = Rule::new("self.all(key, key.matches('^[a-z0-9._/-]{1,64}$'))")
+        .message("keys of metadata have 1 to 64 characters of a-z, 0-9, '.', '_', '/' and '-'"))]
+    pub metadata: Option<BTreeMap<String, MetadataValue>>,
+    /// What the payer pays beside the amount, in the same currency. Amount and fees are paid together or not at all. Each
+    /// fee is a payment of its own in the ledger: limits count it, and only a Refund of it gives it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub fees: Option<Vec<Fee>>,
+    /// Who asks: the name of the Kubernetes user who creates this object. Admission refuses any other. Needed where the
+    /// tenant asks for approval of so large a payment, because nobody approves what they asked for themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^[!-~]([ -~]*[!-~])?$"))]
+    pub requested_by: Option<String>,
     /// What makes this payment the same payment wherever and whenever it is applied. Default: "<namespace>/<name>".
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^[!-~]+$"))]
@@ -94,6 +118,20 @@ pub struct PaymentSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 31_622_400))]
     pub ttl_seconds_after_settled: Option<i64>,
+}
+
+/// Something that the payer pays beside the amount.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fee {
+    /// Who is paid.
+    pub to: WalletReference,
+    /// How much, as a decimal string, in the payment's currency.
+    pub amount: PositiveAmount,
+    /// Free text that the ledger keeps, such as what the fee is for. Never personal data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), regex(pattern = r"^[^\x00-\x1F\x7F]*$"))]
+    pub reference: Option<String>,
 }
 
 /// Terms of a hold.
@@ -157,6 +195,19 @@ pub struct PaymentStatus {
     /// What both wallets had available right after the money was moved or held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available_after: Option<AvailableAfter>,
+    /// The fees that were paid, in the order of the spec.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub fees: Vec<PaidFee>,
+    /// What an Approval gives as `spec.bodyHash`: "sha256:" and the SHA-256 of this object's kind, name, namespace and spec.
+    /// Only while it waits for approval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
+    pub body_hash: Option<String>,
+    /// Who approved it, as the ledger knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub approver: Option<String>,
     /// Why the ledger refused the payment, or the last step that the spec asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
@@ -166,7 +217,7 @@ pub struct PaymentStatus {
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, Settled, Succeeded, Replayed.
+    /// Ready, Reconciling, Stalled, Settled, Succeeded, Replayed, Approved.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }
@@ -177,6 +228,8 @@ pub enum PaymentState {
     /// Not yet decided by the ledger.
     #[default]
     New,
+    /// The ledger asks for somebody else's approval first. Nothing is held yet.
+    AwaitingApproval,
     /// Held, or handed to an external gateway.
     Pending,
     /// Money moved, and nothing is held any more.
@@ -192,6 +245,18 @@ pub enum PaymentState {
 impl PaymentState {
     /// States after which nothing more happens by itself. Their objects leave the operator's cache.
     pub const SETTLED: [&'static str; 4] = ["Completed", "Failed", "Voided", "Expired"];
+}
+
+/// A fee that was paid.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PaidFee {
+    /// Id of its payment in the ledger.
+    #[schemars(length(max = 36))]
+    pub payment_id: String,
+    /// What moved, in the payment's currency.
+    #[schemars(length(max = 32))]
+    pub amount: String,
 }
 
 /// What both sides had available right after a payment.

@@ -63,6 +63,10 @@ pub struct TenantSpec {
     /// Who may call the engine over gRPC with a ServiceAccount token.
     #[serde(default)]
     pub access: TenantAccess,
+    /// How payments are approved that the ledger's parameter PAYMENT_APPROVAL_FROM asks approval for. Default: by an Approval
+    /// of somebody else.
+    #[serde(default, skip_serializing_if = "PaymentApproval::is_default")]
+    pub approval: PaymentApproval,
     /// Nothing new can be paid from the tenant's wallets: payments, holds and refunds from them are refused with
     /// TenantSuspended, by CR and over gRPC. Money still comes in, holds that exist can be captured or given back, and
     /// reads go on. What was refused meanwhile stays refused; use new objects after resuming. Default: false.
@@ -85,6 +89,33 @@ pub struct TenantSpec {
     /// What deleting this object does. Default: WhenEmpty.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+}
+
+/// How large payments are approved.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PaymentApproval {
+    /// Who is the second pair of eyes.
+    #[serde(default)]
+    pub mode: ApprovalMode,
+}
+
+impl PaymentApproval {
+    /// Whether it says what holds anyway.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Who is the second pair of eyes on a large payment.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ApprovalMode {
+    /// Whoever creates an Approval, which is never who asked.
+    #[default]
+    Approval,
+    /// Whoever reviewed the pull request: every Payment object counts as approved, and the ledger notes "pull-request" as
+    /// the approver. Only where nobody but the GitOps tool may create Payments.
+    PullRequest,
 }
 
 /// What deleting a Tenant does. Namespaces, money and history are kept in every case.

@@ -181,6 +181,7 @@ pub(crate) const fn reason_label(reason: Reason) -> &'static str {
         Reason::SameWallet => "same_wallet",
         Reason::CurrencyMismatch => "currency_mismatch",
         Reason::ApproverIsRequester => "approver_is_requester",
+        Reason::PaymentApprovalRequired => "payment_approval_required",
         Reason::NotDue => "not_due",
         Reason::LinkedItemDeclined => "linked_item_declined",
         Reason::TenantSuspended => "tenant_suspended",

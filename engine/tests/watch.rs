@@ -12,7 +12,7 @@ use support::{
 use tonic::{Code, Streaming};
 
 async fn watch(client: &Client, start_seal: i64) -> Streaming<proto::WatchPaymentsResponse> {
-    let request = proto::WatchPaymentsRequest { start_seal };
+    let request = proto::WatchPaymentsRequest { start_seal, ..Default::default() };
     client.payments.clone().watch_payments(request).await.unwrap().into_inner()
 }
 
@@ -112,7 +112,10 @@ async fn a_watch_starts_within_the_chain_and_ends_when_the_engine_drains() {
     let viewer = world.as_role("acme", "viewer");
     let start = |start_seal| {
         let mut payments = viewer.payments.clone();
-        async move { payments.watch_payments(proto::WatchPaymentsRequest { start_seal }).await }
+        async move {
+            let request = proto::WatchPaymentsRequest { start_seal, ..Default::default() };
+            payments.watch_payments(request).await
+        }
     };
     assert_eq!(fields(&start(-1).await.unwrap_err()), ["start_seal"]);
     assert_eq!(code(start(1_000_000).await), Code::OutOfRange);
@@ -162,4 +165,40 @@ async fn the_ledger_is_proved_on_request_for_the_platform_only() {
     assert_eq!((report.sound, wrong), (false, vec!["expected_head"]));
     assert_eq!(fields(&verify(&platform, "1").await.unwrap_err()), ["expect_head"]);
     assert_eq!(code(verify(&world.as_role("acme", "admin"), "").await), Code::PermissionDenied);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_of_an_origin_tells_what_anybody_does_to_what_came_from_there() {
+    let world = World::new().await;
+    let (operator, platform) = (world.as_role("acme", "operator"), world.as_platform(Some("acme")));
+    operator.wallet("alice", "USD").await;
+    operator.wallet("bob", "USD").await;
+    world.fund("acme", "alice", "100.00").await;
+    let own = operator.hold(hold("own", "alice", "bob", "5.00")).await.payment_id;
+    let of_resource = platform.hold(hold("shop/rent", "alice", "bob", "10.00")).await.payment_id;
+    operator.payments.clone().capture_payment(capture("own taken", &own, "1.00")).await.unwrap();
+    operator.payments.clone().capture_payment(capture("rent taken", &of_resource, "10.00")).await.unwrap();
+    let refund = proto::RefundPaymentRequest {
+        idempotency_key: "back".to_owned(),
+        payment_id: of_resource.clone(),
+        ..Default::default()
+    };
+    operator.payments.clone().refund_payment(refund).await.unwrap();
+
+    let viewer = world.as_role("acme", "viewer");
+    let of = async |origin: proto::Origin| {
+        let request = proto::WatchPaymentsRequest { start_seal: 1, subject_origin: origin.into() };
+        viewer.payments.clone().watch_payments(request).await.unwrap().into_inner()
+    };
+    let found = take(&mut of(proto::Origin::Resource).await, 3).await;
+    assert_eq!(keys(&found), ["shop/rent", "rent taken", "back"]);
+    let lines: Vec<_> = found.iter().flat_map(|answer| &answer.operations).collect();
+    assert_eq!((&*lines[0].id, &*lines[1].target_id), (&*of_resource, &*of_resource));
+    let found = take(&mut of(proto::Origin::Api).await, 3).await;
+    assert_eq!(keys(&found), ["fund alice", "own", "own taken"]);
+    let all = take(&mut of(proto::Origin::Unspecified).await, 6).await;
+    assert_eq!(keys(&all).len(), 6, "and nothing is left out of a watch of all");
+    let request = proto::WatchPaymentsRequest { start_seal: 1, subject_origin: 7 };
+    let error = viewer.payments.clone().watch_payments(request).await.unwrap_err();
+    assert_eq!(fields(&error), ["subject_origin"]);
 }

@@ -18,6 +18,7 @@ use crate::{
     api,
     error::Error,
     meta::{APPLIED, MANAGER, short_hash},
+    telemetry,
 };
 
 /// Brings one object to the wanted state, and gives it as it is then.
@@ -33,11 +34,16 @@ where
     let objects = api::dynamic::<K>(client, wanted.namespace().as_deref());
     let live = api::call("read an object of ours", objects.get_opt(&name)).await?;
     let exists = live.is_some();
+    let is_drift = live.as_ref().is_some_and(|live| has_mark(&body, live));
     if let Some(live) = live.filter(|live| is_applied(&body, live)) {
         return typed(live);
     }
     let live = send(&objects, &name, &body, exists).await?;
-    tracing::info!(child_kind = %K::kind(&()), child = name, "applied");
+    if is_drift {
+        // The same was wanted when it was written last, so somebody else has changed it since.
+        telemetry::drift_repaired(&K::kind(&()));
+    }
+    tracing::info!(child_kind = %K::kind(&()), child = name, is_drift, "applied");
     typed(live)
 }
 
@@ -186,10 +192,14 @@ fn marked<K: Serialize>(wanted: &K) -> Result<Value, Error> {
     Ok(body)
 }
 
-fn is_applied(wanted: &Value, live: &DynamicObject) -> bool {
+/// Whether what is wanted now is what was written last.
+fn has_mark(wanted: &Value, live: &DynamicObject) -> bool {
     let mark = wanted["metadata"]["annotations"][APPLIED].as_str();
-    let same_mark = live.annotations().get(APPLIED).map(String::as_str) == mark;
-    same_mark && serde_json::to_value(live).is_ok_and(|live| contains(&live, wanted))
+    live.annotations().get(APPLIED).map(String::as_str) == mark
+}
+
+fn is_applied(wanted: &Value, live: &DynamicObject) -> bool {
+    has_mark(wanted, live) && serde_json::to_value(live).is_ok_and(|live| contains(&live, wanted))
 }
 
 /// Whether every field of `wanted` has the same value in `live`, which may have more.

@@ -197,7 +197,7 @@ async fn wallets(
     control(context, changes.boxed(), context.stores.wallets.clone(), woken, Duration::ZERO, stop).await;
 }
 
-/// Payments: those that are not settled, so that memory follows open work. Every change passes: a payment
+/// Payments: those that are not settled, so that memory follows open work; wake their Approvals. Every change passes: a payment
 /// whose status was wiped comes back into view with nothing else changed, and must be asked about again.
 async fn payments(
     context: &Arc<Context>,
@@ -207,7 +207,11 @@ async fn payments(
     stop: &CancellationToken,
 ) {
     let open = watch::config().fields(&open_states(&PaymentState::SETTLED));
-    let changes = kept(context, writer, open, health, |_| None);
+    let here = context.clone();
+    let changes = kept(context, writer, open, health, |_| None).inspect_ok(move |guarded| {
+        let (namespace, name) = (guarded.namespace().unwrap_or_default(), guarded.name_any());
+        here.wake.approvals_of(&here.stores, &namespace, &name);
+    });
     control(context, changes.boxed(), context.stores.payments.clone(), woken, Duration::ZERO, stop).await;
 }
 
@@ -223,7 +227,7 @@ async fn refunds(
     let here = context.clone();
     let changes = kept(context, writer, open, health, |_| None).inspect_ok(move |guarded| {
         let (namespace, name) = (guarded.namespace().unwrap_or_default(), guarded.name_any());
-        here.wake.approvals_of_refund(&here.stores, &namespace, &name);
+        here.wake.approvals_of(&here.stores, &namespace, &name);
     });
     control(context, changes.boxed(), context.stores.refunds.clone(), woken, Duration::ZERO, stop).await;
 }
@@ -265,7 +269,7 @@ async fn standing_orders(
     control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
 }
 
-/// Approvals: those that are not settled; woken by their Refund, also when it settles, and their Tenant.
+/// Approvals: those that are not settled; woken by their Refund or Payment, also when it settles, and their Tenant.
 async fn approvals(
     context: &Arc<Context>,
     writer: Writer<Guarded<Approval>>,
@@ -396,8 +400,8 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
     if K::KIND == BackupSchedule::KIND {
         context.metrics.forget_backup_schedule(&namespace, &name);
     }
-    if K::KIND == Refund::KIND {
-        context.wake.approvals_of_refund(&context.stores, &namespace, &name);
+    if K::KIND == Refund::KIND || K::KIND == Payment::KIND {
+        context.wake.approvals_of(&context.stores, &namespace, &name);
     }
     if K::KIND == Platform::KIND {
         context.engines.remove(&PlatformKey { namespace, name });

@@ -23,7 +23,9 @@ use tonic::{service::interceptor::InterceptedService, transport::Channel};
 pub use archive::Archive;
 pub use billing::{BillingRequest, Invoice, Preview};
 pub use fault::EngineError;
-pub use payment::{Amount, HoldTerms, Outcome, Payment, PaymentRequest, Phase, Step, StepRequest};
+pub use payment::{
+    Amount, Changes, Fee, FeeRequest, HoldTerms, Outcome, Payment, PaymentRequest, Phase, Step, StepRequest,
+};
 pub use refund::{DecisionRequest, Refund, RefundOutcome, RefundPhase, RefundRequest};
 pub use registry::{Engines, PlatformKey};
 pub use settings::{HoldLimits, HoldSummary, Scope};

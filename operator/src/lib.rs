@@ -27,12 +27,14 @@ pub mod tenant_billing;
 pub mod timeout_policy;
 
 pub mod engine;
+pub mod follow;
 pub mod refresh;
 pub mod schedule;
 
 pub mod apply;
 pub mod condition;
 pub mod events;
+pub mod hash;
 pub mod status;
 
 pub mod api;
@@ -162,6 +164,7 @@ async fn act(
         metrics,
     });
     let refreshing = tokio::spawn(refresh::run(context.clone()));
+    let following = tokio::spawn(follow::run(context.clone()));
     let expiring = tokio::spawn(payment::expire::run(context.clone()));
     let auditing = tokio::spawn(payment::audit::run(context.clone()));
     let sources = Sources { writers, wakeups, health };
@@ -176,6 +179,7 @@ async fn act(
         () = stop.cancelled() => drain(controllers).await,
     }
     refreshing.abort();
+    following.abort();
     expiring.abort();
     auditing.abort();
     Ok(())

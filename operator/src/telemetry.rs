@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -30,6 +30,21 @@ pub fn init_logs(format: LogFormat) {
             registry.with(fmt::layer().json().flatten_event(true).with_span_list(false)).init();
         }
         LogFormat::Text => registry.with(fmt::layer()).init(),
+    }
+}
+
+/// Objects of ours that somebody else had changed and that were brought back, by kind. One for the process: it is counted
+/// where children are written, which knows nothing else of metrics.
+static DRIFT_REPAIRED: LazyLock<Result<IntCounterVec, prometheus::Error>> = LazyLock::new(|| {
+    let help = "Children that others had changed, brought back.";
+    // Metrics of a registry get its prefix.
+    IntCounterVec::new(Opts::new("drift_repaired_total", help), &["kind"])
+});
+
+/// Counts one object that was brought back.
+pub fn drift_repaired(kind: &str) {
+    if let Ok(counter) = &*DRIFT_REPAIRED {
+        counter.with_label_values(&[kind]).inc();
     }
 }
 
@@ -124,6 +139,9 @@ impl Metrics {
         registry.register(Box::new(events_dropped.clone()))?;
         registry.register(Box::new(leader.clone()))?;
         registry.register(Box::new(build))?;
+        if let Ok(counter) = &*DRIFT_REPAIRED {
+            registry.register(Box::new(counter.clone()))?;
+        }
         Ok(Self {
             registry,
             reconciles,
@@ -202,12 +220,14 @@ mod tests {
         metrics.backup_recoverable.with_label_values(&["pay", "hourly"]).set(7);
         metrics.backup_objective_met.with_label_values(&["pay", "hourly"]).set(1);
         metrics.backup_archive_current.with_label_values(&["pay", "hourly"]).set(0);
+        drift_repaired("Telemetry");
         let text = metrics.text().unwrap();
         for name in [
             "payplane_operator_backup_archive_current{namespace=\"pay\",schedule=\"hourly\"} 0",
             "payplane_operator_backup_objective_met{namespace=\"pay\",schedule=\"hourly\"} 1",
             "payplane_operator_backup_recoverable_timestamp_seconds{namespace=\"pay\",schedule=\"hourly\"} 7",
             "payplane_operator_build_info{version=",
+            "payplane_operator_drift_repaired_total{kind=\"Telemetry\"} 1",
             "payplane_operator_errors_total{category=\"api\",kind=\"Payment\"} 1",
             "payplane_operator_events_dropped_total 0",
             "payplane_operator_leader 0",

@@ -135,6 +135,11 @@ impl Wake {
         let _ = self.wallets.send(ObjectRef::new(name).within(namespace));
     }
 
+    /// Wakes one Payment, such as one that was just approved.
+    pub fn payment(&self, namespace: &str, name: &str) {
+        let _ = self.payments.send(ObjectRef::new(name).within(namespace));
+    }
+
     /// Wakes one Refund, such as one that was just approved.
     pub fn refund(&self, namespace: &str, name: &str) {
         let _ = self.refunds.send(ObjectRef::new(name).within(namespace));
@@ -173,7 +178,9 @@ impl Wake {
         let waiting = stores.payments.state_filter(|guarded| {
             guarded.0.as_ref().is_ok_and(|payment| {
                 payment.metadata.namespace == *namespace
-                    && (names(&payment.spec.from) || names(&payment.spec.to))
+                    && (names(&payment.spec.from)
+                        || names(&payment.spec.to)
+                        || payment.spec.fees.iter().flatten().any(|fee| names(&fee.to)))
             })
         });
         send_all(&self.payments, &waiting);
@@ -207,8 +214,8 @@ impl Wake {
         }
     }
 
-    /// Wakes the open Approvals of a Refund.
-    pub fn approvals_of_refund(&self, stores: &Stores, namespace: &str, name: &str) {
+    /// Wakes the open Approvals of a Refund or a Payment.
+    pub fn approvals_of(&self, stores: &Stores, namespace: &str, name: &str) {
         let waiting = stores.approvals.state_filter(|guarded| {
             guarded.0.as_ref().is_ok_and(|approval| {
                 approval.metadata.namespace.as_deref() == Some(namespace)

@@ -383,7 +383,11 @@ async fn an_approval_names_a_refund_its_hash_and_one_decision_and_cannot_change(
         grant(&client, "payplane-approve", "bea", &namespace).await;
         let approvals = objects(&as_user("bea").await, "Approval", &namespace);
         for (bad, blamed) in [
-            (json!({"approves": {"kind": "Payment", "name": "rent"}}), "spec.approves.kind"),
+            (json!({"approves": {"kind": "Wallet", "name": "rent"}}), "spec.approves.kind"),
+            (
+                json!({"approves": {"kind": "Payment", "name": "rent"}, "decision": "Reject"}),
+                "a Payment can only be approved",
+            ),
             (json!({"approves": {"kind": "Refund", "name": ""}}), "spec.approves.name"),
             (json!({"approves": {"kind": "Refund"}}), "spec.approves.name"),
             (json!({"bodyHash": format!("sha256:{}", "A".repeat(64))}), "spec.bodyHash"),
@@ -449,9 +453,18 @@ async fn nobody_asks_or_approves_in_somebody_elses_name() {
 
         let message = refusal(&refunds, asked_by("sly", "bea")).await;
         assert!(
-            message.contains("spec.requestedBy must be the user who creates the Refund: ada"),
+            message.contains("spec.requestedBy must be the user who creates the object: ada"),
             "{message}"
         );
+        let payments = of(ada.clone(), "Payment");
+        let mut forged = payment("sly");
+        forged["spec"]["requestedBy"] = json!("bea");
+        let message = refusal(&payments, forged.clone()).await;
+        assert!(
+            message.contains("spec.requestedBy must be the user who creates the object: ada"),
+            "{message}"
+        );
+        create(&payments, changed(forged, &json!({"requestedBy": "ada"}))).await.unwrap();
         create(&refunds, asked_by("back", "ada")).await.unwrap();
         create(&refunds, changed(asked_by("nobodys", "ada"), &json!({"requestedBy": null}))).await.unwrap();
 
@@ -461,6 +474,19 @@ async fn nobody_asks_or_approves_in_somebody_elses_name() {
             (&cleo, "cleo", Some("needs the verb approve")),
             (&bea, "bea", None),
         ];
+        // Who may approve refunds only approves no payment.
+        let refunds_only = json!([
+            {"apiGroups": ["payplane.io"], "resources": ["approvals"], "verbs": ["create"]},
+            {"apiGroups": ["payplane.io"], "resources": ["refunds"], "verbs": ["approve"]},
+        ]);
+        grant_rules(&client, &refunds_only, "dora", &namespace).await;
+        let of_payment = |user: &str| {
+            changed(approval("pays", user), &json!({"approves": {"kind": "Payment", "name": "sly"}}))
+        };
+        let dora = of(as_user("dora").await, "Approval");
+        let is_told = |told: &str| told.contains("needs the verb approve");
+        within("the role is bound", refused_at_last(&dora, of_payment("dora"), is_told)).await;
+        create(&of(bea.clone(), "Approval"), of_payment("bea")).await.unwrap();
         for (user, approver, refused) in cases {
             let answer = create(&of(user.clone(), "Approval"), approval("yes", approver)).await;
             match (answer, refused) {
@@ -653,6 +679,47 @@ async fn a_standing_order_is_no_way_around_the_treasury() {
         // What does not change the order is anybody's who may write it.
         let labelled = Patch::Merge(json!({"metadata": {"labels": {"team": "a"}}}));
         editor.patch("by-treasurer", &params, &labelled).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn labels_and_fees_of_a_payment_are_bounded_and_no_part_of_a_hold() {
+    in_namespace("fees", |client, namespace| async move {
+        let payments = objects(&client, "Payment", &namespace);
+        let fee = |amount: &str| json!({"to": {"name": "agent"}, "amount": amount});
+        let many: serde_json::Map<_, _> = (0..17).map(|n| (format!("k{n}"), json!("v"))).collect();
+        for (bad, blamed) in [
+            (json!({"metadata": {"Order": "7"}}), "keys of metadata"),
+            (json!({"metadata": {"order": "x".repeat(257)}}), "spec.metadata.order"),
+            (json!({"metadata": {"order": "a\u{7}b"}}), "spec.metadata.order"),
+            (json!({ "metadata": many }), "spec.metadata"),
+            (json!({"fees": []}), "spec.fees"),
+            (json!({"fees": vec![fee("0.10"); 9]}), "spec.fees"),
+            (json!({"fees": [fee("0")]}), "spec.fees[0].amount"),
+            (json!({"fees": [{"to": {}, "amount": "1"}]}), "spec.fees[0].to"),
+            (json!({"fees": [fee("0.10")], "hold": {}}), "make each fee a Payment of its own"),
+            (json!({"fees": [fee("0.10")], "idempotencyKey": "k".repeat(241)}), "at most 240"),
+            (json!({"requestedBy": " ada"}), "spec.requestedBy"),
+        ] {
+            let message = refusal(&payments, changed(payment("bad"), &bad)).await;
+            assert!(message.contains(blamed), "{bad}: {message}");
+        }
+        let good = json!({
+            "metadata": {"order": "7"}, "fees": [fee("0.10"), {"to": {"settlement": true}, "amount": "0.20"}],
+        });
+        create(&payments, changed(payment("good"), &good)).await.unwrap();
+        for change in [
+            json!({"metadata": {"order": "8"}}),
+            json!({"metadata": null}),
+            json!({"fees": [fee("0.10")]}),
+            json!({"fees": null}),
+            json!({"requestedBy": "ada"}),
+        ] {
+            let patch = Patch::Merge(json!({ "spec": change }));
+            let error = payments.patch("good", &PatchParams::default(), &patch).await.unwrap_err();
+            assert!(error.to_string().contains("cannot change"), "{change}: {error}");
+        }
     })
     .await;
 }

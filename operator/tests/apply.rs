@@ -31,6 +31,13 @@ fn config(namespace: &str, data: &[(&str, &str)]) -> ConfigMap {
     }
 }
 
+/// How many objects of this kind were brought back, as Prometheus reads it.
+fn drifts(kind: &str) -> u64 {
+    let text = payplane_operator::telemetry::Metrics::new().unwrap().text().unwrap();
+    let name = format!("payplane_operator_drift_repaired_total{{kind=\"{kind}\"}} ");
+    text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_default()
+}
+
 fn service(namespace: &str) -> Service {
     serde_json::from_value(json!({
         "apiVersion": "v1",
@@ -52,7 +59,9 @@ async fn the_same_object_is_written_once_and_other_peoples_fields_stay() {
         let maps = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
         let theirs = Patch::Merge(json!({"data": {"theirs": "x", "a": "changed"}}));
         maps.patch("ours", &PatchParams::default(), &theirs).await.unwrap();
+        let before = drifts("ConfigMap");
         let repaired = apply(&client, &wanted).await.unwrap().data.unwrap();
+        assert!(before < drifts("ConfigMap"), "what somebody else changed is counted");
         let expected = [("a", "1"), ("b", "2"), ("theirs", "x")];
         let expected: BTreeMap<String, String> = expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         assert_eq!(repaired, expected);

@@ -156,12 +156,14 @@ pub enum Reason {
     SameWallet = 5,
     /// The account or payment is of another currency.
     CurrencyMismatch = 6,
-    /// Who asked for a refund cannot approve it.
+    /// Who asked for a refund or a payment cannot approve it.
     ApproverIsRequester = 7,
     /// The deadline or date has not come yet.
     NotDue = 8,
     /// Another item of the same linked request was refused without a trace.
     LinkedItemDeclined = 9,
+    /// So large a payment needs somebody else's approval, and there is none.
+    PaymentApprovalRequired = 10,
 
     /// The tenant is suspended and the money would leave one of its accounts. Definitive from here on.
     TenantSuspended = 19,
@@ -198,7 +200,7 @@ pub enum Reason {
 }
 
 /// Every reason, in the order of precedence.
-pub const REASONS: [Reason; 25] = [
+pub const REASONS: [Reason; 26] = [
     Reason::IdempotencyConflict,
     Reason::WalletNotFound,
     Reason::PaymentNotFound,
@@ -208,6 +210,7 @@ pub const REASONS: [Reason; 25] = [
     Reason::ApproverIsRequester,
     Reason::NotDue,
     Reason::LinkedItemDeclined,
+    Reason::PaymentApprovalRequired,
     Reason::TenantSuspended,
     Reason::WalletClosed,
     Reason::WalletFrozen,
@@ -274,10 +277,12 @@ pub enum Field {
     Items = 18,
     /// The caller's labels.
     Metadata = 19,
+    /// Who approved it.
+    Approver = 20,
 }
 
 /// Every field, in the order of the numbers.
-pub const FIELDS: [Field; 19] = [
+pub const FIELDS: [Field; 20] = [
     Field::From,
     Field::To,
     Field::Amount,
@@ -297,6 +302,7 @@ pub const FIELDS: [Field; 19] = [
     Field::Kind,
     Field::Items,
     Field::Metadata,
+    Field::Approver,
 ];
 
 impl Field {
@@ -322,6 +328,7 @@ impl Field {
             Self::Kind => "kind",
             Self::Items => "items",
             Self::Metadata => "metadata",
+            Self::Approver => "approved_by",
         }
     }
 }

@@ -37,10 +37,12 @@ pub enum ParameterName {
     /// How long money is held at most, in microseconds. A request for longer is refused; where the request does not say,
     /// this is how long.
     HoldMaximum = 13,
+    /// From which amount on a payment or a hold needs approval, in minor units.
+    PaymentApprovalFrom = 14,
 }
 
 /// Every parameter, in the order of the numbers.
-pub const PARAMETER_NAMES: [ParameterName; 13] = [
+pub const PARAMETER_NAMES: [ParameterName; 14] = [
     ParameterName::PaymentMaximum,
     ParameterName::DailyAmount,
     ParameterName::DailyCount,
@@ -54,6 +56,7 @@ pub const PARAMETER_NAMES: [ParameterName; 13] = [
     ParameterName::RefundWindow,
     ParameterName::RefundApprovalFrom,
     ParameterName::HoldMaximum,
+    ParameterName::PaymentApprovalFrom,
 ];
 
 /// The first names are limits of what is paid, [`ParameterName::PaymentMaximum`] to the last of the tenant's.
@@ -79,6 +82,7 @@ impl ParameterName {
             Self::RefundWindow => "refund-window",
             Self::RefundApprovalFrom => "refund-approval-from",
             Self::HoldMaximum => "hold-maximum",
+            Self::PaymentApprovalFrom => "payment-approval-from",
         }
     }
 
@@ -92,6 +96,7 @@ impl ParameterName {
                 | Self::TenantDailyAmount
                 | Self::TenantMonthlyAmount
                 | Self::RefundApprovalFrom
+                | Self::PaymentApprovalFrom
         )
     }
 }

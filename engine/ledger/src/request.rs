@@ -41,10 +41,10 @@ pub struct Request {
 /// What an operation does. The numbers are stored, hashed and on the wire: never change one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Moves `minor` from `from` to `to` at once. Terms: `up_to`, `expect`.
+    /// Moves `minor` from `from` to `to` at once. Terms: `up_to`, `expect`, `approver`.
     Pay = 1,
     /// Holds `minor` for a payment from `from` to `to`. Terms: `up_to`, `expect`, `timeout_us`,
-    /// `capture_at`. Where the date is not before the deadline, the hold lives one timeout longer than its date.
+    /// `capture_at`, `approver`. Where the date is not before the deadline, the hold lives one timeout longer than its date.
     Authorize = 2,
     /// Takes `minor` (zero: all that is left) of the hold `target`. Terms: `is_final`.
     Capture = 3,
@@ -136,6 +136,9 @@ pub struct Terms {
     /// The first operation of those that succeed or fail together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<OperationId>,
+    /// Who approved it. Kept and hashed with the rest, and never compared: an approval does not make it another request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approver: Option<Arc<str>>,
 }
 
 /// Conditions of a conditional payment, looked at before the money moves.

@@ -182,6 +182,40 @@ pub(super) fn labels(
 }
 
 /// Labels of a payment.
+/// An origin to choose by; nothing for all.
+pub(super) fn origin(field: Path<'_>, number: i32, violations: &mut Violations) -> Option<Origin> {
+    match proto::Origin::try_from(number) {
+        Ok(proto::Origin::Api) => Some(Origin::Api),
+        Ok(proto::Origin::Resource) => Some(Origin::Resource),
+        Ok(proto::Origin::Unspecified) => None,
+        Err(_) => {
+            violations.add(field, "is unknown: expected a value of Origin");
+            None
+        }
+    }
+}
+
+/// The engine's own tasks are called so; nobody else is.
+const OWN_ACTORS: &str = "payplane:";
+
+/// The longest name of a person.
+pub(super) const PERSON_CHARS_MAX: usize = 256;
+
+/// Whether somebody can be called so.
+pub(super) fn is_person(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with(OWN_ACTORS) && is_printable_ascii(name, PERSON_CHARS_MAX)
+}
+
+/// Who did or approved something, where the platform says so.
+pub(super) fn person(field: Path<'_>, name: &str, violations: &mut Violations) {
+    if !is_person(name) {
+        violations.add(
+            field,
+            "is malformed: expected 1 to 256 printable ASCII characters that do not begin with \"payplane:\"",
+        );
+    }
+}
+
 pub(super) fn payment_labels(
     field: Path<'_>,
     given: HashMap<String, String>,

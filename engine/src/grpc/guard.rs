@@ -14,7 +14,11 @@ use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use uuid::Uuid;
 
-use super::{Access, Call, access, decode::is_printable_ascii, status};
+use super::{
+    Access, Call, access,
+    decode::{PERSON_CHARS_MAX, is_person, is_printable_ascii},
+    status,
+};
 use crate::{
     auth::{Authenticator, Caller, Role, TOKEN_BYTES_MAX},
     metrics::Metrics,
@@ -24,10 +28,6 @@ const CORRELATION_ID: &str = "payplane-correlation-id";
 const CORRELATION_ID_CHARS_MAX: usize = 128;
 const NAMESPACE: &str = "payplane-namespace";
 const ON_BEHALF_OF: &str = "payplane-on-behalf-of";
-const ON_BEHALF_OF_CHARS_MAX: usize = 256;
-
-/// The engine's own tasks are called so; nobody else is.
-const OWN_ACTORS: &str = "payplane:";
 
 /// For callers that name no deadline; also the longest that is granted.
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
@@ -195,10 +195,10 @@ fn on_behalf_of(headers: &HeaderMap, role: Role) -> Result<Option<Arc<str>>, Sta
     if !role.includes(Role::Platform) {
         return Err(status::on_behalf_of_not_allowed());
     }
-    let text = value.to_str().ok().filter(|text| !text.is_empty() && !text.starts_with(OWN_ACTORS));
-    let text = text.filter(|text| is_printable_ascii(text, ON_BEHALF_OF_CHARS_MAX));
-    let expected = "1 to 256 printable ASCII characters that do not begin with \"payplane:\"";
-    text.map(|text| Some(Arc::from(text))).ok_or_else(|| status::bad_metadata(ON_BEHALF_OF, expected))
+    let text = value.to_str().ok().filter(|text| is_person(text));
+    let expected =
+        format!("1 to {PERSON_CHARS_MAX} printable ASCII characters that do not begin with \"payplane:\"");
+    text.map(|text| Some(Arc::from(text))).ok_or_else(|| status::bad_metadata(ON_BEHALF_OF, &expected))
 }
 
 /// `grpc-timeout`: up to eight digits and a unit.

@@ -60,6 +60,11 @@ pub(super) fn on_behalf_of_not_allowed() -> Status {
     with_reason(Code::PermissionDenied, message.to_owned(), "ON_BEHALF_OF_NOT_ALLOWED", None)
 }
 
+pub(super) fn approved_by_not_allowed() -> Status {
+    let message = "approved_by is for the platform role only: have the payment approved as a Payment object";
+    with_reason(Code::PermissionDenied, message.to_owned(), "APPROVED_BY_NOT_ALLOWED", None)
+}
+
 pub(super) fn on_behalf_of_required() -> Status {
     let message = "the platform role decides about refunds on behalf of a person only: name the person in metadata \
                    \"payplane-on-behalf-of\"";

@@ -53,6 +53,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "billing", include_str!("../../migrations/0006_billing.sql")),
     (7, "events", include_str!("../../migrations/0007_events.sql")),
     (9, "epoch", include_str!("../../migrations/0009_epoch.sql")),
+    (10, "approval", include_str!("../../migrations/0010_approval.sql")),
 ];
 
 /// The newest migration that this binary knows.

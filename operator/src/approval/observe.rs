@@ -1,17 +1,20 @@
-//! What an Approval depends on: its tenant, from the caches; the Refund that it names, from the API server, because
-//! settled refunds are not kept; and that refund in the ledger.
+//! What an Approval depends on: its tenant, from the caches; the Refund or Payment that it names, from the API server,
+//! because settled ones are not kept; and a refund in the ledger.
 
 use std::sync::Arc;
 
-use kube::{Api, ResourceExt};
-use payplane_crds::{Approval, Refund, RefundState};
+use kube::{Api, Resource, ResourceExt, core::NamespaceResourceScope};
+use payplane_crds::{Approval, Payment, Refund, RefundState, approval::SubjectKind};
 
 use crate::{
     api,
     context::{Context, Guarded, platform_of},
+    controllers::Reconciled,
     engine::{self, Engine, EngineError},
     error::Error,
-    refund::{body_hash, key},
+    hash::body_hash,
+    payment::{self, Waiting, Wanted},
+    refund::key,
 };
 
 /// What an Approval depends on.
@@ -20,16 +23,16 @@ pub struct Observed {
     pub has_tenant: bool,
     /// Connection to the Tenant's Platform.
     pub engine: Option<Arc<Engine>>,
-    /// The Refund.
+    /// The Refund or the Payment.
     pub subject: Found,
 }
 
-/// What is known of the Refund.
+/// What is known of the Refund or the Payment.
 #[derive(Debug)]
 pub enum Found {
     /// Nobody to ask.
     NotAsked,
-    /// There is no Refund object of this name that can be read.
+    /// There is no object of this kind and name that can be read.
     NoObject,
     /// There is one, and the ledger has no refund of it yet.
     Undecided {
@@ -40,8 +43,21 @@ pub enum Found {
     },
     /// The ledger has it.
     Known(Box<Known>),
+    /// There is a Payment.
+    Payment(Box<Asked>),
     /// The ledger did not answer.
     Unanswered(EngineError),
+}
+
+/// A Payment that the ledger may be asked for.
+#[derive(Debug)]
+pub struct Asked {
+    /// What it has to be approved by.
+    pub hash: String,
+    /// Who the object says asked for it.
+    pub requested_by: Option<String>,
+    /// The request, or what is missing.
+    pub wanted: Result<Wanted, Waiting>,
 }
 
 /// A refund that the ledger has.
@@ -67,17 +83,40 @@ pub async fn observe(approval: &Approval, context: &Context) -> Result<Observed,
     let engine = tenant.as_ref().and_then(|tenant| context.engines.get(&platform_of(tenant)));
     let subject = match &engine {
         None => Found::NotAsked,
-        Some(engine) => match named(context, &namespace, &approval.spec.approves.name).await? {
-            None => Found::NoObject,
-            Some(refund) => look(engine, &namespace, &refund).await.unwrap_or_else(Found::Unanswered),
-        },
+        Some(engine) => find(approval, context, engine, &namespace).await?,
     };
     Ok(Observed { has_tenant: tenant.is_some(), engine, subject })
 }
 
-async fn named(context: &Context, namespace: &str, name: &str) -> Result<Option<Refund>, Error> {
-    let refunds = Api::<Guarded<Refund>>::namespaced(context.client.clone(), namespace);
-    let found = api::call("read the Refund of an approval", refunds.get_opt(name)).await?;
+async fn find(
+    approval: &Approval,
+    context: &Context,
+    engine: &Engine,
+    namespace: &str,
+) -> Result<Found, Error> {
+    let name = &approval.spec.approves.name;
+    Ok(match approval.spec.approves.kind {
+        SubjectKind::Refund => match named::<Refund>(context, namespace, name).await? {
+            None => Found::NoObject,
+            Some(refund) => look(engine, namespace, &refund).await.unwrap_or_else(Found::Unanswered),
+        },
+        SubjectKind::Payment => match named::<Payment>(context, namespace, name).await? {
+            None => Found::NoObject,
+            Some(payment) => Found::Payment(Box::new(Asked {
+                hash: body_hash(&payment),
+                requested_by: payment.spec.requested_by.clone(),
+                wanted: payment::wanted(&payment, context),
+            })),
+        },
+    })
+}
+
+async fn named<K: Reconciled>(context: &Context, namespace: &str, name: &str) -> Result<Option<K>, Error>
+where
+    Guarded<K>: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    let objects = Api::<Guarded<K>>::namespaced(context.client.clone(), namespace);
+    let found = api::call("read what an approval names", objects.get_opt(name)).await?;
     Ok(found.and_then(|guarded| guarded.0.ok()))
 }
 

@@ -8,7 +8,7 @@ use payplane_crds::Approval;
 use crate::{
     controllers::Again,
     engine::{self, DecisionRequest, Refusal},
-    payment::Waiting,
+    payment::{Waiting, Wanted},
 };
 
 /// Whether an Approval can be used.
@@ -16,6 +16,8 @@ use crate::{
 pub enum Fit {
     /// It can.
     Decides(DecisionRequest),
+    /// It can, for a payment that the ledger is now asked for.
+    Pays(Box<Wanted>),
     /// It was: the refund's id, and how it stands.
     Done(String, Box<engine::Refund>),
     /// Something is missing.
@@ -29,6 +31,8 @@ pub enum Fit {
 pub enum Next {
     /// Ask the ledger.
     Ask(DecisionRequest),
+    /// Ask the ledger for the payment, as approved.
+    Pay(Box<Wanted>),
     /// Nothing: the ledger has it.
     Tell(String, Box<engine::Refund>),
     /// Nothing, until something comes that is missing.
@@ -41,6 +45,7 @@ pub enum Next {
 pub fn plan(fit: Fit) -> Next {
     match fit {
         Fit::Decides(request) => Next::Ask(request),
+        Fit::Pays(wanted) => Next::Pay(wanted),
         Fit::Done(id, stands) => Next::Tell(id, stands),
         Fit::Waiting(waiting) => Next::Wait(waiting),
         Fit::Never(refusal) => Next::Never(refusal),

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     condition::Conditions,
-    engine::{self, EngineError, RefundPhase, Refusal},
+    engine::{self, EngineError, Outcome, RefundPhase, Refusal},
     status::Reported,
 };
 
@@ -31,10 +31,15 @@ pub fn report(approval: &Approval, answer: &Answer, observed: &Observed, now: Ti
         }
         Answer::Failed(error) => open(conditions.waiting(ENGINE_UNAVAILABLE, &error.advice())),
         Answer::Decided(_, stands) => applied(approval, stands, conditions),
+        Answer::Paid(outcome) => paid(outcome, conditions),
     };
     if let Found::Known(known) = &observed.subject {
         status.subject_id = Some(known.id.clone());
         status.requester = Some(known.stands.requester.clone());
+    }
+    if let (Found::Payment(asked), Answer::Paid(outcome)) = (&observed.subject, answer) {
+        status.subject_id = Some(outcome.payment_id.clone());
+        status.requester.clone_from(&asked.requested_by);
     }
     status.observed_generation = approval.metadata.generation;
     status
@@ -50,6 +55,23 @@ fn applied(approval: &Approval, stands: &engine::Refund, conditions: Conditions)
         (Decision::Approve, _) => (APPROVED, format!("Approved; {amount} {currency} went back.")),
     };
     let conditions = conditions.ready(reason, &message).settled(true, reason, &message);
+    ApprovalStatus {
+        state: ApprovalState::Applied,
+        conditions: conditions.into_vec(),
+        ..ApprovalStatus::default()
+    }
+}
+
+/// That the ledger refused what was approved is told by the Payment; the approval was used all the same.
+fn paid(outcome: &Outcome, conditions: Conditions) -> ApprovalStatus {
+    let message = match &outcome.result {
+        Ok(stands) if stands.deadline.is_some() => {
+            format!("Approved; {} {} were held.", stands.amount.amount, stands.amount.currency)
+        }
+        Ok(stands) => format!("Approved; {} {} moved.", stands.amount.amount, stands.amount.currency),
+        Err(refusal) => format!("Approved, but the ledger refused the payment: {}", refusal.message),
+    };
+    let conditions = conditions.ready(APPROVED, &message).settled(true, APPROVED, &message);
     ApprovalStatus {
         state: ApprovalState::Applied,
         conditions: conditions.into_vec(),

@@ -1,21 +1,21 @@
 //! From an object and what it depends on to a decision that can be sent, or to why not. Pure.
 //!
-//! Looked at in this order: the tenant, the Refund, its hash, who asked for it, whether it is decided already, the expiry.
+//! Looked at in this order: the tenant, the Refund or Payment, its hash, who asked for it, whether it is decided already, the expiry.
 //! What was decided in time stays decided when the time is over, so the expiry comes last.
 
 use jiff::Timestamp;
 use kube::ResourceExt;
 use payplane_crds::{
     Approval,
-    approval::Decision,
+    approval::{Decision, SubjectKind},
     condition::reason::{
         ALREADY_DECIDED, APPROVAL_EXPIRED, BODY_HASH_MISMATCH, ENGINE_UNAVAILABLE, NO_TENANT,
-        REFUND_NOT_FOUND, REFUND_NOT_READY, REQUESTER_UNKNOWN, WRONG_STATE,
+        PAYMENT_NOT_FOUND, REFUND_NOT_FOUND, REFUND_NOT_READY, REQUESTER_UNKNOWN, WRONG_STATE,
     },
 };
 
 use super::{
-    observe::{Found, Known, Observed},
+    observe::{Asked, Found, Known, Observed},
     plan::Fit,
 };
 use crate::{
@@ -23,11 +23,12 @@ use crate::{
     payment::Waiting,
 };
 
-const MISMATCH: &str = "is not the status.bodyHash of the Refund as it is now, so something else would be decided than what was \
-                        read. Read the Refund again and create another Approval.";
+const MISMATCH: &str = "is not the status.bodyHash of the object as it is now, so something else would be decided than what was \
+                        read. Read it again and create another Approval.";
 const UNKNOWN: &str = "Nobody is known to have asked for the Refund: its spec.requestedBy is absent, or the ledger knows \
                        somebody else under its key. It can be rejected here, or approved over gRPC.";
 const EXPIRED: &str = "The time is over. Create another Approval.";
+const NOBODY_ASKED: &str = "Nobody is known to ask for the Payment: its spec.requestedBy is absent. Create another Payment that says who asks.";
 const NO_APPROVAL: &str = "The ledger has no refund that waits: it was refused, or needed no approval.";
 
 /// What to do, or what keeps it from being done.
@@ -43,13 +44,18 @@ pub fn validate(approval: &Approval, observed: &Observed, now: Timestamp) -> Fit
             never(BODY_HASH_MISMATCH, "bodyHash", MISMATCH)
         }
         Found::Known(known) => decide(approval, known, is_expired),
+        Found::Payment(asked) => pay(approval, asked, is_expired),
         Found::Undecided { is_over: true, .. } => never(WRONG_STATE, "approves", NO_APPROVAL),
         Found::NoObject | Found::Undecided { .. } if is_expired => {
             never(APPROVAL_EXPIRED, "expiresAt", EXPIRED)
         }
         Found::NoObject => {
             let name = &approval.spec.approves.name;
-            waiting(REFUND_NOT_FOUND, &format!("approves: there is no Refund {name:?} in this namespace."))
+            let (reason, kind) = match approval.spec.approves.kind {
+                SubjectKind::Refund => (REFUND_NOT_FOUND, "Refund"),
+                SubjectKind::Payment => (PAYMENT_NOT_FOUND, "Payment"),
+            };
+            waiting(reason, &format!("approves: there is no {kind} {name:?} in this namespace."))
         }
         Found::Undecided { .. } => {
             waiting(REFUND_NOT_READY, "approves: the ledger has not been asked for this Refund yet.")
@@ -76,6 +82,23 @@ fn decide(approval: &Approval, known: &Known, is_expired: bool) -> Fit {
         }
         _ if stands.approver.is_empty() => never(WRONG_STATE, "approves", NO_APPROVAL),
         _ => never(ALREADY_DECIDED, "approves", &format!("{} decided about it before.", stands.approver)),
+    }
+}
+
+/// Who approved what the ledger decided before is the ledger's answer, as is whether who approves is who asked.
+fn pay(approval: &Approval, asked: &Asked, is_expired: bool) -> Fit {
+    if asked.hash != approval.spec.body_hash {
+        return never(BODY_HASH_MISMATCH, "bodyHash", MISMATCH);
+    }
+    if asked.requested_by.is_none() {
+        return never(REQUESTER_UNKNOWN, "approves", NOBODY_ASKED);
+    }
+    if is_expired {
+        return never(APPROVAL_EXPIRED, "expiresAt", EXPIRED);
+    }
+    match &asked.wanted {
+        Ok(wanted) => Fit::Pays(Box::new(wanted.clone())),
+        Err(missing) => Fit::Waiting(missing.clone()),
     }
 }
 

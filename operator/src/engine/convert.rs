@@ -16,7 +16,10 @@ mod settings;
 mod wallet;
 
 pub(super) use billing::{close_request, closed, invoice, preview, preview_request};
-pub(super) use payment::{capture_request, hold_request, made, outcome, payment_request, void_request};
+pub(super) use payment::{
+    capture_request, changes, hold_request, linked_request, made, made_together, outcome, payment_request,
+    void_request,
+};
 pub(super) use refund::{approval_request, refund_request, refunded, rejection_request};
 pub(super) use settings::{archive, hold_summary, with_hold_limits};
 pub(super) use wallet::{
@@ -62,12 +65,10 @@ fn refusal(refused: proto::Refusal) -> Refusal {
         Reason::RefundWindowClosed => reason::REFUND_WINDOW_CLOSED,
         Reason::ConditionNotMet => reason::CONDITION_NOT_MET,
         Reason::ApproverIsRequester => reason::APPROVER_IS_REQUESTER,
+        Reason::PaymentApprovalRequired => reason::APPROVAL_REQUIRED,
+        Reason::LinkedItemDeclined | Reason::LinkedItemRefused => reason::LINKED_ITEM_REFUSED,
         // Answers to what the operator does not ask for.
-        Reason::Unspecified
-        | Reason::RefundNotFound
-        | Reason::NotDue
-        | Reason::LinkedItemDeclined
-        | Reason::LinkedItemRefused => reason::INVALID,
+        Reason::Unspecified | Reason::RefundNotFound | Reason::NotDue => reason::INVALID,
     };
     Refusal {
         reason,
@@ -77,10 +78,32 @@ fn refusal(refused: proto::Refusal) -> Refusal {
     }
 }
 
+/// Where a group as a whole is to blame.
+const ALL_FEES: &str = "fees";
+
+/// A field of a payment's fee, by its place. Its payer is the payment's: that it cannot pay so much is up to the fee.
+fn fee_field(index: usize, field: &str) -> String {
+    match field {
+        "" | "from" => format!("fees[{index}]"),
+        "idempotencyKey" | "metadata" | "approver" | ALL_FEES => field.into(),
+        field => format!("fees[{index}].{field}"),
+    }
+}
+
+/// Place and field of an item of a linked request: `items[1].create_payment.to`.
+fn item_field(field: &str) -> Option<(usize, &str)> {
+    let (index, rest) = field.strip_prefix("items[")?.split_once(']')?;
+    Some((index.parse().ok()?, rest.trim_start_matches(".create_payment").trim_start_matches('.')))
+}
+
 /// A field of a request under the name that it has in the spec.
 pub(super) fn spec_field(field: &str) -> String {
     if let Some(field) = billing::spec_field(field) {
         return field;
+    }
+    if let Some((place, field)) = item_field(field) {
+        let field = spec_field(field);
+        return place.checked_sub(1).map_or(field.clone(), |index| fee_field(index, &field));
     }
     let mut parts = field.trim_start_matches("tenant.").split('.');
     match (parts.next().unwrap_or_default(), parts.next()) {
@@ -98,6 +121,8 @@ pub(super) fn spec_field(field: &str) -> String {
         ("capture_time", _) => "hold.captureAt".into(),
         ("from", _) => "from".into(),
         ("to", _) => "to".into(),
+        ("items", None) => ALL_FEES.into(),
+        ("approved_by", _) => "approver".into(),
         _ => field
             .trim_start_matches("tenant.")
             .replace("settlement_caps", "settlement")

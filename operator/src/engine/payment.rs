@@ -1,5 +1,8 @@
 //! Payments: made at once or held, and what is done to them later.
 
+use std::collections::BTreeMap;
+
+use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use payplane_proto::v1 as proto;
 use proto::payment_service_client::PaymentServiceClient;
@@ -25,8 +28,36 @@ pub struct PaymentRequest {
     pub origin_ref: String,
     /// Set if the money is held, not moved.
     pub hold: Option<HoldTerms>,
+    /// Labels to find it by.
+    pub metadata: BTreeMap<String, String>,
+    /// What is paid beside the amount, all or nothing.
+    pub fees: Vec<FeeRequest>,
+    /// The person who asks. None where nobody says so.
+    pub requester: Option<String>,
+    /// Who approved it.
+    pub approver: Option<String>,
     /// Asks for what can never be, so that the key is spent on a refusal if nobody has used it.
     pub never: bool,
+}
+
+/// Something that is paid beside the amount, by the same payer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FeeRequest {
+    /// Who is paid.
+    pub to: WalletRef,
+    /// How much.
+    pub amount: Amount,
+    /// Free text.
+    pub reference: String,
+}
+
+/// What became of a fee.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Fee {
+    /// Id of its payment in the ledger; also set when refused.
+    pub payment_id: String,
+    /// What moved; None if nothing did.
+    pub amount: Option<String>,
 }
 
 /// An amount of money.
@@ -85,8 +116,21 @@ pub struct Outcome {
     pub origin_ref: String,
     /// Whether the key was decided before: then this is how the payment was right after that decision.
     pub replayed: bool,
+    /// Who approved what was decided first; empty if nobody did.
+    pub approver: String,
+    /// What became of the fees, in their order. Empty of a step and of a look.
+    pub fees: Vec<Fee>,
     /// The payment, or why there is none.
     pub result: Result<Payment, Refusal>,
+}
+
+/// What changed about payments and refunds of custom resources.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Changes {
+    /// Everything up to this seal is told.
+    pub seal: i64,
+    /// Ids of the payments and refunds that were made or acted on.
+    pub subjects: Vec<String>,
 }
 
 /// A payment in the ledger.
@@ -148,15 +192,19 @@ impl Engine {
     /// # Errors
     /// When no answer came, or the request can never be valid.
     pub async fn make_payment(&self, request: &PaymentRequest) -> Result<Outcome, EngineError> {
-        let namespace = Some(&*request.namespace);
         let outcome = match &request.hold {
+            None if !request.fees.is_empty() => {
+                let message = asked(request, convert::linked_request(request))?;
+                let answer = self.payments().create_linked(message).await;
+                return convert::made_together(answer.map_err(fault::from_status)?.into_inner().outcomes);
+            }
             None => {
-                let message = channel::request(convert::payment_request(request), namespace)?;
+                let message = asked(request, convert::payment_request(request))?;
                 let answer = self.payments().create_payment(message).await;
                 answer.map_err(fault::from_status)?.into_inner().outcome
             }
             Some(hold) => {
-                let message = channel::request(convert::hold_request(request, hold), namespace)?;
+                let message = asked(request, convert::hold_request(request, hold))?;
                 let answer = self.payments().authorize_payment(message).await;
                 answer.map_err(fault::from_status)?.into_inner().outcome
             }
@@ -197,11 +245,39 @@ impl Engine {
         }
     }
 
+    /// What changes about the payments and refunds of custom resources of the namespace's tenant, whoever changes it, after
+    /// this seal; from now on if there is none. Ends after a while.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn watch_changes(
+        &self,
+        namespace: &str,
+        after: Option<i64>,
+    ) -> Result<impl Stream<Item = Result<Changes, EngineError>> + use<>, EngineError> {
+        let body = proto::WatchPaymentsRequest {
+            start_seal: after.map_or(0, |seal| seal + 1),
+            subject_origin: proto::Origin::Resource.into(),
+        };
+        let answer = self.payments().watch_payments(channel::request(body, Some(namespace))?).await;
+        let answers = answer.map_err(fault::from_status)?.into_inner();
+        Ok(answers.map(|answer| answer.map(convert::changes).map_err(fault::from_status)))
+    }
+
     pub(super) fn payments(
         &self,
     ) -> PaymentServiceClient<
         tonic::service::interceptor::InterceptedService<tonic::transport::Channel, super::Token>,
     > {
         PaymentServiceClient::new(self.channel.clone())
+    }
+}
+
+/// The message for the request's namespace, on behalf of who asks.
+fn asked<T>(request: &PaymentRequest, body: T) -> Result<tonic::Request<T>, EngineError> {
+    let message = channel::request(body, Some(&request.namespace))?;
+    match &request.requester {
+        Some(requester) => channel::on_behalf_of(message, requester),
+        None => Ok(message),
     }
 }

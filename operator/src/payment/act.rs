@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use payplane_crds::condition::reason::{
-    CONDITION_NOT_MET, IDEMPOTENCY_CONFLICT, INSUFFICIENT_FUNDS, INVALID,
+    CONDITION_NOT_MET, IDEMPOTENCY_CONFLICT, INSUFFICIENT_FUNDS, INVALID, LINKED_ITEM_REFUSED,
 };
 
 use super::{
@@ -29,6 +29,16 @@ pub async fn act(next: &Next, engine: Option<&Engine>) -> Answer {
         (Next::Submit(wanted), Some(engine)) => settle(wanted, engine).await.unwrap_or_else(Answer::Failed),
         (Next::Submit(_), None) => Answer::Waiting(Waiting::engine()),
     }
+}
+
+/// Makes a payment that somebody has approved, or finds what became of it: the first attempt and no more.
+///
+/// # Errors
+/// When no answer came, or the request can never be valid.
+pub async fn approve(wanted: &Wanted, approver: &str, engine: &Engine) -> Result<Outcome, EngineError> {
+    refuse_own_account(wanted, engine).await?;
+    let request = PaymentRequest { approver: Some(approver.into()), ..wanted.request.clone() };
+    engine.make_payment(&request).await
 }
 
 async fn settle(wanted: &Wanted, engine: &Engine) -> Result<Answer, EngineError> {
@@ -74,6 +84,10 @@ async fn make(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<(Outco
         }
         let request = PaymentRequest { never: until <= now, ..plan::attempt(&wanted.request, number) };
         let next = engine.make_payment(&request).await?;
+        // What was approved is one attempt: after it nothing more is tried.
+        if plan::awaits_approval(&next) {
+            return Ok((last, true));
+        }
         last = match &next.result {
             // Nobody has used this key, or it was spent: the attempts before it were all.
             Err(refusal) if request.never && is_closed(refusal) => return Ok((last, true)),
@@ -97,10 +111,26 @@ fn is_closed(refusal: &Refusal) -> bool {
 
 /// What is stored under a key that is known with another body. None if that is the end of the attempts.
 async fn known(wanted: &Wanted, engine: &Engine, met: Outcome) -> Result<Option<Outcome>, EngineError> {
-    let found = engine.get_payment(&wanted.request.namespace, &met.payment_id).await?;
-    let found = found.ok_or(EngineError::Answer("a known key without a payment"))?;
+    let mut found = stored(wanted, engine, &met.payment_id).await?;
+    for (fee, index) in met.fees.iter().zip(0..) {
+        // The refusal stands with the item that it is about.
+        if !found.result.as_ref().is_err_and(|refusal| refusal.reason == LINKED_ITEM_REFUSED) {
+            break;
+        }
+        let of_fee: Outcome = stored(wanted, engine, &fee.payment_id).await?;
+        found.result = of_fee.result.map_err(|refusal| blamed_fee(index, refusal));
+    }
     let is_end = found.result.as_ref().is_err_and(|refusal| refusal.reason == CONDITION_NOT_MET);
-    Ok((!is_end).then_some(Outcome { replayed: true, ..found }))
+    Ok((!is_end).then_some(Outcome { replayed: true, fees: met.fees, ..found }))
+}
+
+async fn stored(wanted: &Wanted, engine: &Engine, id: &str) -> Result<Outcome, EngineError> {
+    let found = engine.get_payment(&wanted.request.namespace, id).await?;
+    found.ok_or(EngineError::Answer("a known key without a payment"))
+}
+
+fn blamed_fee(index: u32, refusal: Refusal) -> Refusal {
+    Refusal { field: format!("fees[{index}]"), ..refusal }
 }
 
 /// How the payment stands now.

@@ -31,7 +31,8 @@ const PAGE: u32 = 500;
 /// Payments that the ledger is asked about at once.
 const CONCURRENCY: usize = 4;
 /// With a TTL, and settled. The API server tells what is absent as empty.
-const SELECTOR: &str = "spec.ttlSecondsAfterSettled!=,status.state!=New,status.state!=Pending";
+const SELECTOR: &str =
+    "spec.ttlSecondsAfterSettled!=,status.state!=New,status.state!=AwaitingApproval,status.state!=Pending";
 
 /// Runs until the process ends.
 pub async fn run(context: Arc<Context>) {
@@ -163,7 +164,17 @@ mod tests {
             let (field, message) = (String::new(), String::new());
             let result = Err(Refusal { reason: "X", field, message, definitive });
             let (payment_id, origin_ref) = (String::new(), String::new());
-            Answer::Outcome(Box::new(Outcome { payment_id, origin_ref, replayed: true, result }), None)
+            Answer::Outcome(
+                Box::new(Outcome {
+                    payment_id,
+                    origin_ref,
+                    replayed: true,
+                    approver: String::new(),
+                    fees: Vec::new(),
+                    result,
+                }),
+                None,
+            )
         };
         assert!(is_stored(&refused(true)));
         assert!(!is_stored(&refused(false)));

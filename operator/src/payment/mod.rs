@@ -22,6 +22,7 @@ use crate::{
     status::{self, Written},
 };
 
+pub use act::approve;
 pub use plan::{Next, Waiting, Wanted, Wish, is_attempt_at};
 
 /// What came of one look.
@@ -49,6 +50,14 @@ impl Reconciled for Payment {
     }
 }
 
+/// What the ledger would be asked, if everything is there: for whoever asks on the payment's behalf. Reads caches only.
+///
+/// # Errors
+/// The first thing that is missing.
+pub fn wanted(payment: &Payment, context: &Context) -> Result<Wanted, Waiting> {
+    validate::validate(payment, &observe::observe(payment, context))
+}
+
 /// What the ledger says of the payment, and the status that tells it.
 async fn look(payment: &Payment, context: &Context) -> (Answer, PaymentStatus) {
     let observed = observe::observe(payment, context); // reads caches only
@@ -66,6 +75,7 @@ fn finish(payment: &Payment, context: &Context, answer: Answer) -> Result<Again,
         Answer::Failed(source) => Err(Error::Engine { operation: "ask for a payment", source }),
         Answer::Short(_) => Err(Error::RefusedForNow),
         Answer::Outcome(outcome, _) if report::is_open(&outcome) => Err(Error::WalletNotFound),
+        Answer::Outcome(outcome, _) if plan::awaits_approval(&outcome) => Ok(Again::After(plan::APPROVAL)),
         Answer::Outcome(outcome, refused) => {
             wake_wallets(payment, context);
             if refused.as_ref().is_some_and(plan::may_pass) {
@@ -79,7 +89,10 @@ fn finish(payment: &Payment, context: &Context, answer: Answer) -> Result<Again,
 
 fn wake_wallets(payment: &Payment, context: &Context) {
     let namespace = payment.metadata.namespace.as_deref().unwrap_or_default();
-    for name in [&payment.spec.from.name, &payment.spec.to.name].into_iter().flatten() {
+    let fees = payment.spec.fees.iter().flatten().map(|fee| &fee.to);
+    for name in
+        [&payment.spec.from, &payment.spec.to].into_iter().chain(fees).filter_map(|side| side.name.as_ref())
+    {
         context.wake.wallet(namespace, name);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use payplane_crds::{Payment, condition::READY, reference::WalletReference};
+use payplane_crds::{Payment, condition::READY, reference::WalletReference, tenant::ApprovalMode};
 
 use crate::{
     condition::is_true,
@@ -22,6 +22,10 @@ pub struct Observed {
     pub from: Side,
     /// The payee.
     pub to: Side,
+    /// Who gets the fees, in their order.
+    pub fees: Vec<Side>,
+    /// Whether the Tenant says that the pull request is the second pair of eyes.
+    pub is_reviewed: bool,
 }
 
 /// One side of a payment.
@@ -41,7 +45,12 @@ pub enum Side {
 pub fn observe(payment: &Payment, context: &Context) -> Observed {
     let namespace = payment.namespace().unwrap_or_default();
     let tenant = context.stores.tenant_of(&namespace);
+    let fees = payment.spec.fees.iter().flatten();
     Observed {
+        fees: fees.map(|fee| side(&context.stores, &namespace, &fee.to)).collect(),
+        is_reviewed: tenant
+            .as_ref()
+            .is_some_and(|tenant| tenant.spec.approval.mode == ApprovalMode::PullRequest),
         has_tenant: tenant.is_some(),
         engine: tenant.and_then(|tenant| context.engines.get(&platform_of(&tenant))),
         from: side(&context.stores, &namespace, &payment.spec.from),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use payplane_crds::condition::reason::{
-    ENGINE_UNAVAILABLE, INSUFFICIENT_FUNDS, MAXIMUM_EXCEEDED, PROGRESSING, WALLET_FROZEN,
+    APPROVAL_REQUIRED, ENGINE_UNAVAILABLE, INSUFFICIENT_FUNDS, MAXIMUM_EXCEEDED, PROGRESSING, WALLET_FROZEN,
 };
 use rust_decimal::Decimal;
 
@@ -22,6 +22,9 @@ pub const RETRIES_MAX: u32 = 64;
 const SOON: Duration = Duration::from_secs(5);
 /// How soon, if it has not for a while.
 const LATER: Duration = Duration::from_secs(60);
+
+/// How soon to look whether the ledger still asks for approval: an Approval wakes the object, a new threshold does not.
+pub const APPROVAL: Duration = Duration::from_secs(60);
 
 /// Between a key and the number of an attempt.
 const RETRY: &str = " retry ";
@@ -148,9 +151,16 @@ pub fn attempt(request: &PaymentRequest, number: u32) -> PaymentRequest {
     }
 }
 
-/// Whether a payment in the ledger with this key is one of the attempts at the payment with that key.
+/// Whether a payment in the ledger with this key is one of the attempts at the payment with that key. Fees are not.
 pub fn is_attempt_at(key: &str, own: &str) -> bool {
-    key.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with(RETRY))
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let rest = key.strip_prefix(own);
+    rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix(RETRY).is_some_and(is_number))
+}
+
+/// Whether somebody else has to approve it first. The ledger keeps no such answer.
+pub fn awaits_approval(outcome: &Outcome) -> bool {
+    outcome.result.as_ref().is_err_and(|refusal| refusal.reason == APPROVAL_REQUIRED)
 }
 
 /// Whether the payer had too little.

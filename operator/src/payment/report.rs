@@ -9,10 +9,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use payplane_crds::{
     Payment, PaymentState, PaymentStatus,
     condition::{
-        SETTLED,
+        self, SETTLED,
         reason::{
-            CAPTURE_INCOMPLETE, COMPLETED, ENGINE_UNAVAILABLE, EXPIRED, GATEWAY_FAILED, HELD, INVALID,
-            PROCESSING, VOIDED, WALLET_NOT_FOUND, WRONG_STATE,
+            APPROVAL_REQUIRED, APPROVED, CAPTURE_INCOMPLETE, COMPLETED, ENGINE_UNAVAILABLE, EXPIRED,
+            GATEWAY_FAILED, HELD, INVALID, PROCESSING, PULL_REQUEST, VOIDED, WALLET_NOT_FOUND, WRONG_STATE,
         },
     },
     payment,
@@ -21,14 +21,19 @@ use payplane_crds::{
 use super::{
     Answer,
     plan::{self, Next, Wish},
+    validate,
 };
 use crate::{
     condition::Conditions,
     engine::{self, EngineError, Outcome, Phase, Refusal},
+    hash::body_hash,
     status::Reported,
 };
 
 const PAID: &str = "The money moved.";
+const WAITS: &str =
+    "Waits until somebody else approves it with an Approval that names status.bodyHash; nothing is held yet.";
+const WAITS_IN_VAIN: &str = "Nobody can approve it, because spec.requestedBy does not say who asked: create another Payment that does.";
 
 /// The status that tells this answer.
 pub fn report(payment: &Payment, next: &Next, answer: &Answer, now: Timestamp) -> PaymentStatus {
@@ -73,14 +78,55 @@ fn decided(
 ) -> PaymentStatus {
     let status = match &outcome.result {
         Ok(stands) => {
-            let conditions = replay(payment, outcome, conditions);
-            PaymentStatus { refusal: refused.map(recorded), ..standing(stands, wish, refused, conditions) }
+            let conditions = approved(outcome, replay(payment, outcome, conditions));
+            let status = standing(stands, wish, refused, conditions);
+            PaymentStatus { refusal: refused.map(recorded), fees: fees(outcome), ..status }
         }
         Err(refusal) if is_open(outcome) => open(conditions.waiting(WALLET_NOT_FOUND, &told(refusal))),
-        Err(refusal) if refusal.definitive => failed(replay(payment, outcome, conditions), recorded(refusal)),
+        Err(_) if plan::awaits_approval(outcome) => awaiting(payment, conditions),
+        Err(refusal) if refusal.definitive => {
+            failed(approved(outcome, replay(payment, outcome, conditions)), recorded(refusal))
+        }
         Err(refusal) => failed(conditions, recorded(refusal)),
     };
-    PaymentStatus { payment_id: Some(outcome.payment_id.clone()).filter(|id| !id.is_empty()), ..status }
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    PaymentStatus { payment_id: some(&outcome.payment_id), approver: some(&outcome.approver), ..status }
+}
+
+/// Not decided, and not held either: the ledger has no trace of it.
+fn awaiting(payment: &Payment, conditions: Conditions) -> PaymentStatus {
+    let waits = if payment.spec.requested_by.is_some() { WAITS } else { WAITS_IN_VAIN };
+    let conditions = conditions.waiting(APPROVAL_REQUIRED, waits);
+    let conditions = conditions.set(condition::APPROVED, "False", APPROVAL_REQUIRED, waits);
+    PaymentStatus {
+        state: PaymentState::AwaitingApproval,
+        // Always from the spec as it is, so that a status that somebody wrote is no hash to approve.
+        body_hash: Some(body_hash(payment)),
+        conditions: conditions.set(SETTLED, "False", APPROVAL_REQUIRED, waits).into_vec(),
+        ..PaymentStatus::default()
+    }
+}
+
+/// Who approved, if anybody did.
+fn approved<'a>(outcome: &Outcome, conditions: Conditions<'a>) -> Conditions<'a> {
+    match outcome.approver.as_str() {
+        "" => conditions,
+        validate::PULL_REQUEST => {
+            let message = "The pull request counts as approval, as the Tenant says.";
+            conditions.set(condition::APPROVED, "True", PULL_REQUEST, message)
+        }
+        approver => {
+            conditions.set(condition::APPROVED, "True", APPROVED, &format!("{approver} approved it."))
+        }
+    }
+}
+
+fn fees(outcome: &Outcome) -> Vec<payment::PaidFee> {
+    let paid = |fee: &engine::Fee| {
+        let amount = fee.amount.clone()?;
+        Some(payment::PaidFee { payment_id: fee.payment_id.clone(), amount })
+    };
+    outcome.fees.iter().filter_map(paid).collect()
 }
 
 fn replay<'a>(payment: &Payment, outcome: &Outcome, conditions: Conditions<'a>) -> Conditions<'a> {

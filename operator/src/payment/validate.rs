@@ -14,7 +14,10 @@ use super::{
     observe::{Observed, Side},
     plan::{Waiting, Wanted, Wish},
 };
-use crate::engine::{Amount, HoldTerms, PaymentRequest, WalletRef};
+use crate::engine::{Amount, FeeRequest, HoldTerms, PaymentRequest, WalletRef};
+
+/// Who the ledger notes as the approver where the Tenant says that the pull request is the second pair of eyes.
+pub const PULL_REQUEST: &str = "pull-request";
 
 /// The request, if everything is there.
 ///
@@ -29,8 +32,13 @@ pub fn validate(payment: &Payment, observed: &Observed) -> Result<Wanted, Waitin
     }
     check("from", &payment.spec.from, observed.from)?;
     check("to", &payment.spec.to, observed.to)?;
+    for (index, (fee, side)) in payment.spec.fees.iter().flatten().zip(&observed.fees).enumerate() {
+        check(&format!("fees[{index}].to"), &fee.to, *side)?;
+    }
     let retry_until = payment.spec.retry_until.as_ref().map(|until| until.0);
-    Ok(Wanted { request: request(payment), wish: wish(&payment.spec)?, retry_until })
+    let approver = observed.is_reviewed.then(|| PULL_REQUEST.into());
+    let request = PaymentRequest { approver, ..request(payment) };
+    Ok(Wanted { request, wish: wish(&payment.spec)?, retry_until })
 }
 
 fn check(field: &str, reference: &WalletReference, side: Side) -> Result<(), Waiting> {
@@ -55,21 +63,39 @@ pub fn key(payment: &Payment) -> String {
 
 fn request(payment: &Payment) -> PaymentRequest {
     let namespace = payment.namespace().unwrap_or_default();
-    let PaymentSpec { from, to, amount, currency, reference, hold, .. } = &payment.spec;
+    let PaymentSpec { from, to, amount, currency, reference, hold, metadata, fees, requested_by, .. } =
+        &payment.spec;
+    let currency = &currency.0;
+    let fees = fees.iter().flatten().map(|fee| FeeRequest {
+        to: wallet(&namespace, &fee.to),
+        amount: Amount { amount: fee.amount.0.clone(), currency: currency.clone() },
+        reference: fee.reference.clone().unwrap_or_default(),
+    });
+    let labels = metadata.iter().flatten().map(|(name, value)| (name.clone(), value.0.clone()));
     PaymentRequest {
         key: key(payment),
         from: wallet(&namespace, from),
         to: wallet(&namespace, to),
-        amount: Amount { amount: amount.0.clone(), currency: currency.0.clone() },
+        amount: Amount { amount: amount.0.clone(), currency: currency.clone() },
         reference: reference.clone().unwrap_or_default(),
         origin_ref: payment.uid().unwrap_or_default(),
         hold: hold.as_ref().map(|hold| HoldTerms {
             timeout_seconds: hold.timeout_seconds,
             capture_at: hold.capture_at.as_ref().map(|at| at.0),
         }),
+        metadata: labels.collect(),
+        fees: fees.collect(),
+        requester: requested_by.clone(),
+        approver: None,
         namespace,
         never: false,
     }
+}
+
+/// What makes it the same payment wherever it is applied.
+fn key(payment: &Payment) -> String {
+    let default = || format!("{}/{}", payment.namespace().unwrap_or_default(), payment.name_any());
+    payment.spec.idempotency_key.clone().unwrap_or_else(default)
 }
 
 /// Admission guarantees that at most one of the two is given, and what a total looks like.

@@ -5,7 +5,6 @@
 //! under that object's own key. There is no finalizer: deleting the object moves nothing.
 
 mod act;
-mod hash;
 mod observe;
 mod plan;
 mod report;
@@ -24,7 +23,6 @@ use crate::{
     status,
 };
 
-pub use hash::body_hash;
 pub use plan::Next;
 pub use validate::key;
 

@@ -16,10 +16,11 @@ use payplane_crds::{
     payment,
 };
 
-use super::{Answer, hash::body_hash};
+use super::Answer;
 use crate::{
     condition::Conditions,
     engine::{self, EngineError, RefundOutcome, RefundPhase, Refusal},
+    hash::body_hash,
     status::Reported,
 };
 

@@ -38,6 +38,10 @@ pub fn payment(order: &StandingOrder, time: Timestamp) -> Payment {
             void: None,
             retry_until: retry_until(order, time),
             ttl_seconds_after_settled: None,
+            // An order has neither, and nobody asks for its payments by name.
+            metadata: None,
+            fees: None,
+            requested_by: None,
         },
         status: None,
     }

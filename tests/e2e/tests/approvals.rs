@@ -13,14 +13,14 @@ use crate::holds::funded;
 use crate::refunds::{refund, settled_refund};
 
 /// The cluster as somebody else sees it.
-async fn as_user(user: &str) -> Client {
+pub async fn as_user(user: &str) -> Client {
     let mut config = Config::infer().await.unwrap();
     config.auth_info.impersonate = Some(user.into());
     Client::try_from(config).unwrap()
 }
 
 /// Gives a user one of the chart's roles in the tenant's namespace.
-async fn grant(tenant: &TestTenant, role: &str, user: &str) {
+pub async fn grant(tenant: &TestTenant, role: &str, user: &str) {
     let bindings: Api<k8s_openapi::api::rbac::v1::RoleBinding> =
         Api::namespaced(tenant.client.clone(), &tenant.name);
     let manifest = json!({
@@ -51,7 +51,7 @@ async fn tenant(label: &str) -> TestTenant {
     tenant
 }
 
-async fn approvals(tenant: &TestTenant, user: &str) -> Api<Approval> {
+pub async fn approvals(tenant: &TestTenant, user: &str) -> Api<Approval> {
     Api::namespaced(as_user(user).await, &tenant.name)
 }
 
@@ -76,7 +76,7 @@ async fn ask(tenant: &TestTenant, name: &str) -> String {
 }
 
 /// Waits until nothing more will happen to the approval; gives its state and why.
-async fn settled(tenant: &TestTenant, name: &str) -> (ApprovalState, String) {
+pub async fn settled(tenant: &TestTenant, name: &str) -> (ApprovalState, String) {
     let approvals: Api<Approval> = Api::namespaced(tenant.client.clone(), &tenant.name);
     let found = wait_for(&approvals, name, "settled", |approval| {
         is_true(approval.status.as_ref().map(|status| status.conditions.as_slice()), "Settled")

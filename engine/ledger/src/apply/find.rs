@@ -1,6 +1,6 @@
 //! What a request is about: accounts, a payment or a refund, each looked up once. Everything that is refused here may be
 //! mended (an account is made, a date comes), so it is never stored. In this order:
-//! not found, same wallet, other currency, approved by who asked, not due.
+//! not found, same wallet, other currency, approved by who asked, not due, not approved.
 //!
 //! A payment's accounts are found by the payment, a refund's payment by the refund: the caller has read them all.
 
@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::{money::Parties, refuse_if};
 use crate::{
-    Account, AccountId, AccountRef, Body, Currency, Field, Kind, OperationId, PaymentState, Reason,
-    RefundState, Refusal, Request, Snapshot, Timestamp, table::Slot,
+    Account, AccountId, AccountRef, Body, Currency, Field, Kind, OperationId, ParameterName, PaymentState,
+    Reason, RefundState, Refusal, Request, Snapshot, Timestamp, table::Slot,
 };
 
 /// What a request is about, and what of it is kept.
@@ -76,9 +76,26 @@ fn accounts(snapshot: &Snapshot, request: &Request) -> Result<Found, Refusal> {
     refuse_if(debit == credit, Reason::SameWallet, Field::To)?;
     refuse_if(payer.currency != currency, Reason::CurrencyMismatch, Field::From)?;
     refuse_if(payee.currency != currency, Reason::CurrencyMismatch, Field::To)?;
+    refuse_unapproved(snapshot, request, debit)?;
     let id = |slot| Some(snapshot.accounts.key(slot).1);
     let body = body(request, currency, id(debit), id(credit));
     Ok(Found { body, subject: Subject::Accounts(Parties { debit, credit }) })
+}
+
+/// Four eyes for large payments, whoever pays: by the amount that is asked for. Neither reason is stored, so the same key
+/// is decided once somebody else has approved. The approval of what needs none is kept all the same.
+fn refuse_unapproved(snapshot: &Snapshot, request: &Request, payer: Slot<Account>) -> Result<(), Refusal> {
+    if let Some(approver) = &request.terms.approver {
+        let is_own = *approver == request.provenance.actor;
+        return refuse_if(is_own, Reason::ApproverIsRequester, Field::Approver);
+    }
+    match snapshot.parameter(ParameterName::PaymentApprovalFrom, payer) {
+        Some((from, level)) if from <= request.minor => {
+            let limit = Some((ParameterName::PaymentApprovalFrom, level));
+            Err(Refusal { reason: Reason::PaymentApprovalRequired, field: Field::Amount, limit })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn wallet(snapshot: &Snapshot, request: &Request) -> Result<Found, Refusal> {

@@ -74,6 +74,7 @@ pub(crate) struct Terms {
     pub(crate) floor: Option<i64>,
     pub(crate) ceiling: Option<i64>,
     pub(crate) link: Option<Id>,
+    pub(crate) approver: Option<u8>,
 }
 
 /// What comes back, in plain numbers.

@@ -124,6 +124,7 @@ fn terms(terms: &ask::Terms) -> Terms {
         ceiling: terms.ceiling,
         metadata: BTreeMap::new(),
         link: terms.link.map(operation),
+        approver: terms.approver.map(|approver| Arc::from(approver.to_string())),
     }
 }
 
@@ -144,7 +145,9 @@ pub(crate) fn answer(outcome: &Outcome, ids: &[Id]) -> (Answer, bool) {
 }
 
 fn declined(refusal: Refusal) -> Answer {
-    assert!(refusal.limit.is_none());
+    // Of these only a missing approval comes from a parameter.
+    let is_of_approval = refusal.reason == payplane_ledger::Reason::PaymentApprovalRequired;
+    assert_eq!(refusal.limit.is_some(), is_of_approval);
     Answer::Declined(refusal.reason as u8, refusal.field as u8)
 }
 

@@ -75,7 +75,7 @@ pub(crate) fn sequence() -> impl Strategy<Value = Sequence> {
 }
 
 fn raw() -> impl Strategy<Value = Raw> {
-    let weights = [24, 22, 12, 6, 6, 8, 8, 9, 7, 18, 26, 18, 6, 10];
+    let weights = [24, 22, 12, 6, 6, 10, 8, 9, 7, 18, 26, 18, 6, 10];
     let act = proptest::strategy::Union::new_weighted(
         weights.into_iter().zip(ACTS).map(|(weight, act)| (weight, Just(act))).collect(),
     );
@@ -110,14 +110,16 @@ fn settings() -> impl Strategy<Value = Vec<Setting>> {
         set(12, Whom::Class(1), None, 10),
         set(13, Whom::Platform, None, 70 * SECOND),
         set(13, Whom::Wallet(2), Some(0), 30 * SECOND),
+        set(14, Whom::Tenant, None, 270),
+        set(14, Whom::Class(2), Some(0), 50),
         set(SUSPENDED, Whom::Tenant, None, 1),
     ];
-    // Approval is set more often, because it takes several steps to get there.
+    // Approval and a count for a month are set more often, because it takes several steps to get there.
     (prop::collection::vec(0..10_u8, all.len())).prop_map(move |dice| {
         let chosen = |(setting, dice): (&Setting, u8)| {
             let chance = match setting.name {
-                12 => 4,
-                SUSPENDED => 1,
+                5 | 12 => 4,
+                SUSPENDED | 14 => 1,
                 _ => 2,
             };
             (dice < chance).then_some(*setting)
@@ -200,6 +202,8 @@ impl Compiler {
             16 => asks.truncate(place + 1),
             17 => ask.id = Id::New(88_888),
             18 => asks.reverse(),
+            // Not part of the body.
+            19 => ask.terms.approver = Some(9),
             _ => {}
         }
         asks
@@ -275,12 +279,13 @@ impl Compiler {
     }
 
     fn terms(&self, raw: &Raw) -> Terms {
-        let [first, second, third, ..] = raw.dice;
+        let [first, second, third, fourth, fifth, _] = raw.dice;
         let some = |holds: bool, value: i64| holds.then_some(value);
         let mut terms = Terms::default();
         match raw.act {
             Act::Pay | Act::Authorize => {
                 terms.up_to = first < 40;
+                terms.approver = (fifth < 8).then_some(fourth.wrapping_add(fifth) % 8);
                 terms.from_version = some(second < 6, i64::from(third % 8));
                 terms.to_version = some((6..10).contains(&second), i64::from(third % 8));
                 terms.available = some((10..20).contains(&second), i64::from(third) * 2);

@@ -2,6 +2,7 @@
 // A test fails by panicking, in its helpers too.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
+mod approvals;
 mod gateways;
 mod holds;
 mod language;

@@ -210,6 +210,7 @@ fn payment() -> BoxedStrategy<Operation> {
                         capture_time,
                         expect,
                         metadata,
+                        approved_by: String::new(),
                     })
                 } else {
                     Operation::CreatePayment(proto::CreatePaymentRequest {
@@ -222,6 +223,7 @@ fn payment() -> BoxedStrategy<Operation> {
                         up_to,
                         expect,
                         metadata,
+                        approved_by: String::new(),
                     })
                 }
             },

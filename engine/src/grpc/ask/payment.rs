@@ -1,5 +1,7 @@
 //! What makes a payment: paying at once, and holding money for it.
 
+use std::sync::Arc;
+
 use payplane_ledger::{AccountId, AccountKind, AccountRef, Currency, Expect, Kind, Request, Sign};
 use payplane_proto::v1 as proto;
 
@@ -30,6 +32,7 @@ pub(in crate::grpc) fn create(
         up_to,
         expect,
         metadata,
+        approved_by,
     } = request;
     let texts = Texts::usual(idempotency_key, reference, origin_ref);
     let mut draft = asker.draft(Kind::Pay, at, texts, violations);
@@ -37,6 +40,7 @@ pub(in crate::grpc) fn create(
     draft.terms.up_to = up_to;
     draft.terms.metadata = decode::payment_labels(at.at("metadata"), metadata, violations);
     draft.terms.expect = expected(at, expect.as_ref(), parties.currency, violations);
+    draft.terms.approver = approver(asker, at.at("approved_by"), approved_by, violations);
     parties.fill(draft)
 }
 
@@ -53,6 +57,7 @@ pub(in crate::grpc) fn authorize(
     let parties = parties(asker, at, (amount, from, to), violations);
     draft.terms.expect = expected(at, request.expect.as_ref(), parties.currency, violations);
     draft.terms.metadata = decode::payment_labels(at.at("metadata"), request.metadata, violations);
+    draft.terms.approver = approver(asker, at.at("approved_by"), request.approved_by, violations);
     if let Some(timeout) = &request.timeout {
         draft.terms.timeout_us = decode::duration(at.at("timeout"), timeout, TIMEOUT_DAYS_MAX, violations);
     }
@@ -60,6 +65,18 @@ pub(in crate::grpc) fn authorize(
         draft.terms.capture_at = decode::time(at.at("capture_time"), time, violations);
     }
     parties.fill(draft)
+}
+
+/// Who approved it. The platform alone may say so: it has asked the API server, while a tenant's caller would name anybody.
+fn approver(asker: &Asker, field: Path<'_>, name: String, violations: &mut Violations) -> Option<Arc<str>> {
+    if name.is_empty() {
+        return None;
+    }
+    if !asker.role.includes(Role::Platform) {
+        violations.deny(status::approved_by_not_allowed());
+    }
+    decode::person(field, &name, violations);
+    Some(name.into())
 }
 
 /// Who pays whom, and what.

@@ -4,7 +4,7 @@ use payplane_ledger::{Kind, Outcome, Verdict};
 use payplane_proto::v1::{self as proto, item_outcome::Outcome as Item};
 
 use super::{
-    payment::{payment_after, refund_after},
+    payment::{approver, payment_after, refund_after},
     refusal,
 };
 use crate::grpc::ask::{Tag, Tags};
@@ -24,6 +24,7 @@ struct Common<T> {
     result: Option<T>,
     replayed: bool,
     origin_ref: String,
+    approver: String,
 }
 
 /// Reads the outcome: the refusal, or what `done` makes of the decision.
@@ -37,7 +38,7 @@ fn common<T>(
     match outcome {
         Outcome::Declined(refusal_of) => {
             let result = Some(refused(refusal(*refusal_of, tag.kind)));
-            Common { id, result, replayed: false, origin_ref: String::new() }
+            Common { id, result, replayed: false, origin_ref: String::new(), approver: String::new() }
         }
         Outcome::Decided { decision, replayed } => {
             let result = match &decision.verdict {
@@ -45,7 +46,7 @@ fn common<T>(
                 Verdict::Done { .. } => done(decision),
             };
             let origin_ref = decision.provenance.origin_ref.to_string();
-            Common { id, result, replayed: *replayed, origin_ref }
+            Common { id, result, replayed: *replayed, origin_ref, approver: approver(decision) }
         }
     }
 }
@@ -54,15 +55,15 @@ pub(in crate::grpc) fn payment_outcome(tag: Tag, outcome: &Outcome, view: View) 
     use proto::payment_outcome::Result;
     let done =
         |decision: &_| payment_after(tag.subject(), decision).map(|made| Result::Payment(view.payment(made)));
-    let Common { id, result, replayed, origin_ref } = common(tag, outcome, Result::Refusal, done);
-    proto::PaymentOutcome { payment_id: id, result, replayed, origin_ref }
+    let Common { id, result, replayed, origin_ref, approver } = common(tag, outcome, Result::Refusal, done);
+    proto::PaymentOutcome { payment_id: id, result, replayed, origin_ref, approver }
 }
 
 pub(in crate::grpc) fn refund_outcome(tag: Tag, outcome: &Outcome, view: View) -> proto::RefundOutcome {
     use proto::refund_outcome::Result;
     let done =
         |decision: &_| refund_after(tag.refund(), decision).map(|made| Result::Refund(view.refund(made)));
-    let Common { id: _, result, replayed, origin_ref } = common(tag, outcome, Result::Refusal, done);
+    let Common { result, replayed, origin_ref, .. } = common(tag, outcome, Result::Refusal, done);
     proto::RefundOutcome { refund_id: tag.refund().to_string(), result, replayed, origin_ref }
 }
 
@@ -73,7 +74,7 @@ pub(in crate::grpc) fn reversal_outcome(tag: Tag, outcome: &Outcome, view: View)
         Some(made) => Some(Result::Refund(view.refund(made))),
         None => payment_after(tag.subject(), decision).map(|left| Result::Payment(view.payment(left))),
     };
-    let Common { id, result, replayed, origin_ref } = common(tag, outcome, Result::Refusal, done);
+    let Common { id, result, replayed, origin_ref, .. } = common(tag, outcome, Result::Refusal, done);
     proto::ReversalOutcome { payment_id: id, result, replayed, origin_ref }
 }
 

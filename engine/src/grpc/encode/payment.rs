@@ -68,7 +68,8 @@ pub(in crate::grpc) fn stored_payment(
         Verdict::Refused(refused) => Some(Result::Refusal(super::refusal(*refused, decision.body.kind))),
     };
     let origin_ref = decision.provenance.origin_ref.to_string();
-    proto::PaymentOutcome { payment_id: id.to_string(), result, replayed: false, origin_ref }
+    let approver = approver(decision);
+    proto::PaymentOutcome { payment_id: id.to_string(), result, replayed: false, origin_ref, approver }
 }
 
 /// A refund that was asked for, as it stands or as it was refused.
@@ -116,7 +117,13 @@ fn payment(id: OperationId, decision: &Decision, now: &PaymentState) -> proto::P
         capture_time: now.capture_at.map(timestamp),
         gateway_reference: now.gateway.to_string(),
         metadata: body.terms.metadata.clone().into_iter().collect(),
+        approver: approver(decision),
     }
+}
+
+/// Who approved the operation, if anybody did.
+pub(super) fn approver(decision: &Decision) -> String {
+    decision.body.terms.approver.as_deref().unwrap_or_default().to_owned()
 }
 
 fn refund(id: OperationId, decision: &Decision, now: &RefundState, of: &PaymentState) -> proto::Refund {

@@ -54,6 +54,7 @@ pub(super) const fn parameter_name(name: ParameterName) -> proto::ParameterName 
         ParameterName::RefundWindow => proto::ParameterName::RefundWindow,
         ParameterName::RefundApprovalFrom => proto::ParameterName::RefundApprovalFrom,
         ParameterName::HoldMaximum => proto::ParameterName::HoldMaximum,
+        ParameterName::PaymentApprovalFrom => proto::ParameterName::PaymentApprovalFrom,
     }
 }
 
@@ -68,6 +69,7 @@ const fn reason(reason: Reason) -> proto::RefusalReason {
         Reason::ApproverIsRequester => proto::RefusalReason::ApproverIsRequester,
         Reason::NotDue => proto::RefusalReason::NotDue,
         Reason::LinkedItemDeclined => proto::RefusalReason::LinkedItemDeclined,
+        Reason::PaymentApprovalRequired => proto::RefusalReason::PaymentApprovalRequired,
         Reason::TenantSuspended => proto::RefusalReason::TenantSuspended,
         Reason::WalletClosed => proto::RefusalReason::WalletClosed,
         Reason::WalletFrozen => proto::RefusalReason::WalletFrozen,
@@ -97,10 +99,15 @@ const fn message(refusal: Refusal) -> &'static str {
         (Reason::RefundNotFound, _) => "There is no such refund in this tenant.",
         (Reason::SameWallet, _) => "Payer and payee are the same wallet.",
         (Reason::CurrencyMismatch, _) => "The wallet is of another currency than the amount.",
+        (Reason::ApproverIsRequester, Field::Approver) => "Whoever asks for a payment cannot approve it.",
         (Reason::ApproverIsRequester, _) => "Whoever asked for a refund cannot approve it.",
         (Reason::NotDue, _) => "The time for this has not come yet.",
         (Reason::LinkedItemDeclined | Reason::LinkedItemRefused, _) => {
             "Another item of this linked request was refused."
+        }
+        (Reason::PaymentApprovalRequired, _) => {
+            "A payment of this much needs the approval of somebody else: apply it as a Payment object with spec.requestedBy, \
+             and have it approved by an Approval."
         }
         (Reason::TenantSuspended, _) => "The tenant is suspended: nothing can be paid from its wallets.",
         (Reason::WalletClosed, _) => "The wallet is closed.",

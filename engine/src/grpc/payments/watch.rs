@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use payplane_ledger::TenantId;
+use payplane_ledger::{Origin, TenantId};
 use payplane_proto::v1 as proto;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
@@ -16,7 +16,7 @@ use super::Api;
 use crate::{
     engine::{Engine, detached},
     grpc::{
-        decode::{Path, Violations},
+        decode::{self, Path, Violations},
         encode, status,
     },
 };
@@ -46,6 +46,8 @@ type Answers = ReceiverStream<Result<proto::WatchPaymentsResponse, Status>>;
 struct Watch {
     api: Api,
     tenant: TenantId,
+    /// Only what is about payments and refunds of this origin.
+    origin: Option<Origin>,
     /// Everything up to here was sent.
     sent: i64,
     /// When something was last sent.
@@ -92,6 +94,7 @@ impl Api {
         if request.start_seal < 0 {
             violations.add(Path::Root.at("start_seal"), "is out of range: expected 0 or more");
         }
+        let origin = decode::origin(Path::Root.at("subject_origin"), request.subject_origin, &mut violations);
         violations.check()?;
         let place = Arc::clone(&self.follower.places).try_acquire_owned();
         let place = place.map_err(|_| status::too_many_watches())?;
@@ -104,7 +107,7 @@ impl Api {
         }
         let (sender, unsent) = mpsc::channel(UNSENT_MAX);
         let (api, head) = (self.clone(), self.follower.head.subscribe());
-        let watch = Watch { api, tenant, sent, told: Instant::now(), head, sender, _place: place };
+        let watch = Watch { api, tenant, origin, sent, told: Instant::now(), head, sender, _place: place };
         tokio::spawn(watch.run(newest));
         Ok(ReceiverStream::new(unsent))
     }
@@ -142,8 +145,9 @@ impl Watch {
     }
 
     async fn send_some(&mut self, newest: i64) -> Result<(), Status> {
-        let (store, tenant, start) = (self.api.engine.store.clone(), self.tenant, self.sent + 1);
-        let found = detached(async move { store.sealed_operations(tenant, start, newest).await }).await;
+        let (store, tenant, origin) = (self.api.engine.store.clone(), self.tenant, self.origin);
+        let seals = (self.sent + 1, newest);
+        let found = detached(async move { store.sealed_operations(tenant, seals, origin).await }).await;
         let found = found.map_err(|error| status::of_store(&error))?;
         for (seal, operations) in found.batches {
             let lines = operations.iter().map(|(id, decision)| encode::operation(*id, decision)).collect();

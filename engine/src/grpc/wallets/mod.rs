@@ -200,15 +200,7 @@ fn wanted_ids(texts: &[String]) -> Result<Vec<AccountId>, Status> {
 
 fn wallet_filter(request: proto::ListWalletsRequest, violations: &mut Violations) -> WalletFilter {
     use payplane_ledger::Origin;
-    let origin = match proto::Origin::try_from(request.origin) {
-        Ok(proto::Origin::Unspecified) => None,
-        Ok(proto::Origin::Api) => Some(Origin::Api),
-        Ok(proto::Origin::Resource) => Some(Origin::Resource),
-        Err(_) => {
-            violations.add(Path::Root.at("origin"), "is unknown: expected a value of Origin");
-            None
-        }
-    };
+    let origin = decode::origin(Path::Root.at("origin"), request.origin, violations);
     decode::text(Path::Root.at("owner"), &request.owner, violations);
     decode::wallet_class(Path::Root.at("wallet_class"), &request.wallet_class, violations);
     let metadata = labels(request.metadata, decode::LABEL_FILTERS_MAX, violations);

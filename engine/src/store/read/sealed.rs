@@ -1,6 +1,6 @@
 //! Sealed batches: the journal in its final, gapless order.
 
-use payplane_ledger::{CHAIN_START, Decision, OperationId, Root, TenantId, Timestamp};
+use payplane_ledger::{CHAIN_START, Decision, OperationId, Origin, Root, TenantId, Timestamp};
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
@@ -49,6 +49,8 @@ const SEALED: &str = "\
       on j.tenant_id = $1 and s.batch_id * 1024 <= j.sequence and j.sequence < (s.batch_id + 1) * 1024
      and 0 < j.sequence
     where s.seal between $2 and $3
+      and ($5 = 0 or $5 = coalesce(
+          (select t.origin from payplane.journal t where t.tenant_id = $1 and t.operation_id = j.target), j.origin))
     order by s.seal, j.sequence limit $4";
 
 impl Store {
@@ -58,18 +60,20 @@ impl Store {
         head(&mut connection).await
     }
 
-    /// A tenant's operations from one seal on, at most through another, which has to exist.
+    /// A tenant's operations from one seal on, at most through another, which has to exist. With an origin only those that
+    /// make or act on what came from there, whoever asked for them.
     pub async fn sealed_operations(
         &self,
         tenant: TenantId,
-        start: i64,
-        end: i64,
+        (start, end): (i64, i64),
+        origin: Option<Origin>,
     ) -> Result<SealedOperations, StoreError> {
         let end = end.min(start.saturating_add(SEALS_MAX - 1));
         let mut view = self.view(tenant).await?;
         let connection = view.connection()?;
         let query = sqlx::query_as(SEALED).bind(tenant.uuid()).bind(start).bind(end);
-        let found: Vec<(i64, Uuid)> = query.bind(OPERATIONS_MAX as i64).fetch_all(&mut *connection).await?;
+        let query = query.bind(OPERATIONS_MAX as i64).bind(origin.map_or(0, |origin| origin as i16));
+        let found: Vec<(i64, Uuid)> = query.fetch_all(&mut *connection).await?;
         let (found, through) = whole(found, end);
         let ids: Vec<_> = found.iter().map(|(_, id)| OperationId::from_uuid(*id)).collect();
         let mut decided = decisions(connection, tenant, &ids).await?;

@@ -1,7 +1,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::engine::{self, Amount, EngineError, fixture::engine};
+use crate::{
+    engine::{self, Amount, EngineError, PaymentRequest, WalletRef, fixture::engine},
+    payment::{Wanted, Wish},
+};
 
 const ID: &str = "0b0e8a52-1111-5222-8333-444455556666";
 const HASH: &str = "sha256:f2902fb19a91db1d571bc87f134d2aefabfef30fd4b87680b9176d513bf4226f";
@@ -46,6 +49,7 @@ fn told(decision: &str, second: i64, subject: Found) -> String {
     match validate(&approval(decision), &observed, Timestamp::from_second(second).unwrap()) {
         Fit::Decides(_) => "decides".into(),
         Fit::Done(..) => "done".into(),
+        Fit::Pays(_) => "pays".into(),
         Fit::Waiting(Waiting { reason, is_watched: true, .. }) => format!("waits {reason}"),
         Fit::Waiting(Waiting { reason, is_watched: false, .. }) => format!("looks again {reason}"),
         Fit::Never(refusal) => format!("never {} {}", refusal.reason, refusal.field),
@@ -127,4 +131,61 @@ async fn one_person_has_one_key_per_refund_and_decision() {
     let mut longest = approval("Approve");
     longest.spec.approver = "x".repeat(200);
     assert!(request(&longest, &known(RefundPhase::Requested, ""), true).key.len() <= 255);
+}
+
+/// A Payment that Ada asks for.
+fn asked(hash: &str, requested_by: Option<&str>) -> Found {
+    let wanted = Err(Waiting::new("WalletNotReady", ""));
+    Found::Payment(Box::new(Asked {
+        hash: hash.into(),
+        requested_by: requested_by.map(String::from),
+        wanted,
+    }))
+}
+
+fn ready(hash: &str, requested_by: Option<&str>) -> Found {
+    let request = PaymentRequest {
+        namespace: "shop".into(),
+        key: "shop/rent".into(),
+        from: WalletRef::Settlement,
+        to: WalletRef::Settlement,
+        amount: Amount { amount: "1.00".into(), currency: "USD".into() },
+        reference: String::new(),
+        origin_ref: "u-1".into(),
+        hold: None,
+        metadata: Default::default(),
+        fees: Vec::new(),
+        requester: Some("ada".into()),
+        approver: None,
+        never: false,
+    };
+    let wanted = Ok(Wanted { request, wish: Wish::Keep, retry_until: None });
+    Found::Payment(Box::new(Asked {
+        hash: hash.into(),
+        requested_by: requested_by.map(String::from),
+        wanted,
+    }))
+}
+
+#[tokio::test]
+async fn an_approval_of_a_payment_counts_for_what_was_read_that_somebody_asked_for_in_time() {
+    let cases = [
+        (999, ready(HASH, Some("ada")), "pays"),
+        // Who asks is sent too: the ledger has the last word.
+        (999, ready(HASH, Some("bea")), "pays"),
+        (999, ready("sha256:other", Some("ada")), "never BodyHashMismatch bodyHash"),
+        (999, ready(HASH, None), "never RequesterUnknown approves"),
+        (1_000, ready(HASH, Some("ada")), "never ApprovalExpired expiresAt"),
+        (999, asked(HASH, Some("ada")), "waits WalletNotReady"),
+        (999, asked("sha256:other", Some("ada")), "never BodyHashMismatch bodyHash"),
+    ];
+    for (second, subject, expected) in cases {
+        let case = format!("at {second}: {subject:?}");
+        assert_eq!(told("Approve", second, subject), expected, "{case}");
+    }
+    let mut approval = approval("Approve");
+    approval.spec.approves.kind = SubjectKind::Payment;
+    let observed = Observed { has_tenant: true, engine: Some(engine()), subject: Found::NoObject };
+    let Fit::Waiting(waiting) = validate(&approval, &observed, Timestamp::UNIX_EPOCH) else { panic!("pays") };
+    assert_eq!(waiting.reason, "PaymentNotFound");
 }

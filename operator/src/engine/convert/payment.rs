@@ -3,10 +3,15 @@
 use payplane_proto::v1 as proto;
 
 use super::{refusal, time, wallet_ref};
-use crate::engine::{Amount, EngineError, HoldTerms, Outcome, Payment, PaymentRequest, Phase, StepRequest};
+use crate::engine::{
+    Amount, Changes, EngineError, Fee, FeeRequest, HoldTerms, Outcome, Payment, PaymentRequest, Phase,
+    Refusal, StepRequest,
+};
+use payplane_crds::condition::reason::{IDEMPOTENCY_CONFLICT, LINKED_ITEM_REFUSED};
 
 pub(in crate::engine) fn payment_request(request: &PaymentRequest) -> proto::CreatePaymentRequest {
-    let PaymentRequest { namespace: _, key, from, to, amount, reference, origin_ref, hold: _, never } =
+    // The fees are items of their own; who asks is told beside the message.
+    let PaymentRequest { key, from, to, amount, reference, origin_ref, never, metadata, approver, .. } =
         request;
     proto::CreatePaymentRequest {
         idempotency_key: key.clone(),
@@ -16,8 +21,26 @@ pub(in crate::engine) fn payment_request(request: &PaymentRequest) -> proto::Cre
         reference: reference.clone(),
         origin_ref: origin_ref.clone(),
         expect: never.then(never_met),
+        metadata: metadata.clone().into_iter().collect(),
+        approved_by: approver.clone().unwrap_or_default(),
         ..Default::default()
     }
+}
+
+/// The payment, and each fee under a key that follows from the payment's. Objects cannot have a key with a space.
+pub(in crate::engine) fn linked_request(request: &PaymentRequest) -> proto::CreateLinkedRequest {
+    let fees = request.fees.iter().zip(1..).map(|(fee, number): (&FeeRequest, u32)| PaymentRequest {
+        key: format!("{} fee {number}", request.key),
+        to: fee.to.clone(),
+        amount: fee.amount.clone(),
+        reference: fee.reference.clone(),
+        never: false,
+        ..request.clone()
+    });
+    let item = |request: PaymentRequest| proto::PaymentItem {
+        operation: Some(proto::payment_item::Operation::CreatePayment(payment_request(&request))),
+    };
+    proto::CreateLinkedRequest { items: std::iter::once(request.clone()).chain(fees).map(item).collect() }
 }
 
 /// No account has been changed so often.
@@ -29,7 +52,7 @@ pub(in crate::engine) fn hold_request(
     request: &PaymentRequest,
     hold: &HoldTerms,
 ) -> proto::AuthorizePaymentRequest {
-    let PaymentRequest { namespace: _, key, from, to, amount, reference, origin_ref, hold: _, never } =
+    let PaymentRequest { key, from, to, amount, reference, origin_ref, never, metadata, approver, .. } =
         request;
     let duration = |seconds| prost_types::Duration { seconds, nanos: 0 };
     let timestamp = |at: jiff::Timestamp| prost_types::Timestamp {
@@ -46,7 +69,8 @@ pub(in crate::engine) fn hold_request(
         timeout: hold.timeout_seconds.map(duration),
         capture_time: hold.capture_at.map(timestamp),
         expect: never.then(never_met),
-        ..Default::default()
+        metadata: metadata.clone().into_iter().collect(),
+        approved_by: approver.clone().unwrap_or_default(),
     }
 }
 
@@ -93,15 +117,63 @@ pub(in crate::engine) fn made(
     }
 }
 
+/// The answer to a payment with fees: that of the payment, or the refusal of the one that kept all from being paid.
+pub(in crate::engine) fn made_together(answers: Vec<proto::ItemOutcome>) -> Result<Outcome, EngineError> {
+    use proto::item_outcome::Outcome as Item;
+    let one = |answer: proto::ItemOutcome| match answer.outcome {
+        Some(Item::Payment(payment)) => made(Some(payment), false),
+        _ => Err(EngineError::Answer("an item without the outcome of a payment")),
+    };
+    let mut outcomes = answers.into_iter().map(one).collect::<Result<Vec<Outcome>, _>>()?;
+    let culprit = outcomes.iter().enumerate().filter_map(|(index, outcome)| {
+        let refusal = outcome.result.as_ref().err()?;
+        Some((index, refusal.clone()))
+    });
+    let culprit = culprit.min_by_key(|(_, refusal)| is_of_others(refusal));
+    let available = available_at_last(&outcomes);
+    let fees = outcomes.iter().skip(1).map(fee).collect();
+    let Some(first) = outcomes.first_mut() else { return Err(EngineError::Answer("no outcomes")) };
+    first.fees = fees;
+    match (culprit, &mut first.result) {
+        (Some((0, refusal)), _) => first.result = Err(refusal),
+        (Some((index, refusal)), _) => {
+            let field = super::fee_field(index - 1, &refusal.field);
+            first.result = Err(Refusal { field, ..refusal });
+        }
+        (None, Ok(payment)) => payment.available = available,
+        (None, Err(_)) => {}
+    }
+    Ok(outcomes.swap_remove(0))
+}
+
+/// Whether it says no more than that another item was refused, or that the group is another one.
+fn is_of_others(refusal: &Refusal) -> bool {
+    refusal.reason == LINKED_ITEM_REFUSED
+        || (refusal.reason == IDEMPOTENCY_CONFLICT && refusal.field == super::ALL_FEES)
+}
+
+fn fee(outcome: &Outcome) -> Fee {
+    let amount = outcome.result.as_ref().ok().map(|payment| payment.captured.clone());
+    Fee { payment_id: outcome.payment_id.clone(), amount }
+}
+
+/// What payer and payee had when all was paid: the payer paid every item, the payee may have got more than one.
+fn available_at_last(outcomes: &[Outcome]) -> Option<(String, String)> {
+    let paid: Vec<&Payment> = outcomes.iter().filter_map(|outcome| outcome.result.as_ref().ok()).collect();
+    let payee = &paid.first()?.to_wallet_id;
+    let to = paid.iter().rev().find(|payment| payment.to_wallet_id == *payee)?;
+    Some((paid.last()?.available.clone()?.0, to.available.clone()?.1))
+}
+
 pub(in crate::engine) fn outcome(answer: Option<proto::PaymentOutcome>) -> Result<Outcome, EngineError> {
     use proto::payment_outcome::Result as Answer;
     let outcome = answer.ok_or(EngineError::Answer("no outcome"))?;
-    let proto::PaymentOutcome { payment_id, result, replayed, origin_ref } = outcome;
+    let proto::PaymentOutcome { payment_id, result, replayed, origin_ref, approver } = outcome;
     let result = match result.ok_or(EngineError::Answer("neither payment nor refusal"))? {
         Answer::Payment(found) => Ok(payment(found)?),
         Answer::Refusal(refused) => Err(refusal(refused)),
     };
-    Ok(Outcome { payment_id, origin_ref, replayed, result })
+    Ok(Outcome { payment_id, origin_ref, replayed, approver, fees: Vec::new(), result })
 }
 
 fn payment(found: proto::Payment) -> Result<Payment, EngineError> {
@@ -124,6 +196,13 @@ fn payment(found: proto::Payment) -> Result<Payment, EngineError> {
         available,
         decided_at: time(found.create_time),
     })
+}
+
+/// A refund is told by its own id, which of a request for one is the operation's, and by its payment's.
+pub(in crate::engine) fn changes(answer: proto::WatchPaymentsResponse) -> Changes {
+    let ids = |operation: proto::Operation| [operation.id, operation.target_id];
+    let subjects = answer.operations.into_iter().flat_map(ids).filter(|id| !id.is_empty()).collect();
+    Changes { seal: answer.seal, subjects }
 }
 
 fn phase(state: proto::PaymentState) -> Result<Phase, EngineError> {

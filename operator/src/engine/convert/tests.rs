@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::{Amount, FeeRequest, PaymentRequest};
 
 fn balance(credits: &str, debits: &str, held: &str, available: &str) -> proto::Balance {
     proto::Balance {
@@ -161,5 +162,123 @@ fn a_payment_that_shall_move_money_at_once_is_completed_or_not_understood() {
     ];
     for (state, is_hold, is_understood) in cases {
         assert_eq!(answered(state, is_hold).is_ok(), is_understood, "{state:?} {is_hold}");
+    }
+}
+
+fn with_two_fees() -> PaymentRequest {
+    let amount = |amount: &str| Amount { amount: amount.into(), currency: "USD".into() };
+    let fee = |to: &str, minor: &str| FeeRequest {
+        to: WalletRef::Name(to.into()),
+        amount: amount(minor),
+        reference: format!("for {to}"),
+    };
+    PaymentRequest {
+        namespace: "shop".into(),
+        key: "shop/rent".into(),
+        from: WalletRef::Name("shop/a".into()),
+        to: WalletRef::Name("shop/b".into()),
+        amount: amount("1.00"),
+        reference: String::new(),
+        origin_ref: "u-1".into(),
+        hold: None,
+        metadata: [("order".to_owned(), "7".to_owned())].into(),
+        fees: vec![fee("shop/c", "0.10"), fee("shop/d", "0.20")],
+        requester: Some("ada".into()),
+        approver: Some("bea".into()),
+        never: true,
+    }
+}
+
+#[test]
+fn fees_are_linked_payments_of_the_same_payer_under_keys_that_follow_from_the_payments() {
+    use proto::payment_item::Operation::CreatePayment;
+    let items = linked_request(&with_two_fees()).items;
+    let told: Vec<_> = items
+        .into_iter()
+        .map(|item| {
+            let Some(CreatePayment(item)) = item.operation else { panic!("no payment") };
+            assert_eq!(item.from, Some(wallet_ref(&WalletRef::Name("shop/a".into()))));
+            assert_eq!((&*item.approved_by, &*item.origin_ref), ("bea", "u-1"));
+            assert_eq!(item.metadata.len(), 1, "every item is found by the payment's labels");
+            (item.idempotency_key, item.amount.unwrap().amount, item.reference, item.expect.is_some())
+        })
+        .collect();
+    let told: Vec<_> = told.iter().map(|(k, a, r, never)| (&**k, &**a, &**r, *never)).collect();
+    let expected = [
+        ("shop/rent", "1.00", "", true),
+        ("shop/rent fee 1", "0.10", "for shop/c", false),
+        ("shop/rent fee 2", "0.20", "for shop/d", false),
+    ];
+    assert_eq!(told, expected);
+}
+
+/// An item's outcome: paid to this wallet with what payer and payee then have, or refused for this.
+fn item(answer: Result<(&str, &str, &str), (proto::RefusalReason, &str)>) -> proto::ItemOutcome {
+    use proto::payment_outcome::Result;
+    let result = match answer {
+        Ok((to, payer, payee)) => Result::Payment(proto::Payment {
+            state: proto::PaymentState::Completed.into(),
+            amount: Some(proto::Money { amount: "1.00".into(), currency: "USD".into() }),
+            captured: "1.00".into(),
+            to_wallet_id: to.into(),
+            from_balance: Some(balance("9.00", "0.00", "0.00", payer)),
+            to_balance: Some(balance("9.00", "0.00", "0.00", payee)),
+            ..Default::default()
+        }),
+        Err((reason, field)) => Result::Refusal(proto::Refusal {
+            reason: reason.into(),
+            field: field.into(),
+            definitive: true,
+            ..Default::default()
+        }),
+    };
+    let payment =
+        proto::PaymentOutcome { payment_id: "p".into(), result: Some(result), ..Default::default() };
+    proto::ItemOutcome { outcome: Some(proto::item_outcome::Outcome::Payment(payment)) }
+}
+
+#[test]
+fn the_answer_to_a_payment_with_fees_is_the_payments_and_the_balances_are_the_last_ones() {
+    let paid =
+        [item(Ok(("b", "8.00", "1.00"))), item(Ok(("c", "7.00", "0.10"))), item(Ok(("b", "6.00", "1.20")))];
+    let outcome = made_together(paid.into()).unwrap();
+    assert_eq!(outcome.result.unwrap().available, Some(("6.00".into(), "1.20".into())));
+    assert_eq!(outcome.fees.len(), 2);
+    assert!(made_together(Vec::new()).is_err());
+}
+
+#[test]
+fn a_refusal_names_the_item_that_it_is_about() {
+    use proto::RefusalReason::{IdempotencyConflict, InsufficientFunds, LinkedItemRefused, WalletFrozen};
+    let cases = [
+        ([(InsufficientFunds, "from"), (LinkedItemRefused, "items")], "InsufficientFunds from"),
+        ([(LinkedItemRefused, "items"), (InsufficientFunds, "from")], "InsufficientFunds fees[0]"),
+        ([(LinkedItemRefused, "items"), (WalletFrozen, "to")], "WalletFrozen fees[0].to"),
+        ([(IdempotencyConflict, "items"), (IdempotencyConflict, "items")], "IdempotencyConflict fees"),
+        ([(IdempotencyConflict, "items"), (IdempotencyConflict, "to")], "IdempotencyConflict fees[0].to"),
+        (
+            [(IdempotencyConflict, "amount.amount"), (IdempotencyConflict, "items")],
+            "IdempotencyConflict amount",
+        ),
+    ];
+    for (refusals, expected) in cases {
+        let outcome = made_together(refusals.map(|refusal| item(Err(refusal))).into()).unwrap();
+        let refusal = outcome.result.unwrap_err();
+        assert_eq!(format!("{} {}", refusal.reason, refusal.field), expected);
+    }
+}
+
+#[test]
+fn a_malformed_item_is_told_by_the_field_of_the_spec() {
+    let cases = [
+        ("items[0].create_payment.amount.amount", "amount"),
+        ("items[0].create_payment.idempotency_key", "idempotencyKey"),
+        ("items[2].create_payment.amount.amount", "fees[1].amount"),
+        ("items[1].create_payment.to.id", "fees[0].to"),
+        ("items[1].create_payment.from", "fees[0]"),
+        ("items[1].create_payment.idempotency_key", "idempotencyKey"),
+    ];
+    for (field, expected) in cases {
+        assert_eq!(spec_field(field), expected, "{field}");
     }
 }

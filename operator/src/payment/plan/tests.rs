@@ -12,6 +12,10 @@ fn wanted(wish: Wish) -> Wanted {
         origin_ref: "u-1".into(),
         hold: None,
         never: false,
+        metadata: Default::default(),
+        fees: Vec::new(),
+        requester: None,
+        approver: None,
     };
     Wanted { request, wish, retry_until: None }
 }
@@ -122,6 +126,9 @@ fn attempts_have_keys_of_their_own_that_no_object_can_have_and_belong_to_their_p
         ("shop/rent", true),
         ("shop/rent retry 2", true),
         ("shop/rent-2", false),
+        ("shop/rent fee 1", false),
+        ("shop/rent retry 2 fee 1", false),
+        ("shop/rent retry ", false),
         ("shop/ren", false),
         ("other", false),
     ];

@@ -23,7 +23,17 @@ fn payment() -> Payment {
 
 fn outcome(origin: &str, result: Result<engine::Payment, Refusal>) -> Answer {
     let origin_ref = origin.into();
-    Answer::Outcome(Box::new(Outcome { payment_id: ID.into(), origin_ref, replayed: false, result }), None)
+    Answer::Outcome(
+        Box::new(Outcome {
+            payment_id: ID.into(),
+            origin_ref,
+            replayed: false,
+            approver: String::new(),
+            fees: Vec::new(),
+            result,
+        }),
+        None,
+    )
 }
 
 fn stands(phase: Phase, captured: &str, held: &str) -> engine::Payment {
@@ -79,6 +89,10 @@ fn wanting(wish: Wish) -> Next {
         origin_ref: "u-1".into(),
         hold: None,
         never: false,
+        metadata: Default::default(),
+        fees: Vec::new(),
+        requester: None,
+        approver: None,
     };
     Next::Submit(Box::new(Wanted { request, wish, retry_until: None }))
 }
@@ -240,4 +254,71 @@ fn refunds_show_only_when_there_were_some() {
     };
     assert_eq!(status_of("0.00").refunded, None);
     assert_eq!(status_of("0.50").refunded.as_deref(), Some("0.50"));
+}
+
+fn asked(by: Option<&str>) -> Payment {
+    let mut payment = payment();
+    payment.spec.requested_by = by.map(String::from);
+    payment
+}
+
+#[test]
+fn a_payment_that_needs_approval_waits_and_says_what_to_approve() {
+    let answer = outcome("", refused("ApprovalRequired", false));
+    let status = report(&asked(Some("ada")), &wanting(Wish::Keep), &answer, Timestamp::UNIX_EPOCH);
+    assert_eq!(status.state, PaymentState::AwaitingApproval);
+    assert_eq!(status.body_hash, Some(body_hash(&asked(Some("ada")))));
+    for (type_, expected) in [
+        (READY, "False"),
+        (RECONCILING, "True"),
+        (STALLED, "False"),
+        (SETTLED, "False"),
+        ("Approved", "False"),
+    ] {
+        let found = find(&status.conditions, type_).unwrap();
+        assert_eq!((&*found.status, type_), (expected, type_));
+    }
+    assert_eq!(find(&status.conditions, "Approved").unwrap().reason, "ApprovalRequired");
+
+    let nobody = report(&asked(None), &wanting(Wish::Keep), &answer, Timestamp::UNIX_EPOCH);
+    assert!(find(&nobody.conditions, READY).unwrap().message.contains("requestedBy"));
+    // A hash that somebody wrote into the status is no hash to approve.
+    let mut forged = asked(Some("ada"));
+    forged.status = Some(PaymentStatus { body_hash: Some("sha256:forged".into()), ..status.clone() });
+    assert_eq!(
+        report(&forged, &wanting(Wish::Keep), &answer, Timestamp::UNIX_EPOCH).body_hash,
+        status.body_hash
+    );
+    let done = report(&forged, &wanting(Wish::Keep), &outcome("u-1", paid()), Timestamp::UNIX_EPOCH);
+    assert_eq!((done.state, done.body_hash), (PaymentState::Completed, None));
+}
+
+#[test]
+fn who_approved_and_what_fees_were_paid_is_what_the_ledger_answered() {
+    let with = |approver: &str, fees: Vec<engine::Fee>| {
+        let outcome = Outcome {
+            payment_id: ID.into(),
+            origin_ref: "u-1".into(),
+            replayed: true,
+            approver: approver.into(),
+            fees,
+            result: paid(),
+        };
+        report(
+            &payment(),
+            &wanting(Wish::Keep),
+            &Answer::Outcome(Box::new(outcome), None),
+            Timestamp::UNIX_EPOCH,
+        )
+    };
+    let fee = |amount: Option<&str>| engine::Fee { payment_id: "f".into(), amount: amount.map(String::from) };
+    let status = with("bea", vec![fee(Some("0.10")), fee(None)]);
+    let paid: Vec<_> = status.fees.iter().map(|fee| (&*fee.payment_id, &*fee.amount)).collect();
+    assert_eq!(paid, [("f", "0.10")]);
+    assert_eq!(status.approver.as_deref(), Some("bea"));
+    let approved = find(&status.conditions, "Approved").unwrap();
+    assert_eq!((&*approved.status, &*approved.reason), ("True", "Approved"));
+    let reviewed = with("pull-request", Vec::new());
+    assert_eq!(find(&reviewed.conditions, "Approved").unwrap().reason, "PullRequest");
+    assert!(find(&with("", Vec::new()).conditions, "Approved").is_none());
 }

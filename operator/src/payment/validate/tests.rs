@@ -18,7 +18,8 @@ fn rent() -> Payment {
 }
 
 fn observed(has_tenant: bool, with_engine: bool, from: Side, to: Side) -> Observed {
-    Observed { has_tenant, engine: with_engine.then(engine), from, to }
+    let (fees, is_reviewed) = (Vec::new(), false);
+    Observed { has_tenant, engine: with_engine.then(engine), from, to, fees, is_reviewed }
 }
 
 #[tokio::test]
@@ -58,6 +59,10 @@ async fn the_default_key_is_namespace_and_name_and_the_origin_is_the_uid() {
             origin_ref: "u-1".into(),
             hold: None,
             never: false,
+            metadata: Default::default(),
+            fees: Vec::new(),
+            requester: None,
+            approver: None,
         },
         "another default key would pay every payment of every cluster a second time"
     );
@@ -103,4 +108,47 @@ async fn the_hold_is_part_of_the_request_and_what_becomes_of_it_is_not() {
         assert_eq!(wanted.request.hold, Some(terms), "{rest}");
         assert_eq!(wanted.request, hold(json!({})).request, "the body of a key never changes");
     }
+}
+
+fn with_fees() -> Payment {
+    payment(json!({
+        "from": {"name": "a"}, "to": {"name": "b"}, "amount": "5.00", "currency": "USD", "requestedBy": "ada",
+        "metadata": {"order": "7"},
+        "fees": [
+            {"to": {"name": "agent"}, "amount": "0.10", "reference": "commission"},
+            {"to": {"settlement": true}, "amount": "0.20"},
+        ],
+    }))
+}
+
+#[tokio::test]
+async fn fees_labels_and_who_asks_are_part_of_the_request() {
+    let ready = || Observed {
+        fees: vec![Side::Ready, Side::Ledger],
+        ..observed(true, true, Side::Ready, Side::Ready)
+    };
+    let request = validate(&with_fees(), &ready()).unwrap().request;
+    let amount = |amount: &str| Amount { amount: amount.into(), currency: "USD".into() };
+    let expected = [
+        FeeRequest {
+            to: WalletRef::Name("shop/agent".into()),
+            amount: amount("0.10"),
+            reference: "commission".into(),
+        },
+        FeeRequest { to: WalletRef::Settlement, amount: amount("0.20"), reference: String::new() },
+    ];
+    assert_eq!(request.fees, expected);
+    assert_eq!(request.metadata, [("order".to_owned(), "7".to_owned())].into());
+    assert_eq!((request.requester.as_deref(), request.approver), (Some("ada"), None));
+    let missing = Observed { fees: vec![Side::Absent, Side::Ledger], ..ready() };
+    let waiting = validate(&with_fees(), &missing).unwrap_err();
+    assert_eq!(waiting.message, "fees[0].to: there is no Wallet \"agent\" in this namespace.");
+}
+
+#[tokio::test]
+async fn only_the_tenant_can_say_that_the_pull_request_is_an_approval() {
+    let observed = |is_reviewed| Observed { is_reviewed, ..observed(true, true, Side::Ready, Side::Ready) };
+    assert_eq!(validate(&rent(), &observed(false)).unwrap().request.approver, None);
+    let approver = validate(&rent(), &observed(true)).unwrap().request.approver;
+    assert_eq!(approver.as_deref(), Some(PULL_REQUEST));
 }

@@ -12,6 +12,7 @@ const REFUND: u8 = 7;
 const WALLET: u8 = 8;
 const TIMEOUT: u8 = 9;
 const CAPTURE_TIME: u8 = 10;
+const APPROVER: u8 = 20;
 
 const CLOSED: u8 = 5;
 
@@ -50,6 +51,9 @@ impl Model {
         also(payer.currency != currency, why(6, 0, FROM));
         also(payee.currency != currency, why(6, 1, TO));
         let terms = &ask.terms;
+        also(terms.approver == Some(ask.actor), why(7, 0, APPROVER));
+        let threshold = self.parameter(14, from).filter(|_| terms.approver.is_none());
+        also(threshold.is_some_and(|(least, _)| least <= i128::from(ask.minor)), why(10, 0, AMOUNT));
         also(terms.from_version.is_some_and(|version| i128::from(version) != payer.version), why(28, 0, 13));
         also(terms.to_version.is_some_and(|version| i128::from(version) != payee.version), why(28, 0, 13));
         also(terms.available.is_some_and(|least| available(payer) < i128::from(least)), why(28, 0, 13));

@@ -93,6 +93,7 @@ fn terms(words: &[&str]) -> Terms {
             .into_iter()
             .collect(),
         link: option(words, "link").map(operation),
+        approver: option(words, "approved").map(Arc::from),
     }
 }
 

@@ -15,7 +15,7 @@
 //! handover KEY PAYMENT REFERENCE
 //! refund  KEY PAYMENT AMOUNT                       approve, reject: KEY REFUND
 //! change  KEY WALLET
-//!   with  up_to final version= to_version= available= timeout= capture= status= minimum= maximum= currency= by= link=
+//!   with  up_to final version= to_version= available= timeout= capture= status= minimum= maximum= currency= by= approved= link=
 //! group … end                                      linked requests, decided together
 //!
 //! balance NAME                                     -> AVAILABLE [out=HELD] [in=HELD]
