@@ -32,7 +32,7 @@ prove: ## Run the tests that prove money at full size and write docs/proof.md
 bench: ## Payments per second over gRPC beside pgbench, the raw limit and an empty call, in one run
 	@tests/bench.sh
 
-bench-operator: ## Time from applying a Payment to its final status, on the local cluster
+bench-operator: ## Ten thousand Payments: rate, writes, latency and memory of the operator beside a raw client
 	@tests/e2e/bench.sh
 
 cluster-up: ## Start the local Kubernetes cluster

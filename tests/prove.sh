@@ -9,6 +9,7 @@ cd "$ROOT"
 need_rust
 need_postgres
 need_faketime
+"$CLUSTER/build-tools.sh"
 
 HISTORIES=${PAYPLANE_PROPTEST_CASES:-20000}
 SEEDS=${PAYPLANE_SIM_SEEDS:-2000}
@@ -44,6 +45,8 @@ prove verify PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --te
 prove attacks PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test posture --test attacks
 prove races PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test commit --test races
 prove storms PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test crash --test storms
+cargo build --locked --package payplane-engine --bin payplane-engine
+prove faults PAYPLANE_PROVE=1 cargo test --locked --package payplane-operator --test faults
 prove clocks PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test clocks
 
 {
@@ -63,6 +66,7 @@ INTRO
   section attacks "What the database refuses the engine's own login"
   section races "Two engines that want the same"
   section storms "Lost answers, killed engines and servers, callers who go away"
+  section faults "The operator killed, cut off, lied to and doubled"
   section clocks "Clocks that are wrong"
 } >"$REPORT"
 say "wrote $REPORT"

@@ -143,12 +143,14 @@ impl Counts {
                 let rest = line.split(&format!("{name}=\"")).nth(1)?;
                 rest.split('"').next()
             };
-            let number = line.rsplit(' ').next().and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0) as u64;
+            let number =
+                line.rsplit(' ').next().and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0) as u64;
             let verb = label("verb").unwrap_or_default();
             if !["APPLY", "PATCH", "POST", "PUT", "DELETE"].contains(&verb) {
                 continue;
             }
-            let (resource, part) = (label("resource").unwrap_or_default(), label("subresource").unwrap_or_default());
+            let (resource, part) =
+                (label("resource").unwrap_or_default(), label("subresource").unwrap_or_default());
             match (resource, part) {
                 ("payments", "status") => counts.payments += number,
                 ("wallets", "status") => counts.wallets += number,

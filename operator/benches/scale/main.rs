@@ -6,7 +6,12 @@
 //! round the objects stay for what an idle operator and a new one cost. What the API server was asked for is counted by
 //! the API server itself. The ledger is asked at the end: one fact per payment, or there are no figures.
 
-#![allow(clippy::unwrap_used, clippy::float_arithmetic, clippy::panic, reason = "a benchmark fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::float_arithmetic,
+    clippy::panic,
+    reason = "a benchmark fails by panicking"
+)]
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 #[path = "../../tests/bed/mod.rs"]
@@ -23,7 +28,8 @@ use report::Figures;
 
 /// A number from the environment.
 fn setting(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+    std::env::var(name)
+        .map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }
 
 #[tokio::main]
@@ -93,7 +99,8 @@ async fn raw_side(bed: &mut Bed, load: &Load, round: u64, size: u64) -> report::
     let (before, started) = (Counts::read(bed).await, Instant::now());
     load.create_and_patch(round, size).await;
     let took = started.elapsed();
-    let run = report::Run { took, created: took, writes: Counts::read(bed).await - before, ..Default::default() };
+    let run =
+        report::Run { took, created: took, writes: Counts::read(bed).await - before, ..Default::default() };
     load.empty().await;
     bed.operator = Operator::start_directly(&bed.site, &["--leader-elect=false"]);
     bed.operator.is_ready().await;
