@@ -10,6 +10,7 @@ need_rust
 need_postgres
 need_faketime
 need_kafka
+"$CLUSTER/build-tools.sh"
 
 HISTORIES=${PAYPLANE_PROPTEST_CASES:-20000}
 SEEDS=${PAYPLANE_SIM_SEEDS:-2000}
@@ -46,6 +47,8 @@ prove attacks PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --t
 prove races PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test commit --test races
 prove storms PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test crash --test storms
 prove events PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test events
+cargo build --locked --package payplane-engine --bin payplane-engine
+prove faults PAYPLANE_PROVE=1 cargo test --locked --package payplane-operator --test faults
 prove clocks PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test clocks
 
 {
@@ -66,6 +69,7 @@ INTRO
   section races "Two engines that want the same"
   section storms "Lost answers, killed engines and servers, callers who go away"
   section events "Events through Kafka: brokers and publishers that are killed, ten minutes without a broker"
+  section faults "The operator killed, cut off, lied to and doubled"
   section clocks "Clocks that are wrong"
 } >"$REPORT"
 say "wrote $REPORT"

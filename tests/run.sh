@@ -50,7 +50,9 @@ engine() {
 
 operator() {
   use_cluster
-  cargo test --locked --no-fail-fast --package payplane-operator
+  # The tests of faults start the engine as a process. They wait more than they work.
+  cargo build --locked --package payplane-engine --bin payplane-engine &&
+    cargo test --locked --no-fail-fast --package payplane-operator
 }
 
 # Those that kill pods of the shared platform, change its ledger or upgrade the chart run alone, the others side by side:

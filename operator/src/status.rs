@@ -173,9 +173,15 @@ async fn send_to<K: Reported>(
 /// Takes out what somebody else left in the status.
 async fn clean(objects: &Api<DynamicObject>, live: DynamicObject, wanted: &Value) -> Result<(), Error> {
     let Some(patch) = live.data.get("status").and_then(|now| leftovers(now, wanted)) else { return Ok(()) };
-    tracing::warn!(kind = live.types.as_ref().map(|types| &*types.kind), name = live.name_any(), "a status was forged");
-    let patch = Patch::Merge(json!({ "metadata": { "resourceVersion": live.resource_version() }, "status": patch }));
-    let (name, params) = (live.name_any(), PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() });
+    tracing::warn!(
+        kind = live.types.as_ref().map(|types| &*types.kind),
+        name = live.name_any(),
+        "a status was forged"
+    );
+    let patch =
+        Patch::Merge(json!({ "metadata": { "resourceVersion": live.resource_version() }, "status": patch }));
+    let (name, params) =
+        (live.name_any(), PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() });
     api::call("clean a status", objects.patch_status(&name, &params, &patch)).await.map(|_| ())
 }
 

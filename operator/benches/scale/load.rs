@@ -39,14 +39,14 @@ impl Load {
     }
 
     /// One payment every tenth of a second: times from sending each to seeing it settled, in order.
-    pub async fn lone_payments(&self, count: u64) -> Vec<Duration> {
+    pub async fn lone_payments(&self, prefix: &str, count: u64) -> Vec<Duration> {
         let config = watcher::Config::default();
         let mut seen = watcher(self.tenant.payments(), config).default_backoff().applied_objects().boxed();
         let mut times = Vec::new();
         let mut ticks = tokio::time::interval(Duration::from_millis(100));
         for number in 0..count {
             ticks.tick().await;
-            let name = format!("lone-{number}");
+            let name = format!("{prefix}-{number}");
             let started = Instant::now();
             self.payments.create(&PostParams::default(), &self.body(&name)).await.unwrap();
             let is_this = |payment: &Payment| payment.name_any() == name && is_true(payment, "Settled");
@@ -93,11 +93,11 @@ impl Load {
         .await;
     }
 
-    /// The metrics said so; the objects must too.
-    pub async fn all_are_final(&self, size: u64) {
+    /// Whether so many objects are Completed.
+    pub async fn are_final(&self, size: u64) -> bool {
         let completed = ListParams::default().fields("status.state=Completed");
-        let found = self.payments.list_metadata(&completed).await.unwrap().items.len() as u64;
-        assert_eq!(found, size, "not every payment is Completed");
+        let found = self.payments.list_metadata(&completed).await;
+        found.is_ok_and(|found| found.items.len() as u64 == size)
     }
 }
 
@@ -143,12 +143,14 @@ impl Counts {
                 let rest = line.split(&format!("{name}=\"")).nth(1)?;
                 rest.split('"').next()
             };
-            let number = line.rsplit(' ').next().and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0) as u64;
+            let number =
+                line.rsplit(' ').next().and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0) as u64;
             let verb = label("verb").unwrap_or_default();
             if !["APPLY", "PATCH", "POST", "PUT", "DELETE"].contains(&verb) {
                 continue;
             }
-            let (resource, part) = (label("resource").unwrap_or_default(), label("subresource").unwrap_or_default());
+            let (resource, part) =
+                (label("resource").unwrap_or_default(), label("subresource").unwrap_or_default());
             match (resource, part) {
                 ("payments", "status") => counts.payments += number,
                 ("wallets", "status") => counts.wallets += number,

@@ -62,7 +62,9 @@ fn tables(figures: &Figures) -> String {
     let peak = figures.operator.iter().map(|run| run.peak).max().unwrap_or(0);
     let at = |percent: usize| {
         let times = &figures.latencies;
-        times.get(times.len().saturating_sub(1) * percent / 100).map_or(0.0, |time| time.as_secs_f64() * 1_000.0)
+        times
+            .get(times.len().saturating_sub(1) * percent / 100)
+            .map_or(0.0, |time| time.as_secs_f64() * 1_000.0)
     };
     let each = |count: u64| format!("{:.3}", count as f64 / figures.size as f64);
     let _ = writeln!(text, "{}\n", machine());
@@ -85,14 +87,30 @@ fn tables(figures: &Figures) -> String {
     line("Events written per payment", each(last.writes.events), "");
     line("status writes of wallets, in all", last.writes.wallets.to_string(), "");
     line("other status writes, in all", last.writes.others.to_string(), "0");
-    line("processor time of the operator per payment, ms", format!("{:.2}", last.cost * 1_000.0 / figures.size as f64), "");
-    line("creation to final, one at a time, p50 / p99 ms", format!("{:.0} / {:.0}", at(50), at(99)), "p99 below 250");
+    line(
+        "processor time of the operator per payment, ms",
+        format!("{:.2}", last.cost * 1_000.0 / figures.size as f64),
+        "",
+    );
+    line(
+        "creation to final, one at a time, p50 / p99 ms",
+        format!("{:.0} / {:.0}", at(50), at(99)),
+        "p99 below 250",
+    );
     line("operator's memory at the peak, MiB", mib(peak), "under 150");
     line("operator's memory when all are final, MiB", mib(last.resident), "under 60");
-    line("restart among them, ready after", format!("{:.1} s", figures.restart.0.as_secs_f64()), "under 30 s");
+    line(
+        "restart among them, ready after",
+        format!("{:.1} s", figures.restart.0.as_secs_f64()),
+        "under 30 s",
+    );
     line("writes after the restart", figures.restart.1.to_string(), "0");
     let idle = &figures.idle;
-    line(&format!("idle for {} s, share of a core", idle.time.as_secs()), format!("{:.2} %", idle.share * 100.0), "under 1 %");
+    line(
+        &format!("idle for {} s, share of a core", idle.time.as_secs()),
+        format!("{:.2} %", idle.share * 100.0),
+        "under 1 %",
+    );
     line("writes meanwhile", idle.writes.to_string(), "0");
     line("memory meanwhile, MiB", mib(idle.resident), "under 60");
     text += "\nTriples are least / median / greatest over the rounds.\n";
@@ -115,7 +133,8 @@ fn triple(values: impl Iterator<Item = f64>) -> String {
 /// When, at which commit, on what, and how busy that was.
 fn machine() -> String {
     let told = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().map(|output| output.stdout).unwrap_or_default();
+        let output =
+            Command::new(program).args(arguments).output().map(|output| output.stdout).unwrap_or_default();
         String::from_utf8_lossy(&output).trim().to_owned()
     };
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();

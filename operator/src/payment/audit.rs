@@ -6,7 +6,11 @@
 //! that does not gets the status that the ledger's answer makes; if nothing was decided yet, it is open again and comes
 //! back into the cache. What the ledger does not store, such as a conflict of keys, is left as it is.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::{StreamExt, stream};
 use kube::{Api, ResourceExt, api::ListParams, core::ObjectList};
@@ -16,7 +20,7 @@ use super::{Answer, is_attempt_at, look, validate};
 use crate::{
     api,
     context::{Context, Guarded, platform_of},
-    engine::EngineError,
+    engine::{EngineError, PlatformKey},
     error::Error,
     status::{self, Written},
 };
@@ -45,16 +49,31 @@ pub async fn run(context: Arc<Context>) {
 async fn page(context: &Context, token: Option<String>) -> Result<Option<String>, Error> {
     let payments = Api::<Guarded<Payment>>::all(context.client.clone());
     let params = ListParams { continue_token: token, ..ListParams::default().fields(SELECTOR).limit(PAGE) };
-    let found: ObjectList<Guarded<Payment>> = api::call("list settled payments", payments.list(&params)).await?;
+    let found: ObjectList<Guarded<Payment>> =
+        api::call("list settled payments", payments.list(&params)).await?;
+    let away = &Mutex::<HashSet<PlatformKey>>::default();
     stream::iter(found.items.into_iter().filter_map(|guarded| guarded.0.ok()))
         .for_each_concurrent(CONCURRENCY, |payment| async move {
+            let Some(platform) = platform(&payment, context) else { return };
+            if away.lock().unwrap_or_else(PoisonError::into_inner).contains(&platform) {
+                return;
+            }
             if let Err(error) = audit(&payment, context).await {
                 let name = payment.name_any();
                 tracing::debug!(payment = name, error = %crate::telemetry::chain(&error), "not audited");
+                // An engine that is away need not be asked for each; the next round comes.
+                if matches!(error, Error::Engine { .. }) {
+                    away.lock().unwrap_or_else(PoisonError::into_inner).insert(platform);
+                }
             }
         })
         .await;
     Ok(found.metadata.continue_.filter(|token| !token.is_empty()))
+}
+
+/// The Platform whose engine knows a payment.
+fn platform(payment: &Payment, context: &Context) -> Option<PlatformKey> {
+    context.stores.tenant_of(&payment.namespace()?).map(|tenant| platform_of(&tenant))
 }
 
 /// Tokens live for minutes. With the refusal of an old one comes another, for the rest of the list as it is now.
@@ -68,12 +87,19 @@ fn resumed(error: &Error) -> Option<String> {
 
 async fn audit(payment: &Payment, context: &Context) -> Result<(), Error> {
     let (answer, status) = look(payment, context).await;
+    if let Answer::Failed(source @ EngineError::Unavailable { .. }) = answer {
+        return Err(Error::Engine { operation: "ask about a settled payment", source });
+    }
     if !is_decided(&answer) && !is_false(payment, context).await? {
         return Ok(());
     }
     if status::write(context, payment, &status).await? == Written::Patched {
         let namespace = payment.namespace().unwrap_or_default();
-        tracing::warn!(namespace, payment = payment.name_any(), "a settled status was not what the ledger says");
+        tracing::warn!(
+            namespace,
+            payment = payment.name_any(),
+            "a settled status was not what the ledger says"
+        );
     }
     Ok(())
 }
@@ -93,8 +119,7 @@ async fn is_false(payment: &Payment, context: &Context) -> Result<bool, Error> {
         return Ok(false);
     };
     let namespace = payment.namespace().unwrap_or_default();
-    let tenant = context.stores.tenant_of(&namespace);
-    let Some(engine) = tenant.and_then(|tenant| context.engines.get(&platform_of(&tenant))) else {
+    let Some(engine) = platform(payment, context).and_then(|platform| context.engines.get(&platform)) else {
         return Ok(false);
     };
     let Some(id) = &status.payment_id else { return Ok(true) };
@@ -118,7 +143,10 @@ mod tests {
     fn refused(definitive: bool) -> Answer {
         let refusal = Refusal { reason: "X", field: String::new(), message: String::new(), definitive };
         let (payment_id, origin_ref) = (String::new(), String::new());
-        Answer::Outcome(Box::new(Outcome { payment_id, origin_ref, replayed: true, result: Err(refusal) }), None)
+        Answer::Outcome(
+            Box::new(Outcome { payment_id, origin_ref, replayed: true, result: Err(refusal) }),
+            None,
+        )
     }
 
     #[test]

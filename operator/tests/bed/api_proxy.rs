@@ -58,7 +58,11 @@ async fn serve(caller: TcpStream, upstream: Client, switch: Arc<Switch>) {
 }
 
 /// An error breaks the connection without an answer.
-async fn answer(request: Request<Incoming>, upstream: Client, switch: Arc<Switch>) -> Result<Answer, BoxError> {
+async fn answer(
+    request: Request<Incoming>,
+    upstream: Client,
+    switch: Arc<Switch>,
+) -> Result<Answer, BoxError> {
     let call = read(&request);
     let fault = switch.judge(&call);
     match fault {

@@ -165,7 +165,8 @@ impl ApiServer {
 
     /// A kubeconfig that leads straight here.
     pub fn kubeconfig(&self, token: &str) -> String {
-        let server = format!("{{server: \"https://127.0.0.1:{}\", insecure-skip-tls-verify: true}}", self.port);
+        let server =
+            format!("{{server: \"https://127.0.0.1:{}\", insecure-skip-tls-verify: true}}", self.port);
         kubeconfig(&server, token)
     }
 }
@@ -193,7 +194,9 @@ fn tool(kind: &str, name: &str) -> PathBuf {
     let versions = std::fs::read_dir(&cache).into_iter().flatten().flatten();
     let built = versions.map(|version| version.path().join(name)).filter(|path| path.exists());
     let age = |path: &PathBuf| path.metadata().and_then(|file| file.modified()).unwrap();
-    built.max_by_key(age).unwrap_or_else(|| panic!("no {name} in {}: run make cluster-up once", cache.display()))
+    built
+        .max_by_key(age)
+        .unwrap_or_else(|| panic!("no {name} in {}: run make cluster-up once", cache.display()))
 }
 
 /// Where `tests/lib.sh` keeps what was built.

@@ -47,6 +47,16 @@ impl Books {
         Self { channel, namespace: namespace.into() }
     }
 
+    /// Any call about payments.
+    pub fn payment_client(&self) -> PaymentServiceClient<InterceptedService<Channel, Caller>> {
+        PaymentServiceClient::new(self.channel.clone())
+    }
+
+    /// Any call about wallets.
+    pub fn wallet_client(&self) -> WalletServiceClient<InterceptedService<Channel, Caller>> {
+        WalletServiceClient::new(self.channel.clone())
+    }
+
     /// Every payment that the ledger has of the tenant, by idempotency key. Two under one key end the test.
     pub async fn payments(&self) -> BTreeMap<String, proto::Payment> {
         let mut found = BTreeMap::new();

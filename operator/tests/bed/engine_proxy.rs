@@ -4,7 +4,9 @@
 use std::sync::{Arc, OnceLock};
 
 use http::{Request, Response};
-use hyper::{body::Incoming, client::conn::http2 as client, server::conn::http2 as server, service::service_fn};
+use hyper::{
+    body::Incoming, client::conn::http2 as client, server::conn::http2 as server, service::service_fn,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -50,7 +52,12 @@ async fn accept(listener: TcpListener, switch: Arc<Switch>, open: Arc<OnceLock<(
     }
 }
 
-async fn serve(caller: TcpStream, tls: TlsAcceptor, engine: u16, switch: Arc<Switch>) -> Result<(), BoxError> {
+async fn serve(
+    caller: TcpStream,
+    tls: TlsAcceptor,
+    engine: u16,
+    switch: Arc<Switch>,
+) -> Result<(), BoxError> {
     let cutting = switch.cutting();
     let caller = TokioIo::new(tls.accept(caller).await?);
     let engine = TokioIo::new(TcpStream::connect(("127.0.0.1", engine)).await?);

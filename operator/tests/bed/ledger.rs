@@ -28,14 +28,8 @@ impl Ledger {
     pub async fn new() -> Self {
         let folder = Folder::new();
         let (engine_port, postgres_port) = (free_port(), free_port());
-        let mut ledger = Self {
-            engine_port,
-            folder,
-            postgres_port,
-            postgres: None,
-            engine: None,
-            token: String::new(),
-        };
+        let mut ledger =
+            Self { engine_port, folder, postgres_port, postgres: None, engine: None, token: String::new() };
         ledger.initialise();
         ledger.start_postgres().await;
         ledger.psql(&format!("create role ledger_owner login createrole password '{PASSWORD}'"));
@@ -69,7 +63,8 @@ impl Ledger {
         command.args(["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=50", "-c"]);
         command.arg(format!("unix_socket_directories={}", folder.display()));
         self.postgres = Some(Running::start(&mut command, folder.join("postgres.log")));
-        let ready = async || postgres_program("pg_isready").args(self.place()).output().unwrap().status.success();
+        let ready =
+            async || postgres_program("pg_isready").args(self.place()).output().unwrap().status.success();
         eventually("a PostgreSQL that answers", async || ready().await.then_some(())).await;
     }
 
@@ -90,7 +85,13 @@ impl Ledger {
 
     fn write_login(&self, folder: &str, user: &str) {
         let port = self.postgres_port.to_string();
-        let values = [("host", "127.0.0.1"), ("port", &port), ("dbname", "ledger"), ("username", user), ("password", PASSWORD)];
+        let values = [
+            ("host", "127.0.0.1"),
+            ("port", &port),
+            ("dbname", "ledger"),
+            ("username", user),
+            ("password", PASSWORD),
+        ];
         for (name, value) in values {
             self.folder.write(&format!("{folder}/{name}"), value);
         }

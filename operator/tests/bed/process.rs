@@ -132,8 +132,7 @@ impl Running {
     /// Processor time that it has used, in hundredths of a second.
     pub fn processor_time(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        let fields: Vec<&str> =
-            stat.rsplit(") ").next().unwrap_or_default().split_whitespace().collect();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split_whitespace().collect();
         // utime and stime are the 14th and 15th field; the two before the state are cut off.
         fields.get(11..13).into_iter().flatten().filter_map(|text| text.parse::<u64>().ok()).sum()
     }

@@ -1,11 +1,17 @@
 //! S4: manifests that try to make the operator act for somebody else. None has an effect on the other tenant, each gets the
 //! answer that an absent object gets, and nothing of the other tenant shows in status or Events.
 
-use kube::{Api, ResourceExt as _, api::{ListParams, PostParams}};
 use k8s_openapi::api::events::v1::Event;
+use kube::{
+    Api, ResourceExt as _,
+    api::{ListParams, PostParams},
+};
 use serde_json::{Value, json};
 
-use super::bed::{Bed, PLATFORM, SYSTEM, site::{TestTenant, condition, create, dollar, try_create, wait}};
+use super::bed::{
+    Bed, PLATFORM, SYSTEM,
+    site::{TestTenant, condition, create, dollar, try_create, wait},
+};
 
 /// What alice of the victim has: a number that stands nowhere else.
 const TREASURE: &str = "424242.42";
@@ -31,7 +37,11 @@ async fn confused_deputies_get_the_answer_of_absence() {
     victim.completed("treasure").await;
     let mallory = bed.site.tenant("mallory").await;
     mallory.fund("5.00").await;
-    let before = (bed.books().payments().await.len(), bed.books().balance("alice").await, bed.books().balance("bob").await);
+    let before = (
+        bed.books().payments().await.len(),
+        bed.books().balance("alice").await,
+        bed.books().balance("bob").await,
+    );
 
     let trials = trials(&bed, victim, &mallory).await;
     let mut answers = Vec::new();
@@ -45,7 +55,11 @@ async fn confused_deputies_get_the_answer_of_absence() {
         assert_eq!(seen, twin, "{}: it is told apart from what is absent", trial.what);
         answers.push(format!("{}: {}", trial.what, twin.lines().next().unwrap_or_default()));
     }
-    let after = (bed.books().payments().await.len(), bed.books().balance("alice").await, bed.books().balance("bob").await);
+    let after = (
+        bed.books().payments().await.len(),
+        bed.books().balance("alice").await,
+        bed.books().balance("bob").await,
+    );
     assert_eq!(before, after, "something happened to the victim");
     no_leak(&bed, &mallory).await;
     println!("{} manifests, none with an effect:\n{}", trials.len(), answers.join("\n"));
@@ -76,21 +90,119 @@ async fn trials(bed: &Bed, victim: &TestTenant, mallory: &TestTenant) -> Vec<Tri
     };
     let _ = (bed, mallory);
     vec![
-        Trial { what: "a namespace beside the name", attack: pay(json!({"name": "treasury", "namespace": "acme"})), twin: none("treasury"), names: same() },
-        Trial { what: "namespace/name", attack: none("acme/alice"), twin: none("nope/alice"), names: swap("acme", "nope") },
-        Trial { what: "a path upwards", attack: none("../acme/alice"), twin: none("../nope/alice"), names: swap("acme", "nope") },
-        Trial { what: "the other's wallet by id", attack: pay(json!({"id": wallet})), twin: pay(json!({"id": RANDOM})), names: swap(&wallet, RANDOM) },
-        Trial { what: "paying into the other's wallet by id", attack: with(none("alice"), "/spec/to", json!({"id": wallet})), twin: with(none("alice"), "/spec/to", json!({"id": RANDOM})), names: swap(&wallet, RANDOM) },
-        Trial { what: "a refund of the other's payment", attack: refund(&payment), twin: refund(RANDOM), names: swap(&payment, RANDOM) },
-        Trial { what: "a refund of the other's payment by name", attack: json!({"kind": "Refund", "spec": {"payment": {"name": "treasure"}}}), twin: json!({"kind": "Refund", "spec": {"payment": {"name": "nothing1"}}}), names: swap("treasure", "nothing1") },
-        Trial { what: "labels and annotations of the other", attack: marked("treasury", json!({"labels": {"payplane.io/tenant": "acme", "payplane.io/platform": PLATFORM}, "annotations": {"payplane.io/tenant": "acme", "payplane.io/let-go": "true"}})), twin: none("treasury"), names: same() },
-        Trial { what: "an owner in the other's namespace", attack: marked("treasury", json!({"ownerReferences": [{"apiVersion": "payplane.io/v1alpha1", "kind": "Payment", "name": "treasure", "uid": uid, "blockOwnerDeletion": true}]})), twin: none("treasury"), names: same() },
-        Trial { what: "a tenant in the spec", attack: { let mut body = none("treasury"); body["spec"]["tenant"] = json!("acme"); body["spec"]["namespace"] = json!("acme"); body }, twin: none("treasury"), names: same() },
-        Trial { what: "the other's key", attack: { let mut body = none("treasury"); body["spec"]["idempotencyKey"] = json!("acme/treasure"); body }, twin: { let mut body = none("treasury"); body["spec"]["idempotencyKey"] = json!("nope/treasure"); body }, names: same() },
-        Trial { what: "templates in strings", attack: { let mut body = none("treasury"); body["spec"]["reference"] = json!("{{ .Secrets }} ${TOKEN} $(cat /etc/passwd) {self.spec}"); body }, twin: none("treasury"), names: same() },
-        Trial { what: "a name that looks alike", attack: none("\u{430}lice"), twin: none("nobody"), names: swap("\u{430}lice", "nobody") },
-        Trial { what: "an order from the other's wallet", attack: order("acme/alice"), twin: order("nope/alice"), names: swap("acme", "nope") },
-        Trial { what: "billing the other from one's own namespace", attack: billing("acme"), twin: billing("nope"), names: swap("acme", "nope") },
+        Trial {
+            what: "a namespace beside the name",
+            attack: pay(json!({"name": "treasury", "namespace": "acme"})),
+            twin: none("treasury"),
+            names: same(),
+        },
+        Trial {
+            what: "namespace/name",
+            attack: none("acme/alice"),
+            twin: none("nope/alice"),
+            names: swap("acme", "nope"),
+        },
+        Trial {
+            what: "a path upwards",
+            attack: none("../acme/alice"),
+            twin: none("../nope/alice"),
+            names: swap("acme", "nope"),
+        },
+        Trial {
+            what: "the other's wallet by id",
+            attack: pay(json!({"id": wallet})),
+            twin: pay(json!({"id": RANDOM})),
+            names: swap(&wallet, RANDOM),
+        },
+        Trial {
+            what: "paying into the other's wallet by id",
+            attack: with(none("alice"), "/spec/to", json!({"id": wallet})),
+            twin: with(none("alice"), "/spec/to", json!({"id": RANDOM})),
+            names: swap(&wallet, RANDOM),
+        },
+        Trial {
+            what: "a refund of the other's payment",
+            attack: refund(&payment),
+            twin: refund(RANDOM),
+            names: swap(&payment, RANDOM),
+        },
+        Trial {
+            what: "a refund of the other's payment by name",
+            attack: json!({"kind": "Refund", "spec": {"payment": {"name": "treasure"}}}),
+            twin: json!({"kind": "Refund", "spec": {"payment": {"name": "nothing1"}}}),
+            names: swap("treasure", "nothing1"),
+        },
+        Trial {
+            what: "labels and annotations of the other",
+            attack: marked(
+                "treasury",
+                json!({"labels": {"payplane.io/tenant": "acme", "payplane.io/platform": PLATFORM}, "annotations": {"payplane.io/tenant": "acme", "payplane.io/let-go": "true"}}),
+            ),
+            twin: none("treasury"),
+            names: same(),
+        },
+        Trial {
+            what: "an owner in the other's namespace",
+            attack: marked(
+                "treasury",
+                json!({"ownerReferences": [{"apiVersion": "payplane.io/v1alpha1", "kind": "Payment", "name": "treasure", "uid": uid, "blockOwnerDeletion": true}]}),
+            ),
+            twin: none("treasury"),
+            names: same(),
+        },
+        Trial {
+            what: "a tenant in the spec",
+            attack: {
+                let mut body = none("treasury");
+                body["spec"]["tenant"] = json!("acme");
+                body["spec"]["namespace"] = json!("acme");
+                body
+            },
+            twin: none("treasury"),
+            names: same(),
+        },
+        Trial {
+            what: "the other's key",
+            attack: {
+                let mut body = none("treasury");
+                body["spec"]["idempotencyKey"] = json!("acme/treasure");
+                body
+            },
+            twin: {
+                let mut body = none("treasury");
+                body["spec"]["idempotencyKey"] = json!("nope/treasure");
+                body
+            },
+            names: same(),
+        },
+        Trial {
+            what: "templates in strings",
+            attack: {
+                let mut body = none("treasury");
+                body["spec"]["reference"] = json!("{{ .Secrets }} ${TOKEN} $(cat /etc/passwd) {self.spec}");
+                body
+            },
+            twin: none("treasury"),
+            names: same(),
+        },
+        Trial {
+            what: "a name that looks alike",
+            attack: none("\u{430}lice"),
+            twin: none("nobody"),
+            names: swap("\u{430}lice", "nobody"),
+        },
+        Trial {
+            what: "an order from the other's wallet",
+            attack: order("acme/alice"),
+            twin: order("nope/alice"),
+            names: swap("acme", "nope"),
+        },
+        Trial {
+            what: "billing the other from one's own namespace",
+            attack: billing("acme"),
+            twin: billing("nope"),
+            names: swap("acme", "nope"),
+        },
     ]
 }
 
@@ -145,12 +257,8 @@ async fn no_leak(bed: &Bed, mallory: &TestTenant) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_tenant_takes_neither_namespace_nor_name() {
     let bed = Bed::new().await;
-    let spec = |namespace: &str| {
-        json!({"platformRef": {"namespace": SYSTEM, "name": PLATFORM}, "namespaces": [{"name": namespace}]})
-    };
-    let tenant = |name: &str, spec: Value| {
-        json!({"apiVersion": "payplane.io/v1alpha1", "kind": "Tenant", "metadata": {"name": name}, "spec": spec})
-    };
+    let spec = |namespace: &str| json!({"platformRef": {"namespace": SYSTEM, "name": PLATFORM}, "namespaces": [{"name": namespace}]});
+    let tenant = |name: &str, spec: Value| json!({"apiVersion": "payplane.io/v1alpha1", "kind": "Tenant", "metadata": {"name": name}, "spec": spec});
     let mut late = Vec::new();
     for (name, namespace) in [("thief", "acme"), ("sneak", SYSTEM)] {
         create(&bed.site.client, tenant(name, spec(namespace))).await;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::{
     Paid,
-    bed::{Bed, eventually, site::{dollar, is_true}},
+    bed::{
+        Bed, eventually,
+        site::{dollar, is_true},
+    },
     sized,
 };
 use serde_json::json;
@@ -31,7 +34,8 @@ async fn what_etcd_forgets_the_ledger_remembers() {
     let transfers = bed.books().transfers().await;
 
     bed.site.api.restore(&copy).await;
-    let again = eventually("the restored API server", async || bed.tenant.payments().get_opt("pay-0").await.ok());
+    let again =
+        eventually("the restored API server", async || bed.tenant.payments().get_opt("pay-0").await.ok());
     assert!(again.await.is_none(), "the copy is from before the payments");
     // Git applies everything again; what was open finds what became of it.
     bed.tenant.wallet("carol").await;

@@ -4,7 +4,10 @@ use serde_json::json;
 
 use super::{
     Paid,
-    bed::{Bed, site::{dollar, is_true, wait}},
+    bed::{
+        Bed,
+        site::{dollar, is_true, wait},
+    },
     settle_up, sized,
 };
 use payplane_crds::PaymentState;
@@ -102,5 +105,6 @@ async fn id_of(bed: &Bed, name: &str, state: impl Fn(PaymentState) -> bool, forg
         Some(status.payment_id.unwrap_or_default()).filter(|id| state(status.state) && id != forged)
     };
     let payments = bed.tenant.payments();
-    told(&wait(&payments, name, "says what the ledger says", |payment| told(payment).is_some()).await).unwrap()
+    told(&wait(&payments, name, "says what the ledger says", |payment| told(payment).is_some()).await)
+        .unwrap()
 }

@@ -11,6 +11,7 @@ mod bed;
 
 mod deputies;
 mod etcd;
+mod foreign;
 mod kills;
 mod leaders;
 mod lies;

@@ -4,7 +4,10 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt as _, api::DeleteParams};
 use serde_json::json;
 
-use super::bed::{Bed, eventually, site::{condition, dollar, wait}};
+use super::bed::{
+    Bed, eventually,
+    site::{condition, dollar, wait},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_namespace_goes_though_the_engine_is_away_and_its_money_stays() {
@@ -37,7 +40,11 @@ async fn a_namespace_goes_though_the_engine_is_away_and_its_money_stays() {
     })
     .await;
     let books = bed.books();
-    assert_eq!(books.balance("alice").await, ("999999.00".into(), "1.00".into()), "the money and the hold stay");
+    assert_eq!(
+        books.balance("alice").await,
+        ("999999.00".into(), "1.00".into()),
+        "the money and the hold stay"
+    );
     for wallet in ["alice", "bob"] {
         eventually("a wallet is applied again", async || {
             let body = bed.tenant.object("Wallet", wallet, json!({"currency": "USD"}));

@@ -1,12 +1,18 @@
 //! An object that cannot be read as its kind, stored before the CRD was as strict as it is now, hurts only itself.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{Api, ResourceExt as _, api::{Patch, PatchParams, PostParams}};
+use kube::{
+    Api, ResourceExt as _,
+    api::{Patch, PatchParams, PostParams},
+};
 use serde_json::{Value, json};
 
 use super::{
     Paid,
-    bed::{Bed, Operator, eventually, site::{condition, try_create, wait}},
+    bed::{
+        Bed, Operator, eventually,
+        site::{condition, try_create, wait},
+    },
     settle_up, sized,
 };
 
@@ -44,7 +50,12 @@ async fn what_cannot_be_read_is_told_so_and_nothing_else_waits() {
         bed.operator = Operator::start(&bed.site, &["--leader-elect=false"]);
         bed.operator.is_ready().await;
     }
-    println!("{} poisons, {} payments beside them, {} restarts", poisons.len(), paid.dollars.len(), sized(1, 3));
+    println!(
+        "{} poisons, {} payments beside them, {} restarts",
+        poisons.len(),
+        paid.dollars.len(),
+        sized(1, 3)
+    );
 }
 
 /// Makes a CRD accept anything as a spec; gives it as it was.

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
-};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::{Api, api::PostParams};
 use serde_json::Value;
 
@@ -15,7 +13,9 @@ const OPERATOR: &str = "system:serviceaccount:payplane-system:payplane-operator"
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_may_more_than_the_chart_says_and_the_chart_says_little() {
     let (mut rules, mut judged) = (0, 0);
-    for role in chart().iter().filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("Role"))) {
+    for role in
+        chart().iter().filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("Role")))
+    {
         for rule in role["rules"].as_array().into_iter().flatten() {
             check(role, rule);
             rules += 1;
@@ -39,7 +39,11 @@ async fn nobody_may_more_than_the_chart_says_and_the_chart_says_little() {
         };
         let review = SubjectAccessReview { spec, ..Default::default() };
         let verdict = reviews.create(&PostParams::default(), &review).await.unwrap().status.unwrap();
-        assert_eq!(verdict.allowed, allowed, "{verb} {group}/{resource} in {namespace:?}: {:?}", verdict.reason);
+        assert_eq!(
+            verdict.allowed, allowed,
+            "{verb} {group}/{resource} in {namespace:?}: {:?}",
+            verdict.reason
+        );
         judged += 1;
     }
     println!("{rules} rules without a wildcard, {judged} judged");
