@@ -30,6 +30,8 @@ pub const OFFBOARDING: &str = "Offboarding";
 pub const POSTGRES_READY: &str = "PostgresReady";
 /// On a Platform: at least one engine answers.
 pub const ENGINE_READY: &str = "EngineReady";
+/// On a Platform with Kafka: the broker takes connections. Money does not wait for it.
+pub const KAFKA_READY: &str = "KafkaReady";
 
 /// Reasons, in alphabetical order.
 pub mod reason {
@@ -93,6 +95,8 @@ pub mod reason {
     pub const INVALID: &str = "Invalid";
     /// The ledger that was restored from the backup is not sound.
     pub const LEDGER_NOT_SOUND: &str = "LedgerNotSound";
+    /// The broker is not there or not ready; events wait in the journal.
+    pub const KAFKA_NOT_READY: &str = "KafkaNotReady";
     /// A limit on payments of the wallet or the tenant.
     pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
     /// The payee would hold more than its maximum.
