@@ -30,6 +30,8 @@ pub const OFFBOARDING: &str = "Offboarding";
 pub const POSTGRES_READY: &str = "PostgresReady";
 /// On a Platform: at least one engine answers.
 pub const ENGINE_READY: &str = "EngineReady";
+/// On a Platform with Kafka: the broker takes connections. Money does not wait for it.
+pub const KAFKA_READY: &str = "KafkaReady";
 
 /// On a BackupSchedule: whether what a restore would bring back now, and how long it would take, is as `objectives` ask.
 pub const OBJECTIVE_MET: &str = "ObjectiveMet";
@@ -110,6 +112,8 @@ pub mod reason {
     pub const LINKED_ITEM_REFUSED: &str = "LinkedItemRefused";
     /// The ledger that was restored from the backup is not sound.
     pub const LEDGER_NOT_SOUND: &str = "LedgerNotSound";
+    /// The broker is not there or not ready; events wait in the journal.
+    pub const KAFKA_NOT_READY: &str = "KafkaNotReady";
     /// A limit on payments of the wallet or the tenant.
     pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
     /// The payee would hold more than its maximum.

@@ -20,6 +20,7 @@ pub mod tenant_billing;
 pub mod timeout_policy;
 
 pub mod condition;
+pub mod kafka;
 pub mod money;
 pub mod reference;
 

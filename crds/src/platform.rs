@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{backup::BackupVolume, reference::SecretReference};
+use crate::{backup::BackupVolume, kafka::KafkaSpec, reference::SecretReference};
 
 /// A payment platform: the engine, its PostgreSQL, and the certificates between them. Deleting it keeps the volume
 /// with the ledger.
@@ -25,6 +25,8 @@ use crate::{backup::BackupVolume, reference::SecretReference};
     derive = "PartialEq",
     doc = "A payment platform: the engine, its PostgreSQL, and the certificates between them.",
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name can have at most 40 characters"),
+    validation = Rule::new("!has(oldSelf.spec.kafka) || !has(oldSelf.spec.kafka.managed) || has(self.spec.kafka)")
+        .message("managed Kafka cannot be taken away: its server and volume would stay behind"),
     printcolumn(name = "Engines", type_ = "integer", json_path = ".status.readyReplicas", description = "Engine pods that answer"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
@@ -39,6 +41,9 @@ pub struct PlatformSpec {
     /// The engine that moves the money.
     #[serde(default)]
     pub engine: EngineSpec,
+    /// Where the engine publishes the journal. Without it, nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<KafkaSpec>,
 }
 
 /// PostgreSQL: exactly one of `managed` and `external`.
@@ -178,7 +183,7 @@ pub struct PlatformStatus {
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, PostgresReady, EngineReady.
+    /// Ready, Reconciling, Stalled, PostgresReady, EngineReady, KafkaReady.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

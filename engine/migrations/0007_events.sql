@@ -69,6 +69,7 @@ create table payplane.event_acts (
 create function payplane.claim_events(out epoch bigint, out seal bigint)
 language sql volatile security definer
 set search_path = pg_catalog, payplane, pg_temp
+set jit = off
 as $$
     update payplane.event_head h set epoch = h.epoch + 1 where h.only_row returning h.epoch, h.seal;
 $$;
@@ -79,6 +80,7 @@ create function payplane.look_events(
 )
 language sql stable security definer
 set search_path = pg_catalog, payplane, pg_temp
+set jit = off
 as $$
     select h.epoch, h.seal, s.seal,
            (select count(*) from (select from payplane.dead_letters d where d.state = 1 limit p_max) d),
@@ -182,6 +184,7 @@ create function payplane.advance_events(
 returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, payplane, pg_temp
+set jit = off
 as $$
 declare
     v_now bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
@@ -209,6 +212,7 @@ create function payplane.settle_retries(
 returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, payplane, pg_temp
+set jit = off
 as $$
 begin
     perform 1 from payplane.event_head h where h.epoch = p_epoch for update;
@@ -230,6 +234,7 @@ create function payplane.note_event_problem(p_epoch bigint, p_problem text)
 returns void
 language sql volatile security definer
 set search_path = pg_catalog, payplane, pg_temp
+set jit = off
 as $$
     update payplane.event_head h
     set problem = left(p_problem, 512), changed_us = (extract(epoch from clock_timestamp()) * 1000000)::bigint
@@ -244,6 +249,7 @@ create function payplane.event_status(
 )
 language sql stable security definer
 set search_path = pg_catalog, payplane, pg_temp
+set jit = off
 as $$
     select h.seal, s.seal,
            (select n.sealed_us from payplane.seals n where n.seal = h.seal + 1),
@@ -264,6 +270,7 @@ create function payplane.replay_events(p_start bigint, p_actor text, p_reason te
 returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, payplane, pg_temp
+set jit = off
 as $$
 declare
     v_before bigint;
@@ -288,6 +295,7 @@ returns table (
 )
 language sql stable security definer
 set search_path = pg_catalog, payplane, pg_temp
+set jit = off
 as $$
     select d.tenant_id, n.name, d.operation_id, d.account_id, d.seal, d.state, d.problem, d.attempts, d.failed_us,
            d.decided_by, d.reason
@@ -306,6 +314,7 @@ create function payplane.decide_dead_letter(
 returns smallint
 language plpgsql volatile security definer
 set search_path = pg_catalog, payplane, pg_temp
+set jit = off
 as $$
 declare
     v_found payplane.dead_letters;

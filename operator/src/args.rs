@@ -30,6 +30,9 @@ pub struct Args {
     /// Image of PostgreSQL where a Platform names none: Debian-based, with the binaries on the PATH.
     #[arg(long, env = "PAYPLANE_POSTGRES_IMAGE", default_value = "postgres:15")]
     pub postgres_image: String,
+    /// Image of Kafka where a Platform names none: with Kafka in /opt/kafka, as in the official one.
+    #[arg(long, env = "PAYPLANE_KAFKA_IMAGE", default_value = "apache/kafka:4.1.0")]
+    pub kafka_image: String,
     /// File with a ServiceAccount token of audience `payplane`; read again when it changes.
     #[arg(long, env = "PAYPLANE_TOKEN_FILE", default_value = "/var/run/secrets/payplane/token")]
     pub token_file: PathBuf,

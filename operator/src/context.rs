@@ -60,6 +60,8 @@ pub struct Settings {
     pub engine_image: String,
     /// Image of PostgreSQL where a Platform names none.
     pub postgres_image: String,
+    /// Image of Kafka where a Platform names none.
+    pub kafka_image: String,
     /// Issuer of the cluster's ServiceAccount tokens.
     pub issuer: String,
     /// Subject of the operator's own token.

@@ -14,7 +14,7 @@ cargo build --release --locked --quiet --package payplane-engine --package paypl
 "$CLUSTER/up.sh"
 "$CLUSTER/build-tools.sh" helm
 wait $!
-"$CLUSTER/images.sh" ${PAYPLANE_LOAD:+--load "$PAYPLANE_LOAD"} --quiet engine operator postgres toolbox
+"$CLUSTER/images.sh" ${PAYPLANE_LOAD:+--load "$PAYPLANE_LOAD"} --quiet engine operator postgres kafka toolbox
 use_cluster
 use_images
 
@@ -30,4 +30,5 @@ say "installing the chart"
 # The CRDs may be there already, from `kubectl apply -f crds/` or a test.
 helm upgrade --install payplane charts/payplane --namespace payplane-system --take-ownership --wait --timeout 5m \
   --set "image.repository=${OPERATOR_IMAGE%:*}" --set "image.tag=${OPERATOR_IMAGE##*:}" \
-  --set "engine.image=$ENGINE_IMAGE" --set "postgres.image=$POSTGRES_IMAGE" >/dev/null
+  --set "engine.image=$ENGINE_IMAGE" --set "postgres.image=$POSTGRES_IMAGE" \
+  --set "kafka.image=$KAFKA_IMAGE" >/dev/null

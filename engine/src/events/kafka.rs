@@ -30,6 +30,9 @@ const REPLICAS_DEFAULT: i32 = -1;
 
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a connection that fails has to say why.
+const WHY_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Where a topic does not say how large its messages may be: Kafka's own default.
 const MESSAGE_BYTES_DEFAULT: usize = 1_048_588;
 
@@ -70,6 +73,12 @@ pub(super) enum Way {
 #[derive(Clone, Debug, Default)]
 struct Ear(Arc<Mutex<String>>);
 
+impl Ear {
+    fn heard(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl ClientContext for Ear {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
         // What matters comes as an error, or as the end of a turn.
@@ -78,7 +87,10 @@ impl ClientContext for Ear {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka");
-        reason.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        // "All brokers are down" says less than what came before it.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            reason.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 }
 
@@ -128,7 +140,7 @@ impl Kafka {
 
     /// The last thing that was heard; empty for nothing.
     pub(super) fn heard(&self) -> String {
-        self.ear.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.ear.heard()
     }
 }
 
@@ -183,34 +195,53 @@ async fn prepare_topic(config: &KafkaConfig, ear: &Ear) -> Result<usize, String>
     let prepared = prepared.await;
     // Waits for a thread.
     let _ = tokio::task::spawn_blocking(move || drop(admin)).await;
-    let heard = ear.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    // The client's own words say more than "timed out".
-    prepared.map_err(|error: String| if heard.is_empty() { error } else { format!("{error}: {heard}") })
+    match prepared {
+        Ok(limit) => Ok(limit),
+        Err(error) => Err(why(config, error).await),
+    }
 }
 
-/// Nothing if there is no such topic.
+/// Clients for administration know no better than "timed out"; a producer says why.
+async fn why(config: &KafkaConfig, error: String) -> String {
+    let ear = Ear::default();
+    let mut client = config.client();
+    let created = client.set("enable.idempotence", "true").create_with_context(ear.clone());
+    let scout: FutureProducer<Ear> = match created {
+        Ok(scout) => scout,
+        Err(error) => return error.to_string(),
+    };
+    let until = tokio::time::Instant::now() + WHY_TIMEOUT;
+    while ear.heard().is_empty() && tokio::time::Instant::now() < until {
+        tokio::time::sleep(WHY_TIMEOUT / 20).await;
+    }
+    let _ = tokio::task::spawn_blocking(move || drop(scout)).await;
+    let heard = ear.heard();
+    if heard.is_empty() { error } else { heard }
+}
+
+/// Nothing if there is no such topic, or it may not be looked at: the answer is empty either way.
 async fn describe(admin: &AdminClient<Ear>, topic: &str) -> Result<Option<usize>, String> {
     let resources = [ResourceSpecifier::Topic(topic)];
     let answers = admin.describe_configs(&resources, &options()).await.map_err(|error| error.to_string())?;
     match answers.into_iter().next() {
         Some(Ok(found)) => {
-            let limit = found.get("max.message.bytes").and_then(|entry| entry.value.as_deref()?.parse().ok());
-            Ok(Some(limit.unwrap_or(MESSAGE_BYTES_DEFAULT)))
+            Ok(found.get("max.message.bytes").and_then(|entry| entry.value.as_deref()?.parse().ok()))
         }
-        Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => Ok(None),
-        // Whoever may only write knows no more than this.
-        Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => Ok(Some(MESSAGE_BYTES_DEFAULT)),
         Some(Err(code)) => Err(format!("topic {topic}: {code}")),
         None => Err(format!("topic {topic}: no answer")),
     }
 }
 
 async fn create(admin: &AdminClient<Ear>, topic: &str) -> Result<(), String> {
+    use RDKafkaErrorCode::{ClusterAuthorizationFailed, TopicAlreadyExists, TopicAuthorizationFailed};
     let wanted = [NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(REPLICAS_DEFAULT))];
     let answers = admin.create_topics(&wanted, &options()).await.map_err(|error| error.to_string())?;
     match answers.into_iter().next() {
-        // Another engine was quicker.
-        Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
+        // Another engine was quicker; or somebody else makes topics, and whoever may only write can do no more.
+        Some(
+            Ok(_)
+            | Err((_, TopicAlreadyExists | ClusterAuthorizationFailed | TopicAuthorizationFailed)),
+        ) => Ok(()),
         Some(Err((_, code))) => Err(format!("topic {topic} is not there and cannot be made: {code}")),
         None => Err(format!("topic {topic}: no answer")),
     }

@@ -13,11 +13,16 @@ use crate::{
 
 const KILLS: usize = 2;
 
+const WAITS: &str = "select count(*) from pg_stat_activity where datname = current_database() \
+                     and wait_event_type = 'Lock' and query like '%advance_events%'";
+
+const END: &str = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() \
+                   and wait_event_type = 'Lock' and query like '%advance_events%'";
+
 /// X6 and X7 of the catalogue: nothing is lost, order is kept, payments do not notice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_killed_holds_up_no_payment_and_misses_nothing() {
-    let (kafka, mut world) = (Kafka::prepare(), World::new().await);
-    kafka.launch();
+    let (kafka, mut world) = (Kafka::start().await, World::new().await);
     let operator = wallets(&world).await;
     let platform = world.as_platform(None);
     let (files, topic) = kafka.files();
@@ -43,6 +48,7 @@ async fn a_broker_that_is_killed_holds_up_no_payment_and_misses_nothing() {
         lag = lag.max(status(&platform).await.lag_seals);
         during += traffic.acknowledged() - before;
         kafka.launch();
+        kafka.answers().await;
     }
     let made = traffic.stop().await;
     let expected = Expected::read(&world).await;
@@ -61,8 +67,7 @@ async fn a_broker_that_is_killed_holds_up_no_payment_and_misses_nothing() {
 /// Between the acknowledgement and the position, and between the reading and the acknowledgement.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publisher_that_is_killed_repeats_and_never_skips() {
-    let (kafka, mut world) = (Kafka::prepare(), World::new().await);
-    kafka.launch();
+    let (kafka, mut world) = (Kafka::start().await, World::new().await);
     let operator = wallets(&world).await;
     let platform = world.as_platform(None);
     let (files, topic) = kafka.files();
@@ -70,26 +75,34 @@ async fn a_publisher_that_is_killed_repeats_and_never_skips() {
     let spawn = || {
         let mut command = world.engine_command(crate::support::postgres::free_port());
         command.arg("--kafka-dir").arg(files.path());
+        command.stdout(std::fs::OpenOptions::new().append(true).create(true).open("/tmp/kafka/engine.log").unwrap());
         command.spawn().unwrap()
     };
     let traffic = Traffic::start(&operator);
-    // Kafka has it, the position does not: somebody holds its row.
-    let mut holder = world.database.superuser().await;
+    let (mut holder, mut watcher) = (world.database.superuser().await, world.database.superuser().await);
     let mut engine = spawn();
     let mut reader = kafka.reader(&topic).await;
     for _ in 0..KILLS {
-        let mut held = holder.begin().await.unwrap();
-        held.execute("select 1 from payplane.event_head for update").await.unwrap();
-        let count = reader.seen.len();
-        reader.until("events to flow", |seen| count < seen.len()).await;
-        engine.kill().unwrap();
-        engine.wait().unwrap();
-        held.rollback().await.unwrap();
-        engine = spawn();
-        // The next publisher moves the position before the row is held again.
         let count = reader.seen.len();
         reader.until("events to flow", |seen| count + 100 < seen.len()).await;
+        // Kafka has acknowledged a page, the position has not moved: somebody holds its row.
+        let mut held = holder.begin().await.unwrap();
+        held.execute("select 1 from payplane.event_head for update").await.unwrap();
+        eventually("the position to wait", async || {
+            let count: i64 = sqlx::query_scalar(WAITS).fetch_one(&mut watcher).await.unwrap();
+            (0 < count).then_some(())
+        })
+        .await;
+        engine.kill().unwrap();
+        engine.wait().unwrap();
+        // Its last statement ends with it, before the row is free: a server process looks at its client only when it waits
+        // for nothing else.
+        watcher.execute(END).await.unwrap();
+        held.rollback().await.unwrap();
+        engine = spawn();
     }
+    let count = reader.seen.len();
+    reader.until("events to flow", |seen| count + 100 < seen.len()).await;
     // Read and under way, but the broker is dead: whoever had moved the position would lose these.
     kafka.kill();
     traffic.flows(50).await;
@@ -101,6 +114,7 @@ async fn a_publisher_that_is_killed_repeats_and_never_skips() {
     engine.kill().unwrap();
     engine.wait().unwrap();
     kafka.launch();
+    kafka.answers().await;
     let mut last = spawn();
     let made = traffic.stop().await;
     let expected = Expected::read(&world).await;
@@ -139,6 +153,7 @@ async fn without_a_broker_from_the_start_the_engine_serves() {
     assert!(ready.status().is_success(), "{}", ready.status());
     let made = traffic.stop().await;
     kafka.launch();
+    kafka.answers().await;
     let expected = Expected::read(&world).await;
     let mut reader = kafka.reader(&topic).await;
     let seen = reader.until("all that was sealed", |seen| expected.is_in(seen)).await;

@@ -79,6 +79,7 @@ async fn of_each_kind(world: &World, operator: &Client) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_operation_arrives_and_can_be_published_again() {
     let (kafka, mut world) = (Kafka::shared(), World::new().await);
+    kafka.answers().await;
     let operator = wallets(&world).await;
     of_each_kind(&world, &operator).await;
     // Kafka comes to a ledger that has a history.
@@ -153,6 +154,7 @@ async fn every_kind_of_operation_arrives_and_can_be_published_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_engines_publish_in_order_and_one_goes_on_when_the_other_ends() {
     let kafka = Kafka::shared();
+    kafka.answers().await;
     let mut world = World::with_engines(Postgres::shared(), 1).await;
     let operator = wallets(&world).await;
     let (files, topic) = kafka.files();

@@ -60,6 +60,7 @@ fn has<'a>(id: &'a str) -> impl Fn(&[Seen]) -> bool + 'a {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_kafka_refuses_waits_apart_and_holds_up_nothing() {
     let (kafka, mut world) = (Kafka::shared(), World::new().await);
+    kafka.answers().await;
     let operator = wallets(&world).await;
     let (files, topic) = kafka.files();
     kafka.create_topic(&topic, SMALL).await;

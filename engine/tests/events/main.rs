@@ -10,4 +10,5 @@ mod faults;
 mod flow;
 mod letters;
 mod oracle;
+mod secured;
 mod traffic;

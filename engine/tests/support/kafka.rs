@@ -23,7 +23,12 @@ use uuid::Uuid;
 
 use super::{PATIENCE, TempDir, eventually, postgres::free_port};
 
+const START: &str = include_str!("../../../operator/src/platform/kafka/build/start.sh");
+
 const HEAP: [&str; 4] = ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
+/// How long a broker may take to start: a virtual machine and a log to recover, perhaps on a busy machine.
+const STARTS_IN: Duration = Duration::from_secs(120);
 
 /// How often a client in a test looks for a broker that is away.
 const RECONNECT_MS: &str = "200";
@@ -33,6 +38,8 @@ const RECONNECT_MS: &str = "200";
 pub(crate) struct Kafka {
     directory: PathBuf,
     port: u16,
+    /// Where it is encrypted and asks for a login, if it was started as the operator starts it.
+    secured: Option<u16>,
     broker: Mutex<Option<Child>>,
     _watchdog: Child,
 }
@@ -82,6 +89,25 @@ impl Kafka {
         })
     }
 
+    /// A broker of its own, started.
+    pub(crate) async fn start() -> Self {
+        let kafka = Self::prepare();
+        kafka.launch();
+        kafka.answers().await;
+        kafka
+    }
+
+    /// Waits until the broker takes connections.
+    pub(crate) async fn answers(&self) {
+        let started = std::time::Instant::now();
+        while tokio::net::TcpStream::connect(self.address()).await.is_err() {
+            let log = || std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+            assert!(started.elapsed() < STARTS_IN, "Kafka does not start: {}", log());
+            // Between two looks.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Formatted, with an address, and not started.
     pub(crate) fn prepare() -> Self {
         let directory = std::env::temp_dir().join(format!("payplane-kafka-{}", Uuid::new_v4().simple()));
@@ -99,7 +125,7 @@ impl Kafka {
             directory.display()
         );
         std::fs::write(directory.join("server.properties"), properties).unwrap();
-        let kafka = Self { directory, port, broker: Mutex::default(), _watchdog: watchdog };
+        let kafka = Self { directory, port, secured: None, broker: Mutex::default(), _watchdog: watchdog };
         let format = kafka
             .java("kafka.tools.StorageTool")
             .args(["format", "--cluster-id", "5L6g3nShT-eMCtK--X86sw", "--config"])
@@ -110,6 +136,59 @@ impl Kafka {
         kafka
     }
 
+    /// By the script that the operator gives its broker, with a certificate and a login, on other ports.
+    pub(crate) async fn secured() -> Self {
+        let directory = std::env::temp_dir().join(format!("payplane-kafka-{}", Uuid::new_v4().simple()));
+        let write = |name: &str, text: &str| {
+            let path = directory.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let ports = [free_port(), free_port(), free_port()];
+        let mut script = START.to_owned();
+        for (fixed, port) in ["9093", "9094", "9095"].into_iter().zip(ports) {
+            assert!(script.contains(fixed), "{fixed} is in the script no more");
+            script = script.replace(fixed, &port.to_string());
+        }
+        let (authority, certificate, key) = certificates();
+        write("start.sh", &script);
+        write("tls/tls.crt", &certificate);
+        write("tls/tls.key", &key);
+        write("client/ca.crt", &authority);
+        write("client/username", "payplane-engine");
+        write("client/password", &"f00d".repeat(16));
+        write("client/brokers", &format!("localhost:{}", ports[0]));
+        let watchdog = watchdog(&directory);
+        let (port, secured) = (ports[2], Some(ports[0]));
+        let kafka = Self { directory, port, secured, broker: Mutex::default(), _watchdog: watchdog };
+        kafka.launch();
+        kafka.answers().await;
+        kafka
+    }
+
+    /// What the engine gets from the operator.
+    pub(crate) fn client_dir(&self) -> PathBuf {
+        self.directory.join("client")
+    }
+
+    fn as_the_operator_does(&self) -> Command {
+        let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/e2e/cluster/images/kafka");
+        let mut command = Command::new("sh");
+        command
+            .arg(self.directory.join("start.sh"))
+            .env("ADVERTISED_HOST", "localhost")
+            .env("CLIENT_DIR", self.client_dir())
+            .env("DATA_DIR", self.directory.join("data"))
+            .env("KAFKA_BIN", image.join("bin"))
+            .env("KAFKA_HEAP_OPTS", "-Xms64m -Xmx256m")
+            .env("KAFKA_HOME", jars().parent().unwrap())
+            .env("KAFKA_LOG4J_CONFIG", image.join("config/log4j2.properties"))
+            .env("RETENTION_BYTES", "1048576")
+            .env("TLS_DIR", self.directory.join("tls"))
+            .env("WORK_DIR", self.directory.join("work"));
+        command
+    }
+
     /// Starts the broker; whoever needs it waits for it.
     pub(crate) fn launch(&self) {
         let log = std::fs::OpenOptions::new()
@@ -117,9 +196,14 @@ impl Kafka {
             .append(true)
             .open(self.directory.join("log"))
             .unwrap();
-        let broker = self
-            .java("kafka.Kafka")
-            .arg(self.directory.join("server.properties"))
+        let mut command = match self.secured {
+            Some(_) => self.as_the_operator_does(),
+            None => self.java("kafka.Kafka"),
+        };
+        if self.secured.is_none() {
+            command.arg(self.directory.join("server.properties"));
+        }
+        let broker = command
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -173,7 +257,10 @@ impl Kafka {
             .create()
             .unwrap();
         let mut reader = Reader { consumer: Some(consumer), seen: Vec::new() };
-        eventually("the topic", async || reader.assign(topic).await.then_some(())).await;
+        let started = std::time::Instant::now();
+        while !reader.assign(topic).await {
+            assert!(started.elapsed() < STARTS_IN, "there is no topic {topic}");
+        }
         reader
     }
 
@@ -292,6 +379,18 @@ fn jars() -> PathBuf {
         "no jars of Kafka; fetch them: bash -c '. tests/lib.sh; need_kafka'"
     );
     jars
+}
+
+/// An authority, and a certificate of its own for `localhost` with the key.
+fn certificates() -> (String, String, String) {
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let authority = params.self_signed(&key).unwrap().pem();
+    let issuer = rcgen::Issuer::from_ca_cert_pem(&authority, key).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    (authority, leaf.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
 }
 
 fn watchdog(directory: &Path) -> Child {

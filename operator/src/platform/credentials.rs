@@ -11,6 +11,7 @@ use payplane_crds::Platform;
 use super::{
     build::secret::{self, Login},
     certificate::{self, Pair},
+    kafka::{MadeKafka, secrets, validate::ValidKafka},
     names::{Names, POSTGRES_PORT},
     observe::Observed,
     validate::{Database, Valid, optional},
@@ -40,6 +41,8 @@ pub struct Made {
     pub engine_hash: String,
     /// Changes when PostgreSQL must restart.
     pub postgres_hash: String,
+    /// How the engine reaches Kafka, if it does.
+    pub kafka: Option<MadeKafka>,
 }
 
 /// Makes what is missing or about to end.
@@ -51,7 +54,7 @@ pub async fn ensure(
     context: &Context,
     names: &Names,
     observed: &Observed,
-    valid: Valid,
+    (valid, kafka): (Valid, ValidKafka),
 ) -> Result<Made, Error> {
     let now = Timestamp::now();
     let authority = authority(platform, context, names, observed, now).await?;
@@ -78,6 +81,7 @@ pub async fn ensure(
         }
     };
     let app = app(platform, context, names, &database, managed, observed).await?;
+    let kafka = secrets::ensure(platform, context, names, &observed.kafka, kafka, &authority).await?;
     Ok(Made {
         ca_pem: authority.certificate,
         owner_secret: super::observe::owner_secret(platform)
@@ -85,6 +89,7 @@ pub async fn ensure(
         managed,
         engine_hash: app,
         postgres_hash: short_hash([postgres.as_bytes()]),
+        kafka,
     })
 }
 
@@ -104,7 +109,10 @@ async fn authority(
 }
 
 /// The certificate in the Secret, issued now if there is none, it is about to end, or another authority signed it.
-async fn leaf(
+///
+/// # Errors
+/// When it cannot be issued, or the API server does not accept it.
+pub async fn leaf(
     platform: &Platform,
     context: &Context,
     authority: &Pair,
@@ -191,7 +199,11 @@ async fn app(
     Ok(short_hash(values.iter().flat_map(|(key, value)| [key.as_bytes(), &value.0])))
 }
 
-async fn create(context: &Context, wanted: &Secret) -> Result<(), Error> {
+/// Creates a Secret that is made only once.
+///
+/// # Errors
+/// When another operator was faster.
+pub async fn create(context: &Context, wanted: &Secret) -> Result<(), Error> {
     match apply::create(&context.client, wanted).await? {
         true => Ok(()),
         false => Err(Error::Raced { operation: "create a Secret" }),

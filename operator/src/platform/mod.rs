@@ -8,6 +8,7 @@ mod archive;
 mod build;
 mod certificate;
 mod credentials;
+mod kafka;
 mod names;
 mod observe;
 mod quantity;
@@ -58,6 +59,8 @@ pub struct Applied {
     pub postgres: Option<StatefulSet>,
     /// Absent until the database answers for the first time.
     pub engine: Option<Deployment>,
+    /// Absent without Kafka, or when somebody else runs it.
+    pub kafka: Option<StatefulSet>,
     /// Where the engine is reached.
     pub endpoint: String,
 }
@@ -90,7 +93,11 @@ async fn look(platform: &Platform, context: &Context, names: &Names) -> Result<A
         Err(refused) => return Ok(Answer::Refused(refused)),
         Ok(valid) => valid,
     };
-    let made = credentials::ensure(platform, context, names, &observed, valid).await?; // writes Secrets
+    let kafka = match kafka::validate::validate(platform, &observed.kafka) {
+        Err(refused) => return Ok(Answer::Refused(refused)),
+        Ok(kafka) => kafka,
+    };
+    let made = credentials::ensure(platform, context, names, &observed, (valid, kafka)).await?; // writes Secrets
     let parts = build::parts(platform, &context.settings, names, &made); // pure
     let applied = act(context, &observed, parts).await?; // writes the rest
     introduce(context, names, &made.ca_pem)?;
@@ -99,7 +106,7 @@ async fn look(platform: &Platform, context: &Context, names: &Names) -> Result<A
 
 async fn act(context: &Context, observed: &Observed, parts: Parts) -> Result<Applied, Error> {
     let client = &context.client;
-    let Parts { ca, postgres, engine } = parts;
+    let Parts { ca, postgres, engine, kafka } = parts;
     apply::apply(client, &ca).await?;
     let postgres = match postgres {
         None => None,
@@ -113,6 +120,7 @@ async fn act(context: &Context, observed: &Observed, parts: Parts) -> Result<App
             Some(apply::apply(client, &parts.stateful_set).await?)
         }
     };
+    let kafka = kafka::act(client, kafka).await?;
     apply::apply(client, &engine.account).await?;
     apply::apply(client, &engine.service).await?;
     match (&engine.budget, &observed.budget) {
@@ -126,7 +134,7 @@ async fn act(context: &Context, observed: &Observed, parts: Parts) -> Result<App
         true => Some(apply::apply(client, &engine.deployment).await?),
         false => None,
     };
-    Ok(Applied { postgres, engine, endpoint: String::new() })
+    Ok(Applied { postgres, engine, kafka, endpoint: String::new() })
 }
 
 /// Makes the engine known to the reconcilers of money.

@@ -6,7 +6,10 @@ use k8s_openapi::api::{
 use kube::{Api, Client, ResourceExt};
 use payplane_crds::Platform;
 
-use super::names::Names;
+use super::{
+    kafka::observe::{self as kafka, ObservedKafka},
+    names::Names,
+};
 use crate::{api, context::Context, error::Error, meta::PLATFORM};
 
 /// What is there now.
@@ -28,6 +31,8 @@ pub struct Observed {
     pub has_engine: bool,
     /// The engine's budget of disruptions.
     pub budget: Option<PodDisruptionBudget>,
+    /// What there is of Kafka.
+    pub kafka: ObservedKafka,
 }
 
 /// Reads what there is.
@@ -52,6 +57,7 @@ pub async fn observe(platform: &Platform, context: &Context, names: &Names) -> R
             .await?
             .is_some(),
         budget: api::call("read a budget", budgets.get_opt(&names.engine())).await?.filter(is_ours),
+        kafka: kafka::observe(client, platform, names).await?,
     })
 }
 

@@ -5,12 +5,12 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use payplane_crds::{
     Platform, PlatformStatus,
     condition::{
-        ENGINE_READY, POSTGRES_READY,
+        ENGINE_READY, KAFKA_READY, POSTGRES_READY,
         reason::{AS_SPECIFIED, DATABASE_NOT_READY, PROGRESSING},
     },
 };
 
-use super::{Answer, Applied};
+use super::{Answer, Applied, kafka::report as kafka};
 use crate::{condition::Conditions, status::Reported};
 
 /// The status that tells this answer.
@@ -29,17 +29,17 @@ pub fn report(platform: &Platform, answer: &Answer, now: Timestamp) -> PlatformS
     status
 }
 
-/// Whether PostgreSQL accepts connections.
-pub fn answers(postgres: &StatefulSet) -> bool {
-    postgres.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0) >= 1
+/// Whether a server that is a StatefulSet of one accepts connections.
+pub fn answers(server: &StatefulSet) -> bool {
+    server.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0) >= 1
 }
 
 fn carry(
     platform: &Platform,
     conditions: Conditions,
 ) -> Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
-    let parts =
-        platform.current().iter().filter(|old| [POSTGRES_READY, ENGINE_READY].contains(&old.type_.as_str()));
+    let known = [POSTGRES_READY, ENGINE_READY, KAFKA_READY];
+    let parts = platform.current().iter().filter(|old| known.contains(&old.type_.as_str()));
     conditions.into_vec().into_iter().chain(parts.cloned()).collect()
 }
 
@@ -60,7 +60,8 @@ fn progress(platform: &Platform, applied: &Applied, conditions: Conditions) -> P
         endpoint: Some(applied.endpoint.clone()),
         ready_replicas: Some(ready),
         observed_generation: None,
-        conditions: parts(conditions, database, ready).into_vec(),
+        conditions: kafka::condition(platform, applied.kafka.as_ref(), parts(conditions, database, ready))
+            .into_vec(),
     }
 }
 

@@ -217,6 +217,7 @@ mod tests {
             platform_namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
             engine_image: String::new(),
             postgres_image: String::new(),
+            kafka_image: String::new(),
             issuer: String::new(),
             subject: String::new(),
         };

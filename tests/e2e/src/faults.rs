@@ -31,6 +31,33 @@ pub async fn kill(client: &Client, prefix: &str, index: usize) {
         .await;
 }
 
+/// Processes that stand still until this goes.
+pub struct Paused(Vec<String>);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        signal("-CONT", &self.0);
+    }
+}
+
+/// Stops every process of the pod whose name begins so, as a machine that hangs would: connections stay open and nobody
+/// answers. Only on the local cluster, where its processes can be seen.
+pub async fn pause(client: &Client, prefix: &str) -> Paused {
+    let victims = pods(client, prefix).await;
+    let victim = victims.first().unwrap_or_else(|| panic!("no pod begins with {prefix}"));
+    let processes = processes_of(victim.metadata.uid.as_deref().expect("a pod has a UID"));
+    assert!(!processes.is_empty(), "the processes of {} are not on this machine", victim.name_any());
+    signal("-STOP", &processes);
+    Paused(processes)
+}
+
+fn signal(signal: &str, processes: &[String]) {
+    for process in processes {
+        // One that died meanwhile is fine.
+        let _ = Command::new("kill").args([signal, process]).status();
+    }
+}
+
 async fn delete_without_grace(client: &Client, victim: &Pod) {
     let api: Api<Pod> = Api::namespaced(client.clone(), SYSTEM);
     let at_once = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };

@@ -7,6 +7,7 @@ mod backups;
 mod bad_input;
 mod billing;
 mod chart;
+mod events;
 mod faults;
 mod fees;
 mod holds;

@@ -10,7 +10,7 @@ use k8s_openapi::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
             Container, ContainerPort, HTTPGetAction, PodSpec, PodTemplateSpec, Probe,
-            TopologySpreadConstraint,
+            TopologySpreadConstraint, Volume,
         },
     },
     apimachinery::pkg::{
@@ -37,6 +37,7 @@ const USER: i64 = 65532;
 const PROGRAM: &str = "payplane-engine";
 const APP_DIR: &str = "/etc/payplane/database-app";
 const OWNER_DIR: &str = "/etc/payplane/database-owner";
+const KAFKA_DIR: &str = "/etc/payplane/kafka";
 const TLS_DIR: &str = "/etc/payplane/tls";
 const JWKS_URL: &str = "https://kubernetes.default.svc/openid/v1/jwks";
 const ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -76,7 +77,7 @@ fn pod(platform: &Platform, settings: &Settings, names: &Names, made: &Made) -> 
     PodSpec {
         // For the keys that the cluster signs ServiceAccount tokens with.
         automount_service_account_token: Some(true),
-        containers: vec![serve(platform, settings)],
+        containers: vec![serve(platform, settings, made)],
         // Variables named after Services could pass for settings.
         enable_service_links: Some(false),
         init_containers: Some(vec![migrate(platform, settings)]),
@@ -90,13 +91,20 @@ fn pod(platform: &Platform, settings: &Settings, names: &Names, made: &Made) -> 
             when_unsatisfiable: "ScheduleAnyway".into(),
             ..TopologySpreadConstraint::default()
         }]),
-        volumes: Some(vec![
-            secret_volume("database-app", names.database_app()),
-            secret_volume("database-owner", made.owner_secret.clone()),
-            secret_volume("tls", names.engine_tls()),
-        ]),
+        volumes: Some(volumes(names, made)),
         ..PodSpec::default()
     }
+}
+
+/// Kafka's last, and only where there is Kafka: without it nothing of the template changes.
+fn volumes(names: &Names, made: &Made) -> Vec<Volume> {
+    let mut volumes = vec![
+        secret_volume("database-app", names.database_app()),
+        secret_volume("database-owner", made.owner_secret.clone()),
+        secret_volume("tls", names.engine_tls()),
+    ];
+    volumes.extend(made.kafka.iter().map(|kafka| secret_volume("kafka", kafka.secret.clone())));
+    volumes
 }
 
 fn migrate(platform: &Platform, settings: &Settings) -> Container {
@@ -112,16 +120,22 @@ fn migrate(platform: &Platform, settings: &Settings) -> Container {
     }
 }
 
-fn serve(platform: &Platform, settings: &Settings) -> Container {
+fn serve(platform: &Platform, settings: &Settings, made: &Made) -> Container {
+    let mut args = serve_args(settings);
+    let mut mounts = vec![mount("database-app", APP_DIR, true), mount("tls", TLS_DIR, true)];
+    if made.kafka.is_some() {
+        args.extend(["--kafka-dir", KAFKA_DIR].map(String::from));
+        mounts.push(mount("kafka", KAFKA_DIR, true));
+    }
     Container {
         name: ENGINE.into(),
-        args: Some(serve_args(settings)),
+        args: Some(args),
         ports: Some(vec![port("grpc", GRPC_PORT), port("http", HTTP_PORT)]),
         // Two minutes to start, half a minute to be seen dead, five seconds to be seen not ready.
         startup_probe: Some(probe("/livez", 2, 60)),
         liveness_probe: Some(probe("/livez", 10, 3)),
         readiness_probe: Some(probe("/readyz", 5, 1)),
-        volume_mounts: Some(vec![mount("database-app", APP_DIR, true), mount("tls", TLS_DIR, true)]),
+        volume_mounts: Some(mounts),
         ..container(platform, settings)
     }
 }

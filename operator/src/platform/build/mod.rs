@@ -17,7 +17,12 @@ use k8s_openapi::api::{
 };
 use payplane_crds::Platform;
 
-use super::{archive, credentials::Made, names::Names};
+use super::{
+    archive,
+    credentials::Made,
+    kafka::build::{self as kafka, KafkaParts},
+    names::Names,
+};
 use crate::context::Settings;
 
 /// Component label of the engine's objects.
@@ -33,6 +38,8 @@ pub struct Parts {
     pub postgres: Option<PostgresParts>,
     /// The engine.
     pub engine: EngineParts,
+    /// Absent without Kafka, or when somebody else runs it.
+    pub kafka: Option<KafkaParts>,
 }
 
 /// PostgreSQL.
@@ -76,6 +83,7 @@ pub fn parts(platform: &Platform, settings: &Settings, names: &Names, made: &Mad
             budget: budget::engine(platform, names),
             deployment: deployment::engine(platform, settings, names, made),
         },
+        kafka: kafka::parts(platform, settings, names, made.kafka.as_ref()),
     }
 }
 
@@ -109,6 +117,7 @@ pub mod fixture {
             platform_namespaces: vec!["pay".into()],
             engine_image: "engine:1".into(),
             postgres_image: "postgres:17".into(),
+            kafka_image: "kafka:4".into(),
             issuer: "https://issuer".into(),
             subject: "system:serviceaccount:pay:operator".into(),
         }
@@ -122,6 +131,7 @@ pub mod fixture {
             managed: true,
             engine_hash: "e0".into(),
             postgres_hash: "p0".into(),
+            kafka: None,
         }
     }
 

@@ -32,7 +32,8 @@ fn engine_with(status: Value) -> Option<Deployment> {
 }
 
 fn answer(postgres: Option<StatefulSet>, engine: Option<Deployment>) -> Answer {
-    Answer::Applied(Box::new(Applied { postgres, engine, endpoint: "main-engine.pay.svc:8443".into() }))
+    let endpoint = "main-engine.pay.svc:8443".into();
+    Answer::Applied(Box::new(Applied { postgres, engine, kafka: None, endpoint }))
 }
 
 /// Ready, Reconciling, Stalled, PostgresReady and EngineReady by first letter, and Ready's reason.

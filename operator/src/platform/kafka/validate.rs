@@ -1,0 +1,116 @@
+//! What a person must change before Kafka can be built. Pure.
+
+use payplane_crds::{
+    Platform,
+    condition::reason::{SECRET_NOT_FOUND, STORAGE_CLASS_NOT_FOUND},
+};
+
+use super::observe::{ObservedKafka, external_secret, storage_class};
+use crate::platform::validate::{Refused, optional, value};
+
+/// Kafka that can be built.
+#[derive(Debug, Eq, PartialEq)]
+pub enum ValidKafka {
+    /// None is wanted.
+    None,
+    /// It is run here; this is the engine's password if it was made before.
+    Managed {
+        /// The engine's password.
+        password: Option<String>,
+    },
+    /// Somebody else runs it; this Secret says where.
+    External {
+        /// Name of the Secret.
+        secret: String,
+    },
+}
+
+/// Checks what the Platform names.
+///
+/// # Errors
+/// The first thing that is missing.
+pub fn validate(platform: &Platform, observed: &ObservedKafka) -> Result<ValidKafka, Refused> {
+    if platform.spec.kafka.is_none() {
+        return Ok(ValidKafka::None);
+    }
+    if let Some(name) = external_secret(platform) {
+        let absent = || Refused {
+            reason: SECRET_NOT_FOUND,
+            message: format!("There is no Secret {name:?} in this namespace."),
+            // Secrets of served namespaces are watched.
+            look_again: false,
+        };
+        let secret = observed.client.as_ref().ok_or_else(absent)?;
+        value(secret, "brokers")?;
+        // A name without a password could only fail later, and with fewer words.
+        if optional(secret, "username").is_some() {
+            value(secret, "password")?;
+        }
+        return Ok(ValidKafka::External { secret: name.to_owned() });
+    }
+    if !observed.has_storage_class {
+        let message = format!("There is no StorageClass {:?}.", storage_class(platform).unwrap_or_default());
+        return Err(Refused { reason: STORAGE_CLASS_NOT_FOUND, message, look_again: true });
+    }
+    let password = observed.client.as_ref().map(|secret| value(secret, "password")).transpose()?;
+    Ok(ValidKafka::Managed { password })
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::{ByteString, api::core::v1::Secret};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::platform::fixture;
+
+    fn platform(kafka: Value) -> Platform {
+        fixture::platform(json!({"postgres": {"managed": {}}, "kafka": kafka}))
+    }
+
+    fn secret(keys: &[&str]) -> Secret {
+        let data = keys.iter().map(|key| ((*key).to_owned(), ByteString(b"x".to_vec()))).collect();
+        let mut secret = Secret { data: Some(data), ..Secret::default() };
+        secret.metadata.name = Some("bus".into());
+        secret
+    }
+
+    fn told(platform: &Platform, client: Option<&[&str]>, has_storage_class: bool) -> Result<ValidKafka, String> {
+        let observed = ObservedKafka { tls: None, client: client.map(secret), has_storage_class };
+        validate(platform, &observed).map_err(|refused| format!("{}: {}", refused.reason, refused.message))
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let external = platform(json!({"external": {"secretRef": {"name": "bus"}}}));
+        let managed = platform(json!({"managed": {"storage": {"size": "1Gi", "storageClassName": "fast"}}}));
+        let no = |message: &str| Err(message.to_owned());
+        let found = || Ok(ValidKafka::External { secret: "bus".into() });
+        let password = |password: Option<&str>| Ok(ValidKafka::Managed { password: password.map(String::from) });
+        let cases: [(&Platform, Option<&[&str]>, bool, Result<ValidKafka, String>); 9] = [
+            (&external, None, true, no("SecretNotFound: There is no Secret \"bus\" in this namespace.")),
+            (&external, Some(&[]), true, no("SecretNotFound: Secret \"bus\" has no key \"brokers\" with text in it.")),
+            (
+                &external,
+                Some(&["brokers", "username"]),
+                true,
+                no("SecretNotFound: Secret \"bus\" has no key \"password\" with text in it."),
+            ),
+            (&external, Some(&["brokers"]), true, found()),
+            (&external, Some(&["brokers", "username", "password", "ca.crt"]), true, found()),
+            (&managed, None, false, no("StorageClassNotFound: There is no StorageClass \"fast\".")),
+            (&managed, None, true, password(None)),
+            (&managed, Some(&["password"]), true, password(Some("x"))),
+            // The broker knows it for ever: a new one would lock the engine out.
+            (
+                &managed,
+                Some(&["brokers"]),
+                true,
+                no("SecretNotFound: Secret \"bus\" has no key \"password\" with text in it."),
+            ),
+        ];
+        for (platform, client, has_storage_class, expected) in cases {
+            assert_eq!(told(platform, client, has_storage_class), expected, "{client:?}");
+        }
+    }
+}
