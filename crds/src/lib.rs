@@ -18,6 +18,7 @@ pub mod tenant_billing;
 pub mod timeout_policy;
 
 pub mod condition;
+pub mod conventions;
 pub mod money;
 pub mod reference;
 
