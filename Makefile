@@ -17,8 +17,8 @@ lint: ## Format, clippy, licences and sources, shell scripts
 fmt: ## Format the code
 	@cargo fmt --all
 
-generate: ## Write the CRDs from their types into crds/ and the chart
-	@cargo run --quiet --package payplane-crds --bin crdgen crds charts/payplane/files/crds
+generate: ## Write the CRDs from their types into crds/, the chart and the table of kinds
+	@cargo run --quiet --package payplane-crds --bin crdgen crds charts/payplane/files/crds docs/conventions.md
 
 images: ## Build the container images and load them into the local cluster
 	@tests/e2e/cluster/images.sh

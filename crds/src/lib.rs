@@ -21,6 +21,7 @@ pub mod timeout_policy;
 
 pub mod condition;
 pub mod kafka;
+pub mod conventions;
 pub mod money;
 pub mod reference;
 

@@ -113,8 +113,8 @@ pub enum ApprovalMode {
     /// Whoever creates an Approval, which is never who asked.
     #[default]
     Approval,
-    /// Whoever reviewed the pull request: every Payment object counts as approved, and the ledger notes "pull-request" as
-    /// the approver. Only where nobody but the GitOps tool may create Payments.
+    /// Whoever reviewed the pull request: a Payment object that would wait counts as approved, and the ledger notes
+    /// "pull-request" as the approver. Only where nobody but the GitOps tool may create Payments.
     PullRequest,
 }
 

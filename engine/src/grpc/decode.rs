@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, collections::HashMap, fmt};
 
-use payplane_ledger::{Currency, Sign, Timestamp, parse_amount};
+use payplane_ledger::{Currency, Origin, Sign, Timestamp, parse_amount};
 use payplane_proto::v1 as proto;
 use tonic::Status;
 use tonic_types::FieldViolation;

@@ -75,7 +75,7 @@ async fn refuse_own_account(wanted: &Wanted, engine: &Engine) -> Result<(), Engi
 /// when the one before it is known to be refused. After the end the next key is spent on what can never be met: then
 /// nobody pays later, whatever clock or cluster it has. Also tells whether this is the last word.
 async fn make(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<(Outcome, bool), EngineError> {
-    let mut last = engine.make_payment(&wanted.request).await?;
+    let mut last = ask(wanted, engine, &wanted.request).await?;
     let Some(until) = wanted.retry_until else { return Ok((last, true)) };
     for number in 2..=RETRIES_MAX {
         if !plan::is_short(&last) || !last.replayed {
@@ -83,7 +83,7 @@ async fn make(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<(Outco
             return Ok((last, is_last));
         }
         let request = PaymentRequest { never: until <= now, ..plan::attempt(&wanted.request, number) };
-        let next = engine.make_payment(&request).await?;
+        let next = ask(wanted, engine, &request).await?;
         // What was approved is one attempt: after it nothing more is tried.
         if plan::awaits_approval(&next) {
             return Ok((last, true));
@@ -102,6 +102,15 @@ async fn make(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<(Outco
         };
     }
     Ok((last, true))
+}
+
+/// Asks for a payment, once more if the ledger wants an approval that the Tenant gives.
+async fn ask(wanted: &Wanted, engine: &Engine, request: &PaymentRequest) -> Result<Outcome, EngineError> {
+    let made = engine.make_payment(request).await?;
+    match plan::reviewed(wanted, request, &made) {
+        Some(approved) => engine.make_payment(&approved).await,
+        None => Ok(made),
+    }
 }
 
 /// Whether a request that can never be met was refused for good, for whatever reason.

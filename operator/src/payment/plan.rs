@@ -23,6 +23,8 @@ const SOON: Duration = Duration::from_secs(5);
 /// How soon, if it has not for a while.
 const LATER: Duration = Duration::from_secs(60);
 
+/// Who the ledger notes as the approver where the Tenant says that the pull request is the second pair of eyes.
+pub const PULL_REQUEST: &str = "pull-request";
 /// How soon to look whether the ledger still asks for approval: an Approval wakes the object, a new threshold does not.
 pub const APPROVAL: Duration = Duration::from_secs(60);
 
@@ -47,6 +49,8 @@ pub struct Wanted {
     pub wish: Wish,
     /// Until when to try again for want of funds.
     pub retry_until: Option<Timestamp>,
+    /// Whether the Tenant says that the pull request is the approval that the ledger may ask for.
+    pub is_reviewed: bool,
 }
 
 /// What shall become of a hold.
@@ -161,6 +165,12 @@ pub fn is_attempt_at(key: &str, own: &str) -> bool {
 /// Whether somebody else has to approve it first. The ledger keeps no such answer.
 pub fn awaits_approval(outcome: &Outcome) -> bool {
     outcome.result.as_ref().is_err_and(|refusal| refusal.reason == APPROVAL_REQUIRED)
+}
+
+/// The request as the Tenant approves it, if the ledger asked for approval and the Tenant says that there was a review.
+pub fn reviewed(wanted: &Wanted, request: &PaymentRequest, outcome: &Outcome) -> Option<PaymentRequest> {
+    let approver = Some(PULL_REQUEST.into());
+    (wanted.is_reviewed && awaits_approval(outcome)).then(|| PaymentRequest { approver, ..request.clone() })
 }
 
 /// Whether the payer had too little.

@@ -21,7 +21,6 @@ use payplane_crds::{
 use super::{
     Answer,
     plan::{self, Next, Wish},
-    validate,
 };
 use crate::{
     condition::Conditions,
@@ -111,7 +110,7 @@ fn awaiting(payment: &Payment, conditions: Conditions) -> PaymentStatus {
 fn approved<'a>(outcome: &Outcome, conditions: Conditions<'a>) -> Conditions<'a> {
     match outcome.approver.as_str() {
         "" => conditions,
-        validate::PULL_REQUEST => {
+        plan::PULL_REQUEST => {
             let message = "The pull request counts as approval, as the Tenant says.";
             conditions.set(condition::APPROVED, "True", PULL_REQUEST, message)
         }
@@ -250,13 +249,21 @@ fn failed(conditions: Conditions, refusal: payment::Refusal) -> PaymentStatus {
     }
 }
 
-/// What the ledger said of a hold last stays true until it says something else.
+/// What the ledger said of a hold last stays true until it says something else, and so does that it asked for approval. The
+/// hash is always that of the spec as it is.
 fn kept(payment: &Payment, conditions: Conditions) -> PaymentStatus {
+    let conditions = conditions.into_vec();
     match &payment.status {
         Some(status) if status.state == PaymentState::Pending => {
-            PaymentStatus { conditions: conditions.into_vec(), ..status.clone() }
+            PaymentStatus { conditions, ..status.clone() }
         }
-        _ => open(conditions),
+        Some(status) if status.state == PaymentState::AwaitingApproval => PaymentStatus {
+            state: status.state,
+            body_hash: Some(body_hash(payment)),
+            conditions,
+            ..PaymentStatus::default()
+        },
+        _ => PaymentStatus { conditions, ..PaymentStatus::default() },
     }
 }
 

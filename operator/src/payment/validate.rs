@@ -16,9 +16,6 @@ use super::{
 };
 use crate::engine::{Amount, FeeRequest, HoldTerms, PaymentRequest, WalletRef};
 
-/// Who the ledger notes as the approver where the Tenant says that the pull request is the second pair of eyes.
-pub const PULL_REQUEST: &str = "pull-request";
-
 /// The request, if everything is there.
 ///
 /// # Errors
@@ -36,9 +33,8 @@ pub fn validate(payment: &Payment, observed: &Observed) -> Result<Wanted, Waitin
         check(&format!("fees[{index}].to"), &fee.to, *side)?;
     }
     let retry_until = payment.spec.retry_until.as_ref().map(|until| until.0);
-    let approver = observed.is_reviewed.then(|| PULL_REQUEST.into());
-    let request = PaymentRequest { approver, ..request(payment) };
-    Ok(Wanted { request, wish: wish(&payment.spec)?, retry_until })
+    let (request, is_reviewed) = (request(payment), observed.is_reviewed);
+    Ok(Wanted { request, wish: wish(&payment.spec)?, retry_until, is_reviewed })
 }
 
 fn check(field: &str, reference: &WalletReference, side: Side) -> Result<(), Waiting> {

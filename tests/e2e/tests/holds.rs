@@ -414,3 +414,21 @@ async fn a_payment_that_may_try_again_is_paid_once_when_there_are_funds_and_not_
     assert_eq!(settled_refund(&tenant, "back").await.status.unwrap().state, RefundState::Completed);
     tenant.clean_up().await;
 }
+
+/// Nobody touches the object, and its deadline is a week away: only the engine's word can wake it.
+#[tokio::test]
+async fn a_capture_over_grpc_shows_at_once() {
+    let tenant = funded("hold-grpc").await;
+    let held = hold(&tenant, "week", json!({"timeoutSeconds": 604_800})).await;
+    let request = json!({
+        "idempotency_key": "taken", "payment_id": payment_id(&held),
+        "amount": {"amount": "30.00", "currency": "USD"},
+    });
+    tenant.call("payment_service.proto", "PaymentService/CapturePayment", &request).await.unwrap();
+    wait_for(&tenant.payments(), "week", "showed what was taken", |payment| captured(payment) == "30.00")
+        .await;
+    let request = json!({"idempotency_key": "back", "payment_id": payment_id(&held)});
+    tenant.call("payment_service.proto", "PaymentService/VoidPayment", &request).await.unwrap();
+    assert_eq!(state(&tenant.settled("week").await), PaymentState::Completed);
+    tenant.clean_up().await;
+}

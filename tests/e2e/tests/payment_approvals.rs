@@ -6,6 +6,7 @@ use payplane_e2e::TestTenant;
 use payplane_e2e::cluster::{apply, condition, delete, wait_for};
 use payplane_e2e::tenant::{example, payment};
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use crate::approvals::{approvals, as_user, grant, settled};
 use crate::holds::funded;
@@ -148,10 +149,16 @@ async fn the_examples_of_a_payment_are_approved_as_the_page_says() {
         payment.status.as_ref().is_some_and(|status| status.body_hash.is_some())
     })
     .await;
+    let hash = waiting.status.unwrap().body_hash.unwrap();
+    let page = include_str!("../../../docs/approvals.md");
+    let command = page.lines().map(str::trim).find(|line| line.starts_with("kubectl get payment")).unwrap();
+    let command = command.replace("-n acme", &format!("-n {}", tenant.name));
+    let output = Command::new("sh").args(["-c", &command]).output().await.unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), hash);
     let mut manifest =
         json!({"spec": example(include_str!("../../../examples/approvals/payment-approval.yaml"))["spec"]});
     // In another namespace it is another hash than the example's.
-    manifest["spec"]["bodyHash"] = waiting.status.unwrap().body_hash.unwrap().into();
+    manifest["spec"]["bodyHash"] = hash.into();
     apply(&approvals(&tenant, "bea").await, "salaries-december", manifest).await;
     assert_eq!(settled(&tenant, "salaries-december").await, (ApprovalState::Applied, "Approved".into()));
     let status = tenant.settled("salaries-december").await.status.unwrap();

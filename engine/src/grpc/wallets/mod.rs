@@ -199,7 +199,6 @@ fn wanted_ids(texts: &[String]) -> Result<Vec<AccountId>, Status> {
 }
 
 fn wallet_filter(request: proto::ListWalletsRequest, violations: &mut Violations) -> WalletFilter {
-    use payplane_ledger::Origin;
     let origin = decode::origin(Path::Root.at("origin"), request.origin, violations);
     decode::text(Path::Root.at("owner"), &request.owner, violations);
     decode::wallet_class(Path::Root.at("wallet_class"), &request.wallet_class, violations);

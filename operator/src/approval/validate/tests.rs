@@ -159,7 +159,7 @@ fn ready(hash: &str, requested_by: Option<&str>) -> Found {
         approver: None,
         never: false,
     };
-    let wanted = Ok(Wanted { request, wish: Wish::Keep, retry_until: None });
+    let wanted = Ok(Wanted { request, wish: Wish::Keep, retry_until: None, is_reviewed: false });
     Found::Payment(Box::new(Asked {
         hash: hash.into(),
         requested_by: requested_by.map(String::from),

@@ -17,7 +17,7 @@ fn wanted(wish: Wish) -> Wanted {
         requester: None,
         approver: None,
     };
-    Wanted { request, wish, retry_until: None }
+    Wanted { request, wish, retry_until: None, is_reviewed: false }
 }
 
 fn capture_of(total: &str, is_final: bool) -> Wish {
@@ -134,5 +134,26 @@ fn attempts_have_keys_of_their_own_that_no_object_can_have_and_belong_to_their_p
     ];
     for (key, is_one) in cases {
         assert_eq!(is_attempt_at(key, "shop/rent"), is_one, "{key}");
+    }
+}
+
+#[test]
+fn only_where_the_ledger_asks_for_approval_and_the_tenant_says_so_the_review_is_one() {
+    let answer = |reason| {
+        let (field, message) = (String::new(), String::new());
+        let result = Err(Refusal { reason, field, message, definitive: false });
+        let (payment_id, origin_ref, approver) = (String::new(), String::new(), String::new());
+        Outcome { payment_id, origin_ref, replayed: false, approver, fees: Vec::new(), result }
+    };
+    for (is_reviewed, reason, expected) in [
+        (true, "ApprovalRequired", Some("pull-request")),
+        (false, "ApprovalRequired", None),
+        (true, "WalletNotFound", None),
+    ] {
+        let wanted = Wanted { is_reviewed, ..wanted(Wish::Keep) };
+        let request = reviewed(&wanted, &attempt(&wanted.request, 2), &answer(reason));
+        let told = request.as_ref().and_then(|request| request.approver.as_deref());
+        assert_eq!(told, expected, "{is_reviewed} {reason}");
+        assert!(request.is_none_or(|request| request.key == "shop/rent retry 2"));
     }
 }

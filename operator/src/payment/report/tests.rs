@@ -94,7 +94,7 @@ fn wanting(wish: Wish) -> Next {
         requester: None,
         approver: None,
     };
-    Next::Submit(Box::new(Wanted { request, wish, retry_until: None }))
+    Next::Submit(Box::new(Wanted { request, wish, retry_until: None, is_reviewed: false }))
 }
 
 fn capture(total: &str) -> Wish {
