@@ -13,6 +13,7 @@ mod identity;
 mod isolation;
 mod money;
 mod refunds;
+mod restores;
 mod scaling;
 mod standing_orders;
 mod tenants;
