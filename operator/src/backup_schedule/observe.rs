@@ -12,6 +12,7 @@ use crate::{
     engine::{Archive, EngineError, PlatformKey},
     error::Error,
     meta::{BACKUP_SCHEDULE, DOOMED},
+    platform::copies_name,
 };
 
 /// More than a schedule keeps, with what failed.
@@ -81,7 +82,7 @@ pub async fn observe(schedule: &BackupSchedule, context: &Context) -> Result<Obs
         children: children(schedule, found.items.into_iter().filter_map(|guarded| guarded.0.ok())),
         pruner,
         pruner_pod,
-        archive: archive(context, &key, platform.as_ref()).await,
+        archive: archive(schedule, context, &key, platform.as_ref()).await,
         platform,
     })
 }
@@ -94,12 +95,18 @@ pub fn children(schedule: &BackupSchedule, backups: impl Iterator<Item = Backup>
     children
 }
 
+/// Only of a log beside the copies: elsewhere it brings none of them further.
 async fn archive(
+    schedule: &BackupSchedule,
     context: &Context,
     key: &PlatformKey,
     platform: Option<&Platform>,
 ) -> Option<Result<Archive, EngineError>> {
-    platform?.spec.postgres.managed.as_ref()?.archive.as_ref()?;
+    let stored = platform?.spec.postgres.managed.as_ref()?.archive.as_ref()?;
+    let beside = copies_name(&stored.volume, &key.name) == copies_name(&schedule.spec.volume, &key.name);
+    if !beside {
+        return None;
+    }
     match context.engines.get(key) {
         Some(engine) => Some(engine.archive().await),
         None => Some(Err(EngineError::Answer("there is no engine"))),

@@ -16,6 +16,7 @@ mod isolation;
 mod money;
 mod payment_approvals;
 mod refunds;
+mod restores;
 mod scaling;
 mod standing_orders;
 mod tenants;

@@ -21,27 +21,29 @@ system=$(pg_controldata "$copy" | sed -n 's/^Database system identifier: *//p')
 log="/backups/wal/$PLATFORM/$system"
 begin=$(sed -n 's/^START WAL LOCATION: .*(file [0-9A-F]\{8\}\([0-9A-F]\{16\}\))$/\1/p' "$copy/backup_label")
 [ -n "$begin" ] || fail "the copy does not say where its log begins"
-if [ "$LOG" = replay ] && [ -d "$log" ]; then
-    # A server that finds no segment takes the log to end there, so a gap would pass for the end. Every segment since the
-    # copy must be there, and whole. Sixteen digits: the upper half, and one of 256 in it.
+# A server that finds no segment takes the log to end there, so without a moment to reach a gap would pass for the end: then
+# every segment since the copy must be there, and whole. A place is sixteen digits: the upper half, and one of 256 in it.
+check_all() {
     expected=
     for place in $(find "$log" -name '*.gz' -exec basename {} .gz \; |
         sed -n 's/^[0-9A-F]\{8\}\([0-9A-F]\{16\}\)$/\1/p' | sort -u); do
         [ "$(printf '%s\n%s\n' "$place" "$begin" | sort | head -n 1)" = "$begin" ] || continue
         number=$((0x$(printf %s "$place" | cut -c1-8) * 256 + 0x$(printf %s "$place" | cut -c9-16)))
         if [ -z "$expected" ]; then
-            [ "$place" = "$begin" ] || fail "segment $begin of the log is missing: the copy alone can be restored with point.copy"
+            [ "$place" = "$begin" ] || fail "segment $begin of the log is missing: only the copy alone can be restored, with point.copy"
         else
-            [ "$number" = "$expected" ] || fail "a segment of the log before $place is missing: restore to a time before, or the copy alone with point.copy"
+            [ "$number" = "$expected" ] || fail "a segment of the log before $place is missing: restore to a moment before it with point.time"
         fi
         expected=$((number + 1))
         for segment in "$log"/????????"$place".gz; do
-            gzip -tq "$segment" || fail "segment $(basename "$segment" .gz) of the log is damaged: restore to a time before, or the copy alone with point.copy"
+            gzip -tq "$segment" 2>/dev/null || fail "segment $(basename "$segment" .gz) of the log is damaged: restore to a moment before it with point.time"
         done
     done
-elif [ -n "$POINT" ]; then
+}
+if [ -n "$POINT" ] && [ ! -d "$log" ]; then
     fail "the Platform stored no log for this copy, so there is nothing between copies: leave point.time out"
 fi
+if [ "$LOG" = replay ] && [ -z "$POINT" ] && [ -d "$log" ]; then check_all; fi
 
 mkdir -p /target/ledger /scratch/login
 chmod 0700 /target/ledger

@@ -1,0 +1,111 @@
+//! A ledger that was restored: engines from before are refused, and a copy becomes a ledger of its own once.
+
+// A test fails by panicking, in its helpers too.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use std::process::Command;
+
+use payplane_engine::store::{DatabaseConfig, adopt};
+use payplane_proto::v1 as proto;
+use sqlx::{AssertSqlSafe, Executor as _};
+use support::{client::payment, eventually, postgres::Postgres, world::World};
+use tonic::Code;
+
+/// Moves the epoch on as a restore does, and ends every connection, as the end of the server does.
+async fn restore(world: &World, id: &str) -> i64 {
+    let owner = DatabaseConfig::read(&world.database.owner_dir()).unwrap();
+    let epoch = adopt(&owner, &owner.password, id).await.unwrap();
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    world.database.superuser().await.execute(AssertSqlSafe(end)).await.unwrap();
+    epoch
+}
+
+async fn rows(world: &World) -> i64 {
+    let mut superuser = world.database.superuser().await;
+    sqlx::query_scalar("select count(*) from payplane.journal").fetch_one(&mut superuser).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_from_before_a_restore_commits_and_reads_nothing_and_a_new_one_does() {
+    let mut world = World::new().await;
+    let operator = world.as_role("acme", "operator");
+    operator.wallet("alice", "USD").await;
+    operator.wallet("bob", "USD").await;
+    world.fund("acme", "alice", "100.00").await;
+    operator.pay(payment("before", "alice", "bob", "1.00")).await.unwrap();
+    let before = rows(&world).await;
+
+    assert_eq!(restore(&world, "r-1").await, 2);
+    let old = world.engines[0].engine.clone();
+    eventually("the engine sees another epoch", async || old.is_of_another_epoch().then_some(())).await;
+    let mut refused = 0;
+    for n in 0..20 {
+        let error = operator.pay(payment(&format!("after-{n}"), "alice", "bob", "1.00")).await.unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable, "{error:?}");
+        refused += 1;
+    }
+    let read = operator.ledger.clone().get_trial_balance(proto::GetTrialBalanceRequest {}).await;
+    assert_eq!(read.unwrap_err().code(), Code::Unavailable);
+    assert_eq!(rows(&world).await, before, "the old engine wrote");
+    println!(
+        "epoch: {refused} payments and one read refused by an engine from before, {before} rows before and after"
+    );
+
+    // Started again, the same engine works, and tells its epoch.
+    world.add_engine(world.database.app_dir()).await;
+    let operator = world.as_role_at(1, "acme", "operator");
+    operator.pay(payment("later", "alice", "bob", "1.00")).await.unwrap();
+    let head = operator.ledger.clone().get_head(proto::GetHeadRequest {}).await.unwrap().into_inner();
+    assert_eq!(head.epoch, 2);
+    assert!(!world.engines[1].engine.is_of_another_epoch());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_epoch_moves_once_for_each_restore_and_the_owner_has_the_new_password() {
+    let database = Postgres::shared().database().await;
+    let owner = DatabaseConfig::read(&database.owner_dir()).unwrap();
+    assert_eq!(adopt(&owner, "it's new", "r-1").await.unwrap(), 2);
+    let mut as_new = owner.clone();
+    as_new.password = "it's new".into();
+    assert!(adopt(&owner, "x", "r-1").await.is_err(), "the old password still works");
+    assert_eq!(adopt(&as_new, "it's new", "r-1").await.unwrap(), 2, "the same restore again");
+    assert_eq!(adopt(&as_new, &owner.password, "r-2").await.unwrap(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_newer_release_is_refused_with_a_way_out() {
+    let world = World::new().await;
+    let newer = "insert into payplane.schema_migrations (version, description, success, checksum, execution_time) \
+                 values (9999, 'newer', true, '', 0)";
+    world.database.superuser().await.execute(newer).await.unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_payplane-engine"))
+        .args(["adopt", "--restore-id", "r-1", "--database-dir"])
+        .arg(world.database.owner_dir())
+        .arg("--owner-database-dir")
+        .arg(world.database.owner_dir())
+        .output()
+        .unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("with a newer release"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_the_log_is_stored_is_told_to_the_platform_only() {
+    let postgres = Postgres::start(&["archive_mode=on", "archive_command=false"]);
+    let world = World::with_engines(&postgres, 1).await;
+    let denied = world.as_role("acme", "admin").ledger.clone().get_archive(proto::GetArchiveRequest {}).await;
+    assert_eq!(denied.unwrap_err().code(), Code::PermissionDenied);
+    world.database.superuser().await.execute("select pg_switch_wal()").await.unwrap();
+    let platform = world.as_platform(None);
+    let told = eventually("a failure of storing the log", async || {
+        let told =
+            platform.ledger.clone().get_archive(proto::GetArchiveRequest {}).await.unwrap().into_inner();
+        told.failing.then_some(told)
+    })
+    .await;
+    assert!(told.enabled && 0 < told.failures && told.store_time.is_none(), "{told:?}");
+    world.assert_balanced().await;
+}
