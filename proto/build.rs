@@ -4,7 +4,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "payplane/v1/wallet_service.proto",
     "payplane/v1/payment_service.proto",
     "payplane/v1/tenant_service.proto",
@@ -12,6 +12,7 @@ const SERVICES: [&str; 7] = [
     "payplane/v1/settings_service.proto",
     "payplane/v1/people_service.proto",
     "payplane/v1/billing.proto",
+    "payplane/v1/token_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

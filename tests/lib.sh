@@ -34,6 +34,8 @@ need_postgres() {
   need_package /usr/lib/postgresql/15/bin/postgres postgresql-15 "tests and benchmarks run their own servers of it"
 }
 
+need_redis() { need_package redis-server redis-server "tests of the engine run their own servers of it"; }
+
 # A library that is loaded into an engine, so that its clock can be wrong.
 need_faketime() { need_package faketime faketime "a test runs an engine whose clock is wrong"; }
 

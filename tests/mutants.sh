@@ -10,6 +10,7 @@ cd "$ROOT/tests/mutants" || exit 1
 need_rust
 need_postgres
 need_faketime
+need_redis
 
 WORK=$ROOT/target/mutants
 export CARGO_TARGET_DIR=$WORK/build

@@ -9,6 +9,7 @@ cd "$ROOT"
 need_rust
 need_postgres
 need_faketime
+need_redis
 
 HISTORIES=${PAYPLANE_PROPTEST_CASES:-20000}
 SEEDS=${PAYPLANE_SIM_SEEDS:-2000}

@@ -66,6 +66,7 @@ e2e() {
 need_rust
 need_postgres
 need_faketime
+need_redis
 need_package mvn maven "fetches the jars of the Kafka image"
 stage lint "$ROOT/tests/lint.sh"
 stage unit unit

@@ -14,6 +14,8 @@ pub mod background;
 
 pub mod commit;
 
+pub mod cache;
+
 pub mod billing;
 
 pub mod verify;

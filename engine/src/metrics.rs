@@ -28,6 +28,10 @@ pub struct Metrics {
     queue_depth: IntGauge,
     database_up: Gauge,
     requests: HistogramVec,
+    redis_up: IntGauge,
+    cache_reads: IntCounterVec,
+    cache_errors: IntCounter,
+    rate_refusals: IntCounter,
 }
 
 impl Metrics {
@@ -59,6 +63,14 @@ impl Metrics {
             queue_depth: IntGauge::new("queue_depth", "Requests that wait for a batch.")?,
             database_up: Gauge::new("database_up", "Whether the database answers.")?,
             requests: HistogramVec::new(requests, &["method", "code"])?,
+            redis_up: IntGauge::new("redis_up", "Whether Redis answers; 0 also where none is configured.")?,
+            cache_reads: counters(
+                "cache_reads_total",
+                "Payments looked up in Redis, by what was found.",
+                "result",
+            )?,
+            cache_errors: IntCounter::new("cache_errors_total", "Questions that Redis did not answer.")?,
+            rate_refusals: IntCounter::new("rate_refusals_total", "Calls refused by a tenant's rate.")?,
             registry,
         };
         let build = IntGauge::with_opts(build)?;
@@ -114,6 +126,23 @@ impl Metrics {
         self.doubts.inc();
     }
 
+    pub(crate) fn set_redis_up(&self, up: bool) {
+        self.redis_up.set(i64::from(up));
+    }
+
+    /// What was found: hit, miss, forged or away.
+    pub(crate) fn count_cache(&self, result: &str) {
+        self.cache_reads.with_label_values(&[result]).inc();
+    }
+
+    pub(crate) fn count_cache_error(&self) {
+        self.cache_errors.inc();
+    }
+
+    pub(crate) fn count_rate_refusal(&self) {
+        self.rate_refusals.inc();
+    }
+
     pub(crate) fn set_database_up(&self, up: bool) {
         self.database_up.set(f64::from(u8::from(up)));
     }
@@ -133,6 +162,10 @@ impl Metrics {
         self.registry.register(Box::new(self.sweep_lag.clone()))?;
         self.registry.register(Box::new(self.queue_depth.clone()))?;
         self.registry.register(Box::new(self.database_up.clone()))?;
+        self.registry.register(Box::new(self.redis_up.clone()))?;
+        self.registry.register(Box::new(self.cache_reads.clone()))?;
+        self.registry.register(Box::new(self.cache_errors.clone()))?;
+        self.registry.register(Box::new(self.rate_refusals.clone()))?;
         self.registry.register(Box::new(self.requests.clone()))
     }
 }

@@ -12,7 +12,7 @@ pub enum Access {
     Needs(Role),
 }
 
-const TABLE: [(&str, Access); 51] = [
+const TABLE: [(&str, Access); 52] = [
     ("/payplane.v1.PaymentService/CreatePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/AuthorizePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/CapturePayment", Access::Needs(Role::Operator)),
@@ -62,6 +62,7 @@ const TABLE: [(&str, Access); 51] = [
     ("/payplane.v1.BillingService/CloseInvoice", Access::Needs(Role::Platform)),
     ("/payplane.v1.BillingService/GetInvoice", Access::Needs(Role::Viewer)),
     ("/payplane.v1.BillingService/ListInvoices", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.TokenService/RevokeToken", Access::Needs(Role::Platform)),
     ("/grpc.health.v1.Health/Check", Access::Open),
     ("/grpc.health.v1.Health/List", Access::Open),
     ("/grpc.health.v1.Health/Watch", Access::Open),

@@ -17,9 +17,11 @@ mod locked;
 mod migrate;
 mod personal;
 mod read;
+mod revocations;
 mod row;
 mod session;
 mod settings;
+mod suitable;
 mod tenants;
 mod verify;
 mod wallets;
@@ -28,14 +30,16 @@ pub use background::DuePayment;
 pub use billing::{Document, InvoicePage, InvoiceRow};
 pub use connect::{DatabaseConfig, DatabaseConfigError};
 pub use error::StoreError;
-pub use migrate::{MigrateError, migrate};
+pub use migrate::{MigrateError, MigrateOptions, migrate, retire};
 pub use read::{
     AsOf, BalanceRow, HeadRow, HoldSummary, HoldsRow, PaymentFilter, PaymentPage, PaymentRow,
     ReferenceFilter, RefundPage, RefundRow, SealedOperations, Statement, TimeRange, TrialLine, WalletFilter,
     WalletPage, WalletRow,
 };
+pub use revocations::{REVOCATIONS_MAX, RevocationKind, RevocationRow};
 pub use session::Session;
 pub use settings::{SettingsChange, TENANT_SETTINGS_MAX};
+pub use suitable::Unsuitable;
 pub use tenants::{CallerRow, CapRow, GrantRow, HoldingsRow, TenantRow};
 pub use verify::{Counts, LedgerView, SetCheck, StoredRoot, StoredRow, StoredSeal, Violation, Violations};
 pub use wallets::{Labels, NewWallet};

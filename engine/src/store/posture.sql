@@ -88,6 +88,9 @@ begin
     -- Invoices are issued and never changed.
     execute format('grant select, insert on payplane.invoices, payplane.seal_blocks to %I', v_definer);
     execute format('grant usage on sequence payplane.batch_ids to %I', v_definer);
+    execute format('grant select on payplane.cache_key to %I', v_definer);
+    execute format('grant select, insert, update, delete on payplane.revocations to %I', v_definer);
+    execute format('grant select, update on payplane.revocation_head to %I', v_definer);
 
     -- Forced, so that the owner of the tables is no exception. Without a tenant in the session nobody sees a row; an
     -- empty setting is what a finished transaction leaves behind and means none.

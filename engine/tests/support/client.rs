@@ -6,7 +6,8 @@ use payplane_proto::v1::{
     self as proto, billing_service_client::BillingServiceClient, ledger_service_client::LedgerServiceClient,
     payment_outcome, payment_service_client::PaymentServiceClient,
     people_service_client::PeopleServiceClient, settings_service_client::SettingsServiceClient,
-    tenant_service_client::TenantServiceClient, wallet_service_client::WalletServiceClient,
+    tenant_service_client::TenantServiceClient, token_service_client::TokenServiceClient,
+    wallet_service_client::WalletServiceClient,
 };
 use tonic::{
     Code, Request, Status,
@@ -43,6 +44,7 @@ pub(crate) struct Client {
     pub(crate) settings: SettingsServiceClient<Wire>,
     pub(crate) people: PeopleServiceClient<Wire>,
     pub(crate) billing: BillingServiceClient<Wire>,
+    pub(crate) tokens: TokenServiceClient<Wire>,
 }
 
 /// Answers of bulk calls are larger than what clients take by default.
@@ -64,6 +66,7 @@ impl Client {
             settings: SettingsServiceClient::new(wire()),
             people: PeopleServiceClient::new(wire()),
             billing: BillingServiceClient::new(wire()),
+            tokens: TokenServiceClient::new(wire()),
         }
     }
 

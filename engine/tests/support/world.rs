@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) issuer: Issuer,
     pub(crate) engines: Vec<Server>,
     sweep_millis: u64,
+    /// For engines that are added from now on.
+    pub(crate) redis_dir: Option<PathBuf>,
 }
 
 impl World {
@@ -46,7 +48,7 @@ impl World {
 
     async fn sweeping(postgres: &Postgres, engines: usize, sweep_millis: u64) -> Self {
         let (database, issuer) = (postgres.database().await, Issuer::new());
-        let mut world = Self { database, issuer, engines: Vec::new(), sweep_millis };
+        let mut world = Self { database, issuer, engines: Vec::new(), sweep_millis, redis_dir: None };
         for _ in 0..engines {
             world.add_engine(world.database.app_dir()).await;
         }
@@ -100,6 +102,7 @@ impl World {
             grpc_address: "127.0.0.1:0".parse().unwrap(),
             http_address: "127.0.0.1:0".parse().unwrap(),
             database_dir,
+            redis_dir: self.redis_dir.clone(),
             pool_size: 4,
             auth: AuthConfig {
                 issuer: Some(ISSUER.to_owned()),
