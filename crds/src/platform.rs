@@ -1,5 +1,7 @@
 //! Platform: one engine with the database that it keeps its ledger in.
 
+mod redis;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -9,6 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::reference::SecretReference;
+
+pub use redis::{ExternalRedis, ManagedRedis, RedisSpec};
 
 /// A payment platform: the engine, its PostgreSQL, and the certificates between them. Deleting it keeps the volume
 /// with the ledger.
@@ -39,6 +43,9 @@ pub struct PlatformSpec {
     /// The engine that moves the money.
     #[serde(default)]
     pub engine: EngineSpec,
+    /// Redis that the engines share. Default: none; then a tenant's rate holds for each engine by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis: Option<RedisSpec>,
 }
 
 /// PostgreSQL: exactly one of `managed` and `external`.
@@ -59,8 +66,11 @@ pub struct PostgresSpec {
 }
 
 /// One PostgreSQL server run by this operator.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.rotation >= oldSelf.rotation").message("rotation only grows: it counts changes")
+)]
 pub struct ManagedPostgres {
     /// Image with PostgreSQL's binaries on the PATH, such as the official one. Default: the operator's setting.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,14 +82,25 @@ pub struct ManagedPostgres {
     /// Requests and limits of the server.
     #[serde(default)]
     pub resources: Resources,
+    /// Counts changes of the engine's login. A higher number makes a new login with a new password, brings it to the
+    /// engines one by one, and then ends the one of before.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub rotation: i32,
 }
 
 /// A persistent volume.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("storage cannot change yet"))]
+#[x_kube(
+    validation = Rule::new("quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0")
+        .message("a volume can only grow: to shrink, back the ledger up and restore it into a smaller Platform"),
+    validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && \
+         (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
+        .message("storageClassName cannot change: back the ledger up and restore it into another Platform")
+)]
 pub struct Storage {
-    /// How large.
+    /// How large. It can grow where the StorageClass allows it, and never shrink.
     pub size: Quantity,
     /// Which StorageClass. Default: the cluster's default class.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,7 +178,8 @@ pub struct PlatformStatus {
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, PostgresReady, EngineReady.
+    /// Ready, Reconciling, Stalled, PostgresReady, EngineReady; RedisReady where the spec asks for Redis, CredentialsRotated after a change of
+    /// logins, RolledBack and Paused while that is so.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

@@ -30,6 +30,9 @@ pub struct Args {
     /// Image of PostgreSQL where a Platform names none: Debian-based, with the binaries on the PATH.
     #[arg(long, env = "PAYPLANE_POSTGRES_IMAGE", default_value = "postgres:15")]
     pub postgres_image: String,
+    /// Image of Redis where a Platform names none: with redis-server and redis-cli on the PATH.
+    #[arg(long, env = "PAYPLANE_REDIS_IMAGE", default_value = "redis:7.0")]
+    pub redis_image: String,
     /// File with a ServiceAccount token of audience `payplane`; read again when it changes.
     #[arg(long, env = "PAYPLANE_TOKEN_FILE", default_value = "/var/run/secrets/payplane/token")]
     pub token_file: PathBuf,

@@ -236,6 +236,7 @@ async fn settings(args: &Args, client: &Client) -> Result<Settings, Fatal> {
         platform_namespaces: args.served_namespaces(),
         engine_image: args.engine_image.clone(),
         postgres_image: args.postgres_image.clone(),
+        redis_image: args.redis_image.clone(),
         issuer,
         subject: args.subject(),
     })

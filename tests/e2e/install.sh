@@ -30,4 +30,5 @@ say "installing the chart"
 # The CRDs may be there already, from `kubectl apply -f crds/` or a test.
 helm upgrade --install payplane charts/payplane --namespace payplane-system --take-ownership --wait --timeout 5m \
   --set "image.repository=${OPERATOR_IMAGE%:*}" --set "image.tag=${OPERATOR_IMAGE##*:}" \
-  --set "engine.image=$ENGINE_IMAGE" --set "postgres.image=$POSTGRES_IMAGE" >/dev/null
+  --set "engine.image=$ENGINE_IMAGE" --set "postgres.image=$POSTGRES_IMAGE" \
+  --set "redis.image=$REDIS_IMAGE" >/dev/null

@@ -42,19 +42,26 @@ struct Copy {
 pub struct Revocations {
     store: Arc<Store>,
     cache: Arc<Cache>,
+    database: watch::Receiver<bool>,
     copy: Mutex<Copy>,
     has_copy: watch::Sender<bool>,
 }
 
 impl Revocations {
     /// Knows nothing yet; see [`Revocations::follow`].
-    pub fn new(store: Arc<Store>, cache: Arc<Cache>) -> Arc<Self> {
-        Arc::new(Self { store, cache, copy: Mutex::default(), has_copy: watch::Sender::new(false) })
+    /// `database` says whether asking makes sense.
+    pub fn new(store: Arc<Store>, cache: Arc<Cache>, database: watch::Receiver<bool>) -> Arc<Self> {
+        let has_copy = watch::Sender::new(false);
+        Arc::new(Self { store, cache, database, copy: Mutex::default(), has_copy })
     }
 
     /// Whether this token or its subject was taken back.
     pub async fn covers(&self, identity: &Identity) -> Result<bool, AuthError> {
         if !*self.has_copy.borrow() {
+            // While the database is away, waiting for it would only keep the caller from hearing so.
+            if !*self.database.borrow() {
+                return Err(StoreError::Away.into());
+            }
             let mut first = self.has_copy.subscribe();
             let waited = tokio::time::timeout(FIRST_MAX, first.wait_for(|has| *has)).await;
             waited.map_err(|_| StoreError::Away)?.map_err(|_| StoreError::Away)?;
@@ -91,8 +98,8 @@ impl Revocations {
     }
 
     /// Keeps the copy young until the process ends.
-    pub async fn follow(self: Arc<Self>, mut database: watch::Receiver<bool>) {
-        let mut failed = false;
+    pub async fn follow(self: Arc<Self>) {
+        let (mut failed, mut database) = (false, self.database.clone());
         loop {
             if database.wait_for(|up| *up).await.is_err() {
                 return;

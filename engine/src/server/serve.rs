@@ -97,7 +97,7 @@ impl Server {
         let cache = Cache::new(config.redis_dir.clone(), store.clone(), metrics.clone());
         let limiter = Arc::new(Limiter::new(cache.clone()));
         let engine = Engine::new(cache.clone(), store.clone(), metrics.clone(), config.sweep_every());
-        let revocations = Revocations::new(store.clone(), cache);
+        let revocations = Revocations::new(store.clone(), cache, engine.database());
         let directory = Directory::new(store, engine.database());
         let authenticator = Arc::new(Authenticator::new(&config.auth, directory, revocations.clone())?);
         if config.auth.issuer.is_none() {
@@ -110,7 +110,7 @@ impl Server {
         let routes = routes(&engine, &revocations, config.reflection, &stop)?;
         let guard = GuardLayer { authenticator, limiter, metrics };
         let committer = engine.start();
-        tokio::spawn(revocations.follow(engine.database()));
+        tokio::spawn(revocations.follow());
         tokio::spawn(serve_http(http_listener, engine.clone(), stop.clone()));
         let grpc = tokio::spawn(serve_grpc(grpc_listener, acceptor, routes, guard, stop.clone()));
         tracing::info!(%grpc_address, %http_address, version = env!("CARGO_PKG_VERSION"), "serving");

@@ -103,6 +103,7 @@ pub fn context(client: &Client) -> Context {
             platform_namespaces: Vec::new(),
             engine_image: String::new(),
             postgres_image: String::new(),
+            redis_image: String::new(),
             issuer: String::new(),
             subject: String::new(),
         },

@@ -12,6 +12,7 @@ mod holds;
 mod identity;
 mod isolation;
 mod money;
+mod platforms;
 mod refunds;
 mod scaling;
 mod standing_orders;

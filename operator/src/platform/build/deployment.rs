@@ -10,7 +10,7 @@ use k8s_openapi::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
             Container, ContainerPort, HTTPGetAction, PodSpec, PodTemplateSpec, Probe,
-            TopologySpreadConstraint,
+            TopologySpreadConstraint, Volume, VolumeMount,
         },
     },
     apimachinery::pkg::{
@@ -22,7 +22,7 @@ use payplane_crds::Platform;
 
 use super::{
     ENGINE,
-    container::{mount, pod_security, resources, secret_volume, security},
+    container::{mount, optional_secret_volume, pod_security, resources, secret_volume, security},
 };
 use crate::{
     context::Settings,
@@ -30,6 +30,8 @@ use crate::{
     platform::{
         credentials::Made,
         names::{GRPC_PORT, HTTP_PORT, Names},
+        redis,
+        rollout::MIGRATE,
     },
 };
 
@@ -38,6 +40,7 @@ const PROGRAM: &str = "payplane-engine";
 const APP_DIR: &str = "/etc/payplane/database-app";
 const OWNER_DIR: &str = "/etc/payplane/database-owner";
 const TLS_DIR: &str = "/etc/payplane/tls";
+const REDIS_DIR: &str = "/etc/payplane/redis";
 const JWKS_URL: &str = "https://kubernetes.default.svc/openid/v1/jwks";
 const ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// More than the engine takes to finish running requests.
@@ -79,7 +82,7 @@ fn pod(platform: &Platform, settings: &Settings, names: &Names, made: &Made) -> 
         containers: vec![serve(platform, settings)],
         // Variables named after Services could pass for settings.
         enable_service_links: Some(false),
-        init_containers: Some(vec![migrate(platform, settings)]),
+        init_containers: Some(vec![migrate(platform, settings, names)]),
         security_context: Some(pod_security(USER)),
         service_account_name: Some(names.engine()),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
@@ -90,20 +93,31 @@ fn pod(platform: &Platform, settings: &Settings, names: &Names, made: &Made) -> 
             when_unsatisfiable: "ScheduleAnyway".into(),
             ..TopologySpreadConstraint::default()
         }]),
-        volumes: Some(vec![
-            secret_volume("database-app", names.database_app()),
-            secret_volume("database-owner", made.owner_secret.clone()),
-            secret_volume("tls", names.engine_tls()),
-        ]),
+        volumes: Some(volumes(platform, names, made)),
         ..PodSpec::default()
     }
 }
 
-fn migrate(platform: &Platform, settings: &Settings) -> Container {
-    let args = ["migrate", "--owner-database-dir", OWNER_DIR, "--app-database-dir", APP_DIR];
+fn volumes(platform: &Platform, names: &Names, made: &Made) -> Vec<Volume> {
+    let mut volumes = vec![
+        secret_volume("database-app", names.database_app()),
+        secret_volume("database-owner", made.owner_secret.clone()),
+        secret_volume("tls", names.engine_tls()),
+    ];
+    // Without Redis engines work, so they start without its Secret, too.
+    volumes.extend(redis::secret_name(platform, names).map(|name| optional_secret_volume("redis", name)));
+    volumes
+}
+
+fn migrate(platform: &Platform, settings: &Settings, names: &Names) -> Container {
+    let owner = format!("{}/{}", names.namespace, names.platform);
+    let mut args = vec!["migrate", "--owner-database-dir", OWNER_DIR, "--app-database-dir", APP_DIR];
+    args.extend(["--platform", &owner, "--failure-file", "/dev/termination-log"]);
     Container {
-        name: "migrate".into(),
-        args: Some(args.map(String::from).to_vec()),
+        name: MIGRATE.into(),
+        args: Some(args.into_iter().map(String::from).collect()),
+        // An engine that cannot say why it failed leaves its log.
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
         volume_mounts: Some(vec![
             mount("database-app", APP_DIR, true),
             mount("database-owner", OWNER_DIR, true),
@@ -115,18 +129,23 @@ fn migrate(platform: &Platform, settings: &Settings) -> Container {
 fn serve(platform: &Platform, settings: &Settings) -> Container {
     Container {
         name: ENGINE.into(),
-        args: Some(serve_args(settings)),
+        args: Some(serve_args(platform, settings)),
         ports: Some(vec![port("grpc", GRPC_PORT), port("http", HTTP_PORT)]),
         // Two minutes to start, half a minute to be seen dead, five seconds to be seen not ready.
         startup_probe: Some(probe("/livez", 2, 60)),
         liveness_probe: Some(probe("/livez", 10, 3)),
         readiness_probe: Some(probe("/readyz", 5, 1)),
-        volume_mounts: Some(vec![mount("database-app", APP_DIR, true), mount("tls", TLS_DIR, true)]),
+        volume_mounts: Some(mounts(platform)),
         ..container(platform, settings)
     }
 }
 
-fn serve_args(settings: &Settings) -> Vec<String> {
+fn mounts(platform: &Platform) -> Vec<VolumeMount> {
+    let redis = platform.spec.redis.as_ref().map(|_| mount("redis", REDIS_DIR, true));
+    [mount("database-app", APP_DIR, true), mount("tls", TLS_DIR, true)].into_iter().chain(redis).collect()
+}
+
+fn serve_args(platform: &Platform, settings: &Settings) -> Vec<String> {
     let (ca, token) = (format!("{ACCOUNT_DIR}/ca.crt"), format!("{ACCOUNT_DIR}/token"));
     let flags = [
         ("--database-dir", APP_DIR),
@@ -137,7 +156,8 @@ fn serve_args(settings: &Settings) -> Vec<String> {
         ("--jwks-token-file", &token),
         ("--platform-subject", &settings.subject),
     ];
-    let flags = flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()]);
+    let redis = platform.spec.redis.as_ref().map(|_| ("--redis-dir", REDIS_DIR));
+    let flags = flags.into_iter().chain(redis).flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()]);
     std::iter::once("serve".to_owned()).chain(flags).collect()
 }
 

@@ -44,6 +44,11 @@ pub fn database(platform: &Platform, name: String, database: &Database, login: &
     secret(kept(platform, name, POSTGRES), "Opaque", reach.into_iter().chain(who).chain(ca))
 }
 
+/// Text under these keys.
+pub fn opaque(metadata: ObjectMeta, values: &[(&'static str, String)]) -> Secret {
+    secret(metadata, "Opaque", values.iter().map(|(key, value)| (*key, value)))
+}
+
 fn secret<'a>(
     metadata: ObjectMeta,
     type_: &str,
