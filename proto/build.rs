@@ -4,7 +4,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const SERVICES: [&str; 8] = [
+const SERVICES: &[&str] = &[
     "payplane/v1/wallet_service.proto",
     "payplane/v1/payment_service.proto",
     "payplane/v1/tenant_service.proto",
@@ -13,6 +13,7 @@ const SERVICES: [&str; 8] = [
     "payplane/v1/people_service.proto",
     "payplane/v1/billing.proto",
     "payplane/v1/event_service.proto",
+    "payplane/v1/token_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -57,6 +57,7 @@ need_kafka() {
   # Last, so that a fetch that was broken off is done again.
   cp "$image/pom.xml" "$folder/pom.xml"
 }
+need_redis() { need_package redis-server redis-server "tests of the engine run their own servers of it"; }
 
 # A library that is loaded into an engine, so that its clock can be wrong.
 need_faketime() { need_package faketime faketime "a test runs an engine whose clock is wrong"; }

@@ -11,6 +11,7 @@ need_rust
 need_postgres
 need_faketime
 need_kafka
+need_redis
 
 WORK=$ROOT/target/mutants
 export CARGO_TARGET_DIR=$WORK/build

@@ -11,6 +11,7 @@ need_postgres
 need_faketime
 need_kafka
 "$CLUSTER/build-tools.sh"
+need_redis
 
 HISTORIES=${PAYPLANE_PROPTEST_CASES:-20000}
 SEEDS=${PAYPLANE_SIM_SEEDS:-2000}

@@ -69,6 +69,7 @@ need_rust
 need_postgres
 need_faketime
 need_kafka
+need_redis
 need_package mvn maven "fetches the jars of the Kafka image"
 stage lint "$ROOT/tests/lint.sh"
 stage unit unit

@@ -28,6 +28,14 @@ pub const REVERSALS_CURRENT: &str = "ReversalsCurrent";
 pub const OFFBOARDING: &str = "Offboarding";
 /// On a Platform: PostgreSQL accepts connections.
 pub const POSTGRES_READY: &str = "PostgresReady";
+/// On a Platform with Redis: Redis answers. Engines work without it, so it does not count for Ready.
+pub const REDIS_READY: &str = "RedisReady";
+/// On a Platform after a change of logins: every engine uses the new one, and the old one is gone.
+pub const CREDENTIALS_ROTATED: &str = "CredentialsRotated";
+/// On a Platform: new engines failed, and those of before serve. The message names the image.
+pub const ROLLED_BACK: &str = "RolledBack";
+/// On a Platform: an annotation asks for nothing to be changed.
+pub const PAUSED: &str = "Paused";
 /// On a Platform: at least one engine answers.
 pub const ENGINE_READY: &str = "EngineReady";
 /// On a Platform with Kafka: the broker takes connections. Money does not wait for it.
@@ -84,6 +92,10 @@ pub mod reason {
     pub const CONDITION_NOT_MET: &str = "ConditionNotMet";
     /// A wallet has another currency than the payment.
     pub const CURRENCY_MISMATCH: &str = "CurrencyMismatch";
+    /// The database is another Platform's; the message says whose, and the way out.
+    pub const DATABASE_CLAIMED: &str = "DatabaseClaimed";
+    /// The database could lose what was committed, or does not allow what is needed; the message says each thing.
+    pub const DATABASE_UNSUITABLE: &str = "DatabaseUnsuitable";
     /// PostgreSQL is not there or not ready.
     pub const DATABASE_NOT_READY: &str = "DatabaseNotReady";
     /// The engine did not answer, or cannot reach its database.
@@ -136,6 +148,8 @@ pub mod reason {
     pub const NO_OBJECTIVES: &str = "NoObjectives";
     /// The objectives are met.
     pub const OBJECTIVES_MET: &str = "ObjectivesMet";
+    /// An annotation asks for nothing to be changed.
+    pub const PAUSED: &str = "Paused";
     /// No payment of this id in the tenant.
     pub const PAYMENT_NOT_FOUND: &str = "PaymentNotFound";
     /// The payment is not decided yet, or nothing of it was captured yet.
@@ -156,6 +170,8 @@ pub mod reason {
     pub const NOT_EMPTY: &str = "NotEmpty";
     /// Nothing keeps it from working.
     pub const NOT_SUSPENDED: &str = "NotSuspended";
+    /// The database's schema could not be brought up to date; engines of before go on serving.
+    pub const MIGRATION_FAILED: &str = "MigrationFailed";
     /// The object could not be read as its kind.
     pub const MALFORMED: &str = "Malformed";
     /// Copies could not be deleted; the message has the last words.
@@ -184,6 +200,10 @@ pub mod reason {
     pub const REVERSALS_BEHIND: &str = "ReversalsBehind";
     /// Holds are given back soon after their deadline.
     pub const REVERSALS_ON_TIME: &str = "ReversalsOnTime";
+    /// The login of before could not be ended.
+    pub const RETIRE_FAILED: &str = "RetireFailed";
+    /// New engines failed, and those of before serve.
+    pub const ROLLED_BACK: &str = "RolledBack";
     /// Payer and payee are the same wallet.
     pub const SAME_WALLET: &str = "SameWallet";
     /// A separate threshold for scaling in has no counterpart.

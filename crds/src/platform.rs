@@ -1,5 +1,7 @@
 //! Platform: one engine with the database that it keeps its ledger in.
 
+mod redis;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -9,6 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{backup::BackupVolume, kafka::KafkaSpec, reference::SecretReference};
+
+pub use redis::{ExternalRedis, ManagedRedis, RedisSpec};
 
 /// A payment platform: the engine, its PostgreSQL, and the certificates between them. Deleting it keeps the volume
 /// with the ledger.
@@ -44,6 +48,9 @@ pub struct PlatformSpec {
     /// Where the engine publishes the journal. Without it, nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kafka: Option<KafkaSpec>,
+    /// Redis that the engines share. Default: none; then a tenant's rate holds for each engine by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis: Option<RedisSpec>,
 }
 
 /// PostgreSQL: exactly one of `managed` and `external`.
@@ -64,8 +71,11 @@ pub struct PostgresSpec {
 }
 
 /// One PostgreSQL server run by this operator.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.rotation >= oldSelf.rotation").message("rotation only grows: it counts changes")
+)]
 pub struct ManagedPostgres {
     /// Image with PostgreSQL's binaries on the PATH, such as the official one. Default: the operator's setting.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,6 +91,11 @@ pub struct ManagedPostgres {
     /// needs room for it. When it cannot be stored payments go on, and a BackupSchedule says so (`ArchiveCurrent`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<Archive>,
+    /// Counts changes of the engine's login. A higher number makes a new login with a new password, brings it to the
+    /// engines one by one, and then ends the one of before.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub rotation: i32,
 }
 
 /// Where the log is stored, and how often at least.
@@ -103,9 +118,15 @@ fn a_minute() -> i32 {
 /// A persistent volume.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("storage cannot change yet"))]
+#[x_kube(
+    validation = Rule::new("quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0")
+        .message("a volume can only grow: to shrink, back the ledger up and restore it into a smaller Platform"),
+    validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && \
+         (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
+        .message("storageClassName cannot change: back the ledger up and restore it into another Platform")
+)]
 pub struct Storage {
-    /// How large.
+    /// How large. It can grow where the StorageClass allows it, and never shrink.
     pub size: Quantity,
     /// Which StorageClass. Default: the cluster's default class.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,7 +204,8 @@ pub struct PlatformStatus {
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, PostgresReady, EngineReady, KafkaReady.
+    /// Ready, Reconciling, Stalled, PostgresReady, EngineReady; KafkaReady and RedisReady where the spec asks for them,
+    /// CredentialsRotated after a change of logins, RolledBack and Paused while that is so.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

@@ -67,6 +67,10 @@ pub struct TenantSpec {
     /// of somebody else.
     #[serde(default, skip_serializing_if = "PaymentApproval::is_default")]
     pub approval: PaymentApproval,
+    /// How often ServiceAccounts of the namespaces may call the engine, all together. What exceeds it is refused with the
+    /// time after which to try again. Custom resources do not count. Default: as often as they like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rates: Option<Rates>,
     /// Nothing new can be paid from the tenant's wallets: payments, holds and refunds from them are refused with
     /// TenantSuspended, by CR and over gRPC. Money still comes in, holds that exist can be captured or given back, and
     /// reads go on. What was refused meanwhile stays refused; use new objects after resuming. Default: false.
@@ -215,6 +219,18 @@ pub struct TenantAccess {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub service_accounts: Vec<ServiceAccountAccess>,
+}
+
+/// How often a tenant's callers may call. With Redis it holds for all engines together, otherwise for each.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rates {
+    /// Calls per second in the long run. A call with many payments counts once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub calls_per_second: i32,
+    /// Calls at once, after a pause.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub burst: i32,
 }
 
 /// Role of callers that are not listed.

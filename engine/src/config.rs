@@ -25,6 +25,8 @@ pub enum Command {
     Serve(Box<ServeConfig>),
     /// Brings a database to the schema of this binary and sets the engine's login. Safe to repeat.
     Migrate(MigrateConfig),
+    /// Ends a login of engines that another one has taken the place of. Safe to repeat.
+    RetireLogin(RetireConfig),
     /// Proves the ledger from its rows. Prints one JSON document; ends with 0 if all is sound, 1 if something is wrong,
     /// 2 if that could not be found out.
     Verify(VerifyConfig),
@@ -58,6 +60,10 @@ pub struct ServeConfig {
     /// published. Without it nothing is.
     #[arg(long, env = "PAYPLANE_KAFKA_DIR")]
     pub kafka_dir: Option<PathBuf>,
+    /// Files host, port and perhaps username, password and ca.crt of a Redis that engines share. Optional: without it, and
+    /// whenever it is away, rates of calls hold for each engine by itself and nothing is remembered.
+    #[arg(long, env = "PAYPLANE_REDIS_DIR")]
+    pub redis_dir: Option<PathBuf>,
     /// How many connections besides the committer's.
     #[arg(long, env = "PAYPLANE_POOL_SIZE", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub pool_size: u32,
@@ -138,6 +144,29 @@ pub struct MigrateConfig {
     /// The engine's login, which is created or updated.
     #[arg(long, env = "PAYPLANE_APP_DATABASE_DIR")]
     pub app_database_dir: PathBuf,
+    /// How long to wait for the database.
+    #[arg(long, env = "PAYPLANE_WAIT_SECONDS", default_value_t = 60)]
+    pub wait_seconds: u64,
+    /// Whose ledger it is: NAMESPACE/NAME of a Platform. A database that is another Platform's is refused.
+    #[arg(long, env = "PAYPLANE_PLATFORM", value_name = "NAMESPACE/NAME")]
+    pub platform: Option<String>,
+    /// Take a server that may lose what was committed (fsync off and the like). For throwaway servers.
+    #[arg(long, env = "PAYPLANE_ANY_SERVER")]
+    pub any_server: bool,
+    /// Also writes why it failed to this file, as one line of JSON.
+    #[arg(long, env = "PAYPLANE_FAILURE_FILE")]
+    pub failure_file: Option<PathBuf>,
+}
+
+/// Flags of `retire-login`.
+#[derive(Clone, Debug, Args)]
+pub struct RetireConfig {
+    /// The login that owns the database: files as in a mounted Secret.
+    #[arg(long, env = "PAYPLANE_OWNER_DATABASE_DIR")]
+    pub owner_database_dir: PathBuf,
+    /// Which login nobody shall use any more.
+    #[arg(long, env = "PAYPLANE_LOGIN")]
+    pub login: String,
     /// How long to wait for the database.
     #[arg(long, env = "PAYPLANE_WAIT_SECONDS", default_value_t = 60)]
     pub wait_seconds: u64,

@@ -7,6 +7,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     background,
+    cache::Cache,
     commit::{Answer, CommitError, Committer, Job, Pulse, Queue},
     metrics::Metrics,
     store::{Store, StoreError},
@@ -32,21 +33,29 @@ pub struct Engine {
     pub metrics: Arc<Metrics>,
     /// How often holds are swept.
     pub sweep_every: Duration,
+    /// What engines share beside the database.
+    pub cache: Arc<Cache>,
     pub(crate) pulse: Arc<Pulse>,
     up: watch::Sender<bool>,
 }
 
 impl Engine {
     /// Nothing runs yet; see [`Engine::start`].
-    pub fn new(store: Arc<Store>, metrics: Arc<Metrics>, sweep_every: Duration) -> Arc<Self> {
+    pub fn new(
+        cache: Arc<Cache>,
+        store: Arc<Store>,
+        metrics: Arc<Metrics>,
+        sweep_every: Duration,
+    ) -> Arc<Self> {
         let (queue, pulse, up) = (Arc::default(), Arc::default(), watch::Sender::new(false));
-        Arc::new(Self { store, queue, metrics, sweep_every, pulse, up })
+        Arc::new(Self { store, queue, metrics, sweep_every, cache, pulse, up })
     }
 
     /// Starts the committer, the work in the background and the look-out for the database. The handle is the committer's,
     /// which ends after [`Queue::close`].
     pub fn start(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
         tokio::spawn(self.clone().watch_database());
+        self.cache.start();
         tokio::spawn(background::keep_sealing(self.clone()));
         tokio::spawn(background::keep_sweeping(self.clone()));
         tokio::spawn(self.clone().keep_committing())

@@ -16,6 +16,8 @@ pub mod events;
 
 pub mod commit;
 
+pub mod cache;
+
 pub mod billing;
 
 pub mod verify;

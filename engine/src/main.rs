@@ -4,9 +4,9 @@ use std::{error::Error, io, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 use payplane_engine::{
-    config::{AdoptConfig, Cli, Command, LogFormat, MigrateConfig, ServeConfig, VerifyConfig},
+    config::{AdoptConfig, Cli, Command, LogFormat, MigrateConfig, RetireConfig, ServeConfig, VerifyConfig},
     server::serve,
-    store::{DatabaseConfig, adopt, migrate},
+    store::{DatabaseConfig, MigrateError, MigrateOptions, adopt, migrate, retire},
     telemetry::{self, Causes},
     verify::command::{self, VerifyError},
 };
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Serve(config) => logged(cli.log_format, run_serve(*config)),
         Command::Migrate(config) => logged(cli.log_format, run_migrate(config)),
         Command::Adopt(config) => logged(cli.log_format, run_adopt(config)),
+        Command::RetireLogin(config) => logged(cli.log_format, run_retire(config)),
         // Not logged: its standard output is one document.
         Command::Verify(config) => run_verify(&config),
     }
@@ -55,7 +56,36 @@ async fn run_serve(config: ServeConfig) -> Result<(), Box<dyn Error>> {
 async fn run_migrate(config: MigrateConfig) -> Result<(), Box<dyn Error>> {
     let owner = DatabaseConfig::read(&config.owner_database_dir)?;
     let app = DatabaseConfig::read(&config.app_database_dir)?;
-    Ok(migrate(&owner, &app, Duration::from_secs(config.wait_seconds)).await?)
+    let options = MigrateOptions {
+        wait: Duration::from_secs(config.wait_seconds),
+        platform: config.platform,
+        any_server: config.any_server,
+    };
+    let done = migrate(&owner, &app, &options).await;
+    if let (Err(error), Some(file)) = (&done, &config.failure_file) {
+        // Why is in the log, too: a file that cannot be written must not hide it.
+        let _ = std::fs::write(file, failure(error));
+    }
+    Ok(done?)
+}
+
+/// What a program is told: a reason that never changes its meaning, and a message for people.
+fn failure(error: &MigrateError) -> String {
+    let reason = match error {
+        MigrateError::Unsuitable(_) => "DatabaseUnsuitable",
+        MigrateError::Claimed { .. } => "DatabaseClaimed",
+        MigrateError::Unreachable { .. } => "DatabaseUnreachable",
+        MigrateError::Migration(_)
+        | MigrateError::Posture(_)
+        | MigrateError::AppLogin(_)
+        | MigrateError::Look(_) => "MigrationFailed",
+    };
+    serde_json::json!({"reason": reason, "message": Causes(error).to_string()}).to_string()
+}
+
+async fn run_retire(config: RetireConfig) -> Result<(), Box<dyn Error>> {
+    let owner = DatabaseConfig::read(&config.owner_database_dir)?;
+    Ok(retire(&owner, &config.login, Duration::from_secs(config.wait_seconds)).await?)
 }
 
 async fn run_adopt(config: AdoptConfig) -> Result<(), Box<dyn Error>> {

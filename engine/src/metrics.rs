@@ -33,6 +33,10 @@ pub struct Metrics {
     event_letters: IntGauge,
     event_lag: Gauge,
     event_lag_seals: IntGauge,
+    redis_up: IntGauge,
+    cache_reads: IntCounterVec,
+    cache_errors: IntCounter,
+    rate_refusals: IntCounter,
 }
 
 impl Metrics {
@@ -75,6 +79,14 @@ impl Metrics {
             )?,
             event_lag: Gauge::new("event_lag_seconds", "How long the oldest seal waits to be published.")?,
             event_lag_seals: IntGauge::new("event_lag_seals", "Seals that wait to be published.")?,
+            redis_up: IntGauge::new("redis_up", "Whether Redis answers; 0 also where none is configured.")?,
+            cache_reads: counters(
+                "cache_reads_total",
+                "Payments looked up in Redis, by what was found.",
+                "result",
+            )?,
+            cache_errors: IntCounter::new("cache_errors_total", "Questions that Redis did not answer.")?,
+            rate_refusals: IntCounter::new("rate_refusals_total", "Calls refused by a tenant's rate.")?,
             registry,
         };
         let build = IntGauge::with_opts(build)?;
@@ -130,6 +142,23 @@ impl Metrics {
         self.doubts.inc();
     }
 
+    pub(crate) fn set_redis_up(&self, up: bool) {
+        self.redis_up.set(i64::from(up));
+    }
+
+    /// What was found: hit, miss, forged or away.
+    pub(crate) fn count_cache(&self, result: &str) {
+        self.cache_reads.with_label_values(&[result]).inc();
+    }
+
+    pub(crate) fn count_cache_error(&self) {
+        self.cache_errors.inc();
+    }
+
+    pub(crate) fn count_rate_refusal(&self) {
+        self.rate_refusals.inc();
+    }
+
     pub(crate) fn set_database_up(&self, up: bool) {
         self.database_up.set(f64::from(u8::from(up)));
     }
@@ -168,7 +197,11 @@ impl Metrics {
         self.registry.register(Box::new(self.event_errors.clone()))?;
         self.registry.register(Box::new(self.event_letters.clone()))?;
         self.registry.register(Box::new(self.event_lag.clone()))?;
-        self.registry.register(Box::new(self.event_lag_seals.clone()))
+        self.registry.register(Box::new(self.event_lag_seals.clone()))?;
+        self.registry.register(Box::new(self.redis_up.clone()))?;
+        self.registry.register(Box::new(self.cache_reads.clone()))?;
+        self.registry.register(Box::new(self.cache_errors.clone()))?;
+        self.registry.register(Box::new(self.rate_refusals.clone()))
     }
 }
 

@@ -6,7 +6,7 @@
 mod support;
 
 use futures::future::join_all;
-use payplane_engine::store::{DatabaseConfig, migrate};
+use payplane_engine::store::{DatabaseConfig, MigrateOptions, migrate};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use support::{
     forgery::{refusal, row_hash},
@@ -347,5 +347,6 @@ async fn platform(superuser: &mut PgConnection) -> Uuid {
 async fn migration(database: &Database) {
     let owner = DatabaseConfig::read(&database.owner_dir()).unwrap();
     let app = DatabaseConfig::read(&database.app_dir()).unwrap();
-    migrate(&owner, &app, std::time::Duration::from_secs(20)).await.unwrap();
+    let options = MigrateOptions { wait: std::time::Duration::from_secs(20), ..Default::default() };
+    migrate(&owner, &app, &options).await.unwrap();
 }

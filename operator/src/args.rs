@@ -33,6 +33,9 @@ pub struct Args {
     /// Image of Kafka where a Platform names none: with Kafka in /opt/kafka, as in the official one.
     #[arg(long, env = "PAYPLANE_KAFKA_IMAGE", default_value = "apache/kafka:4.1.0")]
     pub kafka_image: String,
+    /// Image of Redis where a Platform names none: with redis-server and redis-cli on the PATH.
+    #[arg(long, env = "PAYPLANE_REDIS_IMAGE", default_value = "redis:7.0")]
+    pub redis_image: String,
     /// File with a ServiceAccount token of audience `payplane`; read again when it changes.
     #[arg(long, env = "PAYPLANE_TOKEN_FILE", default_value = "/var/run/secrets/payplane/token")]
     pub token_file: PathBuf,

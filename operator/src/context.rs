@@ -62,6 +62,8 @@ pub struct Settings {
     pub postgres_image: String,
     /// Image of Kafka where a Platform names none.
     pub kafka_image: String,
+    /// Image of Redis where a Platform names none.
+    pub redis_image: String,
     /// Issuer of the cluster's ServiceAccount tokens.
     pub issuer: String,
     /// Subject of the operator's own token.
@@ -159,11 +161,14 @@ impl Stores {
         readable(&found).cloned()
     }
 
-    /// Names of the Platforms whose external database is described in this Secret.
+    /// Names of the Platforms whose external database or Redis is described in this Secret.
     pub fn users_of_secret(&self, namespace: &str, secret: &str) -> Vec<String> {
         let uses = |platform: &Platform| {
             platform.namespace().as_deref() == Some(namespace)
-                && platform.spec.postgres.external.as_ref().is_some_and(|db| db.secret_ref.name == secret)
+                && (platform.spec.postgres.external.as_ref().is_some_and(|db| db.secret_ref.name == secret)
+                    || platform.spec.redis.as_ref().is_some_and(|redis| {
+                        redis.external.as_ref().is_some_and(|redis| redis.secret_ref.name == secret)
+                    }))
         };
         let found = self.platforms.state_filter(|guarded| guarded.0.as_ref().is_ok_and(uses));
         found.iter().map(|guarded| guarded.name_any()).collect()

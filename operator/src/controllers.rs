@@ -143,7 +143,8 @@ async fn platforms(
     let changes = kept(context, writer, watch::config(), health, |platform| {
         let conditions = platform.current();
         let state = |type_| find(conditions, type_).map(|condition| condition.status.clone());
-        fingerprint((platform.uid(), platform.metadata.generation, state(READY), state(ENGINE_READY)))
+        let paused = platform.annotations().get(meta::PAUSED);
+        fingerprint((platform.uid(), platform.metadata.generation, state(READY), state(ENGINE_READY), paused))
     })
     .inspect_ok(move |guarded| {
         let key =

@@ -252,6 +252,7 @@ async fn settings(args: &Args, client: &Client) -> Result<Settings, Fatal> {
         engine_image: args.engine_image.clone(),
         postgres_image: args.postgres_image.clone(),
         kafka_image: args.kafka_image.clone(),
+        redis_image: args.redis_image.clone(),
         issuer,
         subject: args.subject(),
     })

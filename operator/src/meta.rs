@@ -37,6 +37,14 @@ pub const LET_GO: &str = "payplane.io/let-go";
 pub const APPLIED: &str = "payplane.io/applied";
 /// Annotation of a pod template: hash of everything that must restart the pods when it changes.
 pub const RESTART: &str = "payplane.io/restart";
+/// Annotation of a Platform: "true" leaves everything as it is until the annotation goes.
+pub const PAUSED: &str = "payplane.io/paused";
+/// Annotation of the engine's Deployment: hash of a pod template that failed and is not tried again.
+pub const REFUSED: &str = "payplane.io/refused-template";
+/// Annotation of the engine's Deployment: why that template failed.
+pub const REFUSED_BECAUSE: &str = "payplane.io/refused-because";
+/// Annotation of the Secret of the engine's login: the change of logins that it comes from.
+pub const ROTATION: &str = "payplane.io/rotation";
 /// Annotation of a certificate's Secret: when to issue the next one.
 pub const RENEW_AT: &str = "payplane.io/renew-at";
 /// ConfigMap in every namespace of a tenant: the engine's address and the certificate to check it with.

@@ -31,4 +31,4 @@ say "installing the chart"
 helm upgrade --install payplane charts/payplane --namespace payplane-system --take-ownership --wait --timeout 5m \
   --set "image.repository=${OPERATOR_IMAGE%:*}" --set "image.tag=${OPERATOR_IMAGE##*:}" \
   --set "engine.image=$ENGINE_IMAGE" --set "postgres.image=$POSTGRES_IMAGE" \
-  --set "kafka.image=$KAFKA_IMAGE" >/dev/null
+  --set "kafka.image=$KAFKA_IMAGE" --set "redis.image=$REDIS_IMAGE" >/dev/null

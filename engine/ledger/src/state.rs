@@ -99,6 +99,11 @@ impl PaymentState {
         if self.phase.is_open() { self.amount - self.captured } else { 0 }
     }
 
+    /// Whether nothing will ever change it again: nothing is held, and what was taken was given back.
+    pub const fn is_final(&self) -> bool {
+        !self.phase.is_open() && self.refunding == 0 && self.refundable() == 0
+    }
+
     /// What may still be refunded.
     pub const fn refundable(&self) -> i64 {
         self.captured - self.refunding - self.refunded

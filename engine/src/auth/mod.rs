@@ -5,18 +5,24 @@ mod directory;
 mod keys;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod parsers;
+mod revocations;
 mod role;
 mod token;
 
 pub use directory::Directory;
+pub use revocations::Revocations;
 pub use role::Role;
-pub use token::{TOKEN_BYTES_MAX, TokenError, Verifier, VerifierError};
+pub use token::{Identity, TOKEN_BYTES_MAX, TokenError, Verifier, VerifierError};
 
 use std::{collections::HashSet, sync::Arc};
 
 use payplane_ledger::{Origin, TenantId};
 
-use crate::{config::AuthConfig, store::StoreError};
+use crate::{
+    cache::Rates,
+    config::AuthConfig,
+    store::{CallerRow, StoreError},
+};
 
 /// An authenticated caller.
 #[derive(Clone, Debug)]
@@ -29,6 +35,8 @@ pub struct Caller {
     pub tenant: Option<TenantId>,
     /// Which names and keys are its own.
     pub origin: Origin,
+    /// How often its tenant may call, if that is bounded. The platform's own calls are not.
+    pub rates: Option<Rates>,
 }
 
 /// Why a caller is turned away.
@@ -45,6 +53,9 @@ pub enum AuthError {
     /// The token is not believed.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// Somebody took the token or its subject back.
+    #[error("the token was revoked")]
+    Revoked,
     /// The subject is no service account, or its namespace belongs to no tenant, or it has no role there.
     #[error("{0:?} belongs to no tenant or has no role")]
     Unregistered(Arc<str>),
@@ -64,15 +75,20 @@ pub enum AuthError {
 pub struct Authenticator {
     verifier: Option<Verifier>,
     directory: Directory,
+    revocations: Arc<Revocations>,
     platform_subjects: HashSet<String>,
 }
 
 impl Authenticator {
     /// Without an issuer in `config`, nobody is believed.
-    pub fn new(config: &AuthConfig, directory: Directory) -> Result<Self, VerifierError> {
+    pub fn new(
+        config: &AuthConfig,
+        directory: Directory,
+        revocations: Arc<Revocations>,
+    ) -> Result<Self, VerifierError> {
         let verifier = Verifier::from_config(config)?;
         let platform_subjects = config.platform_subjects.iter().cloned().collect();
-        Ok(Self { verifier, directory, platform_subjects })
+        Ok(Self { verifier, directory, revocations, platform_subjects })
     }
 
     /// Identifies the bearer of `token`, who may name a namespace.
@@ -82,7 +98,11 @@ impl Authenticator {
         namespace: Option<&str>,
     ) -> Result<Caller, AuthError> {
         let verifier = self.verifier.as_ref().ok_or(AuthError::NoIssuer)?;
-        let subject = verifier.verify(token.ok_or(AuthError::NoToken)?).await?;
+        let identity = verifier.verify(token.ok_or(AuthError::NoToken)?).await?;
+        if self.revocations.covers(&identity).await? {
+            return Err(AuthError::Revoked);
+        }
+        let subject = identity.subject;
         if self.platform_subjects.contains(&*subject) {
             return self.platform_caller(subject, namespace).await;
         }
@@ -101,7 +121,7 @@ impl Authenticator {
                 Some(found.ok_or_else(unknown)?.tenant)
             }
         };
-        Ok(Caller { subject, role: Role::Platform, tenant, origin: Origin::Resource })
+        Ok(Caller { subject, role: Role::Platform, tenant, origin: Origin::Resource, rates: None })
     }
 
     async fn tenant_caller(&self, subject: Arc<str>) -> Result<Caller, AuthError> {
@@ -109,9 +129,11 @@ impl Authenticator {
             Some((namespace, name)) => self.directory.find(namespace, name).await?,
             None => None,
         };
-        let row = found.and_then(|row| Some((row.tenant, Role::from_number(row.role)?)));
+        let row = found.and_then(|row| Some((row, Role::from_number(row.role)?)));
         match row {
-            Some((tenant, role)) => Ok(Caller { subject, role, tenant: Some(tenant), origin: Origin::Api }),
+            Some((CallerRow { tenant, rates, .. }, role)) => {
+                Ok(Caller { subject, role, tenant: Some(tenant), origin: Origin::Api, rates })
+            }
             None => Err(AuthError::Unregistered(subject)),
         }
     }

@@ -57,10 +57,20 @@ pub enum VerifierError {
 struct Claims {
     sub: String,
     exp: u64,
+    jti: Option<String>,
+}
+
+/// Whose token it is, and which.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The token's subject.
+    pub subject: Arc<str>,
+    /// The token's own id, if its issuer gave it one.
+    pub id: Option<Arc<str>>,
 }
 
 /// Until when a token is believed without looking, and whose it is.
-type Remembered = HashMap<Box<str>, (Instant, Arc<str>)>;
+type Remembered = HashMap<Box<str>, (Instant, Identity)>;
 
 /// Verifies tokens and remembers those it verified.
 #[derive(Debug)]
@@ -81,18 +91,18 @@ impl Verifier {
         Ok(Some(Self { issuer, audience: config.audience.clone(), keys, remembered: Mutex::default() }))
     }
 
-    /// The subject of a token that is believed.
-    pub async fn verify(&self, token: &str) -> Result<Arc<str>, TokenError> {
+    /// Whose a token is that is believed. Whether it was revoked is not asked here.
+    pub async fn verify(&self, token: &str) -> Result<Identity, TokenError> {
         if TOKEN_BYTES_MAX < token.len() {
             return Err(TokenError::Malformed);
         }
-        if let Some(subject) = self.recall(token) {
-            return Ok(subject);
+        if let Some(identity) = self.recall(token) {
+            return Ok(identity);
         }
         let claims = self.check(token).await?;
-        let subject: Arc<str> = claims.sub.into();
-        self.remember(token, claims.exp, subject.clone());
-        Ok(subject)
+        let identity = Identity { subject: claims.sub.into(), id: claims.jti.map(Arc::from) };
+        self.remember(token, claims.exp, identity.clone());
+        Ok(identity)
     }
 
     /// The header chooses among the issuer's keys by id and nothing else: the key decides the algorithm.
@@ -114,12 +124,15 @@ impl Verifier {
         Ok(token.claims)
     }
 
-    fn recall(&self, token: &str) -> Option<Arc<str>> {
+    fn recall(&self, token: &str) -> Option<Identity> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.get(token).filter(|(until, _)| Instant::now() < *until).map(|(_, subject)| subject.clone())
+        remembered
+            .get(token)
+            .filter(|(until, _)| Instant::now() < *until)
+            .map(|(_, identity)| identity.clone())
     }
 
-    fn remember(&self, token: &str, expires: u64, subject: Arc<str>) {
+    fn remember(&self, token: &str, expires: u64, identity: Identity) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let left = Duration::from_secs(expires.saturating_add(LEEWAY_SECONDS)).saturating_sub(now);
         let until = Instant::now() + left.min(REMEMBER_MAX);
@@ -127,7 +140,7 @@ impl Verifier {
         if REMEMBERED_MAX <= remembered.len() {
             remembered.clear();
         }
-        remembered.insert(token.into(), (until, subject));
+        remembered.insert(token.into(), (until, identity));
     }
 }
 

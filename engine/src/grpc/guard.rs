@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     auth::{Authenticator, Caller, Role, TOKEN_BYTES_MAX},
+    cache::Limiter,
     metrics::Metrics,
 };
 
@@ -40,6 +41,8 @@ const DEADLINE_MARGIN: Duration = Duration::from_millis(3);
 pub struct GuardLayer {
     /// Who is who.
     pub authenticator: Arc<Authenticator>,
+    /// How often tenants may call.
+    pub limiter: Arc<Limiter>,
     /// Counts calls.
     pub metrics: Arc<Metrics>,
 }
@@ -117,6 +120,12 @@ impl GuardLayer {
             && !caller.role.includes(needed)
         {
             return Err(status::role_required(caller.role, needed));
+        }
+        if let (Some(tenant), Some(rates)) = (caller.tenant, caller.rates)
+            && let Err(wait) = self.limiter.admit(tenant, rates).await
+        {
+            self.metrics.count_rate_refusal();
+            return Err(status::rate_exceeded(rates.calls_per_second, wait));
         }
         Ok(Call { caller, on_behalf_of, correlation_id: correlation_id.clone()? })
     }

@@ -19,6 +19,7 @@ mod policy;
 mod settings;
 mod status;
 mod tenants;
+mod tokens;
 mod wallets;
 
 pub use guard::GuardLayer;
@@ -32,13 +33,17 @@ use payplane_proto::v1::{
     ledger_service_server::LedgerServiceServer,
     payment_service_server::PaymentServiceServer, people_service_server::PeopleServiceServer,
     settings_service_server::SettingsServiceServer, tenant_service_server::TenantServiceServer,
-    wallet_service_server::WalletServiceServer,
+    token_service_server::TokenServiceServer, wallet_service_server::WalletServiceServer,
 };
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status, service::Routes};
 
-use crate::{auth::Caller, commit::CommitError, engine::Engine};
+use crate::{
+    auth::{Caller, Revocations},
+    commit::CommitError,
+    engine::Engine,
+};
 
 /// Larger messages are refused before they are read.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -55,6 +60,7 @@ const STREAM_AGE_MAX: Duration = Duration::from_secs(5 * 60);
 struct Api {
     engine: Arc<Engine>,
     follower: Arc<payments::Follower>,
+    revocations: Arc<Revocations>,
     /// One proof of the ledger at a time.
     verifying: Arc<Semaphore>,
     /// Ends streams, which would never end by themselves.
@@ -72,10 +78,10 @@ impl Api {
 }
 
 /// All services of the API.
-pub fn routes(engine: Arc<Engine>, draining: CancellationToken) -> Routes {
+pub fn routes(engine: Arc<Engine>, revocations: Arc<Revocations>, draining: CancellationToken) -> Routes {
     let follower = payments::Follower::start(&engine);
     let verifying = Arc::new(Semaphore::new(1));
-    let api = Api { engine, follower, verifying, draining };
+    let api = Api { engine, follower, revocations, verifying, draining };
     Routes::default()
         .add_service(PaymentServiceServer::new(api.clone()).max_decoding_message_size(BULK_BYTES_MAX))
         .add_service(WalletServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
@@ -84,6 +90,7 @@ pub fn routes(engine: Arc<Engine>, draining: CancellationToken) -> Routes {
         .add_service(TenantServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(BillingServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(TokenServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(LedgerServiceServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
 

@@ -68,6 +68,7 @@ const TABLE: &[(&str, Access)] = &[
     ("/payplane.v1.EventService/ListDeadLetters", Access::Needs(Role::Platform)),
     ("/payplane.v1.EventService/RetryDeadLetter", Access::Needs(Role::Platform)),
     ("/payplane.v1.EventService/DropDeadLetter", Access::Needs(Role::Platform)),
+    ("/payplane.v1.TokenService/RevokeToken", Access::Needs(Role::Platform)),
     ("/grpc.health.v1.Health/Check", Access::Open),
     ("/grpc.health.v1.Health/List", Access::Open),
     ("/grpc.health.v1.Health/Watch", Access::Open),

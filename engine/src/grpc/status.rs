@@ -86,6 +86,17 @@ pub(super) fn too_many_watches() -> Status {
     with_reason(Code::ResourceExhausted, message, "TOO_MANY_WATCHES", Some(RETRY_AFTER))
 }
 
+pub(super) fn rate_exceeded(calls_per_second: u32, wait: Duration) -> Status {
+    let message = format!("the tenant calls more often than {calls_per_second} times per second");
+    with_reason(Code::ResourceExhausted, message, "RATE_EXCEEDED", Some(wait))
+}
+
+pub(super) fn too_many_revocations() -> Status {
+    let message =
+        "as many tokens are revoked as engines remember: end some, or withdraw the key that signs them";
+    with_reason(Code::ResourceExhausted, message.to_owned(), "TOO_MANY_REVOCATIONS", None)
+}
+
 pub(super) fn already_verifying() -> Status {
     let message = "this engine is verifying the ledger already".to_owned();
     with_reason(Code::ResourceExhausted, message, "ALREADY_VERIFYING", Some(RETRY_AFTER))
@@ -166,6 +177,7 @@ pub(super) fn of_auth(error: &AuthError) -> Status {
             with_reason(Code::Unavailable, message, "KEYS_UNAVAILABLE", Some(RETRY_AFTER))
         }
         AuthError::Token(_) => with_reason(Code::Unauthenticated, message, "INVALID_TOKEN", None),
+        AuthError::Revoked => with_reason(Code::Unauthenticated, message, "TOKEN_REVOKED", None),
         AuthError::Unregistered(_) => with_reason(Code::PermissionDenied, message, "UNREGISTERED", None),
         AuthError::NamespaceNotAllowed => {
             with_reason(Code::PermissionDenied, message, "NAMESPACE_NOT_ALLOWED", None)

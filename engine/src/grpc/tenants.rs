@@ -14,12 +14,14 @@ use super::{
 };
 use crate::{
     auth::Role,
+    cache::Rates,
     engine::detached,
     store::{CapRow, GrantRow, HoldingsRow, TenantRow},
 };
 
 const NAME_CHARS_MAX: usize = 63;
 const ENTRIES_MAX: usize = 1_000;
+const RATE_MAX: u32 = 1_000_000;
 
 #[tonic::async_trait]
 impl TenantService for Api {
@@ -82,13 +84,24 @@ fn wanted_tenant(wanted: proto::Tenant) -> Result<TenantRow, Status> {
     let namespaces = namespaces(field, wanted.namespaces, &mut violations);
     let grants = grants(field, &wanted.service_accounts, &namespaces, &mut violations);
     let caps = caps(field, &wanted.settlement_caps, &mut violations);
+    let rates = wanted.rates.and_then(|wanted| rates(field.at("rates"), &wanted, &mut violations));
     let default_role = match wanted.default_role {
         0 => Some(0),
         number => role(field.at("default_role"), number, &mut violations),
     };
     let default_role = violations.finish(default_role)?;
     let (id, name, suspended) = (Uuid::nil(), wanted.name, wanted.suspended);
-    Ok(TenantRow { id, name, default_role, suspended, namespaces, caps, grants })
+    Ok(TenantRow { id, name, default_role, suspended, namespaces, caps, grants, rates })
+}
+
+fn rates(field: Path<'_>, wanted: &proto::Rates, violations: &mut Violations) -> Option<Rates> {
+    let proto::Rates { calls_per_second, burst } = *wanted;
+    for (name, number) in [("calls_per_second", calls_per_second), ("burst", burst)] {
+        if !(1..=RATE_MAX).contains(&number) {
+            violations.add(field.at(name), "is out of range: expected 1 to 1000000");
+        }
+    }
+    Some(Rates { calls_per_second, burst })
 }
 
 fn namespaces(tenant: Path<'_>, mut names: Vec<String>, violations: &mut Violations) -> Vec<String> {
@@ -183,5 +196,6 @@ fn tenant(row: &TenantRow) -> proto::Tenant {
         service_accounts: row.grants.iter().map(grant).collect(),
         default_role: i32::from(row.default_role),
         suspended: row.suspended,
+        rates: row.rates.map(|Rates { calls_per_second, burst }| proto::Rates { calls_per_second, burst }),
     }
 }

@@ -20,7 +20,8 @@ use super::{
     tls::{Certificate, TlsError},
 };
 use crate::{
-    auth::{Authenticator, Directory, VerifierError},
+    auth::{Authenticator, Directory, Revocations, VerifierError},
+    cache::{Cache, Limiter},
     config::{ServeConfig, TransportConfig},
     engine::Engine,
     events,
@@ -99,9 +100,12 @@ impl Server {
         let database = DatabaseConfig::read(&config.database_dir)?;
         let store = Arc::new(Store::new(database.options(), config.pool_size));
         let metrics = Arc::new(Metrics::new()?);
-        let engine = Engine::new(store.clone(), metrics.clone(), config.sweep_every());
+        let cache = Cache::new(config.redis_dir.clone(), store.clone(), metrics.clone());
+        let limiter = Arc::new(Limiter::new(cache.clone()));
+        let engine = Engine::new(cache.clone(), store.clone(), metrics.clone(), config.sweep_every());
+        let revocations = Revocations::new(store.clone(), cache, engine.database());
         let directory = Directory::new(store, engine.database());
-        let authenticator = Arc::new(Authenticator::new(&config.auth, directory)?);
+        let authenticator = Arc::new(Authenticator::new(&config.auth, directory, revocations.clone())?);
         if config.auth.issuer.is_none() {
             tracing::warn!("no issuer is configured: every call but health will be refused");
         }
@@ -109,13 +113,14 @@ impl Server {
         let (http_listener, http_address) = listen(config.http_address).await?;
         let (grpc_listener, grpc_address) = listen(config.grpc_address).await?;
         let acceptor = acceptor(&config.transport)?;
-        let routes = routes(&engine, config.reflection, &stop)?;
-        let guard = GuardLayer { authenticator, metrics };
+        let routes = routes(&engine, &revocations, config.reflection, &stop)?;
+        let guard = GuardLayer { authenticator, limiter, metrics };
         let committer = engine.start();
         let publisher = config.kafka_dir.clone().map(|directory| {
             tokio::spawn(events::keep_measuring(engine.clone()));
             tokio::spawn(events::keep_publishing(engine.clone(), directory)).abort_handle()
         });
+        tokio::spawn(revocations.follow());
         tokio::spawn(serve_http(http_listener, engine.clone(), stop.clone()));
         let grpc = tokio::spawn(serve_grpc(grpc_listener, acceptor, routes, guard, stop.clone()));
         let drain = config.drain();
@@ -163,10 +168,15 @@ fn acceptor(config: &TransportConfig) -> Result<Option<TlsAcceptor>, TlsError> {
     Ok(Some(acceptor))
 }
 
-fn routes(engine: &Arc<Engine>, reflection: bool, stop: &CancellationToken) -> Result<Routes, ServeError> {
+fn routes(
+    engine: &Arc<Engine>,
+    revocations: &Arc<Revocations>,
+    reflection: bool,
+    stop: &CancellationToken,
+) -> Result<Routes, ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(reporter, engine.clone(), stop.clone()));
-    let routes = grpc::routes(engine.clone(), stop.clone()).add_service(health);
+    let routes = grpc::routes(engine.clone(), revocations.clone(), stop.clone()).add_service(health);
     if !reflection {
         return Ok(routes);
     }

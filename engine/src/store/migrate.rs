@@ -4,15 +4,18 @@
 use std::time::{Duration, Instant};
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, Executor as _, PgConnection, SqlStr,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, SqlStr,
     migrate::{MigrateError as SqlxMigrateError, Migration, MigrationType, Migrator},
     postgres::PgConnectOptions,
 };
 
-use super::{DatabaseConfig, StoreError};
+use super::{DatabaseConfig, StoreError, suitable, suitable::Unsuitable};
 use crate::telemetry::Causes;
 
 const POSTURE: &str = include_str!("posture.sql");
+
+/// What the name of the second of two logins ends with.
+const SECOND_LOGIN: &str = "_b";
 
 /// How often an unreachable database is tried while migrating.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
@@ -31,6 +34,23 @@ pub enum MigrateError {
         /// The last failure.
         source: StoreError,
     },
+    /// It is not fit to keep a ledger.
+    #[error(transparent)]
+    Unsuitable(Unsuitable),
+    /// Another Platform's ledger is in it.
+    #[error(
+        "the database belongs to Platform {owner}: give Platform {asks} a database of its own, or, if it takes the place \
+         of the other, run as the owner of the database: update payplane.claim set platform = '{asks}'"
+    )]
+    Claimed {
+        /// Whose it is.
+        owner: String,
+        /// Who asks for it.
+        asks: String,
+    },
+    /// The server could not be asked what it is like.
+    #[error("look at the database")]
+    Look(#[source] StoreError),
     /// A migration failed.
     #[error("run the migrations")]
     Migration(#[source] SqlxMigrateError),
@@ -52,6 +72,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "holds", include_str!("../../migrations/0005_holds.sql")),
     (6, "billing", include_str!("../../migrations/0006_billing.sql")),
     (7, "events", include_str!("../../migrations/0007_events.sql")),
+    (8, "cache", include_str!("../../migrations/0008_cache.sql")),
     (9, "epoch", include_str!("../../migrations/0009_epoch.sql")),
     (10, "approval", include_str!("../../migrations/0010_approval.sql")),
 ];
@@ -72,20 +93,88 @@ pub(super) fn migrator() -> Migrator {
     migrator
 }
 
-/// Migrates as `owner` and makes `app` the engine's login. Waits for the database up to `wait`.
+/// What [`migrate`] needs to know besides the logins.
+#[derive(Clone, Debug, Default)]
+pub struct MigrateOptions {
+    /// How long to wait for the database.
+    pub wait: Duration,
+    /// Whose ledger it is, as NAMESPACE/NAME. The first who says it has the database; without it nothing is claimed.
+    pub platform: Option<String>,
+    /// Take a server that would lose what was committed: for throwaway ones.
+    pub any_server: bool,
+}
+
+/// Migrates as `owner` and makes `app` the engine's login. A database that is unfit, or somebody else's, is left as it is.
 pub async fn migrate(
     owner: &DatabaseConfig,
     app: &DatabaseConfig,
-    wait: Duration,
+    options: &MigrateOptions,
 ) -> Result<(), MigrateError> {
-    let mut connection = connect(&owner.options(), wait).await?;
+    let mut connection = connect(&owner.options(), options.wait).await?;
+    if !options.any_server {
+        let complaints = suitable::check(&mut connection, &app.username).await.map_err(MigrateError::Look)?;
+        if !complaints.is_empty() {
+            return Err(MigrateError::Unsuitable(Unsuitable(complaints)));
+        }
+    }
+    if let Some(platform) = &options.platform {
+        refuse_claimed(&mut connection, platform).await?;
+    }
     migrator().run_direct(None, &mut connection, false).await.map_err(MigrateError::Migration)?;
+    if let Some(platform) = &options.platform {
+        claim(&mut connection, platform).await?;
+    }
     set_posture(&mut connection, app).await.map_err(MigrateError::Posture)?;
     connection.close().await.map_err(MigrateError::Posture)?;
     let login = app.options().connect().await.map_err(MigrateError::AppLogin)?;
     login.close().await.map_err(MigrateError::AppLogin)?;
     tracing::info!(schema = NEWEST_VERSION, database = app.dbname, "database migrated");
     Ok(())
+}
+
+fn look(error: sqlx::Error) -> MigrateError {
+    MigrateError::Look(error.into())
+}
+
+/// Before anything is changed: the table may not be there yet.
+async fn refuse_claimed(connection: &mut PgConnection, asks: &str) -> Result<(), MigrateError> {
+    let has_table = sqlx::query_scalar("select to_regclass('payplane.claim') is not null");
+    if !has_table.fetch_one(&mut *connection).await.map_err(look)? {
+        return Ok(());
+    }
+    let owner = sqlx::query_scalar::<_, String>("select platform from payplane.claim");
+    match owner.fetch_optional(connection).await.map_err(look)? {
+        Some(owner) if owner != asks => Err(MigrateError::Claimed { owner, asks: asks.to_owned() }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The first has it; whoever was a moment later is told.
+async fn claim(connection: &mut PgConnection, asks: &str) -> Result<(), MigrateError> {
+    let claim = sqlx::query("insert into payplane.claim (platform) values ($1) on conflict do nothing");
+    claim.bind(asks).execute(&mut *connection).await.map_err(look)?;
+    refuse_claimed(connection, asks).await
+}
+
+/// Takes away a login that engines no longer use: nobody logs in as it, and whoever still is gets disconnected. A login
+/// that is not there is no error.
+pub async fn retire(owner: &DatabaseConfig, login: &str, wait: Duration) -> Result<(), MigrateError> {
+    let mut connection = connect(&owner.options(), wait).await?;
+    let failed = MigrateError::Posture;
+    let exists = sqlx::query_scalar("select exists (select from pg_roles where rolname = $1)").bind(login);
+    if exists.fetch_one(&mut connection).await.map_err(failed)? {
+        // Only members end a role's sessions. The name is quoted by the database itself.
+        let commands =
+            "select format('alter role %1$I nologin password null; grant %1$I to %2$I', $1, current_user)";
+        let commands: String =
+            sqlx::query_scalar(commands).bind(login).fetch_one(&mut connection).await.map_err(failed)?;
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(commands))).await.map_err(failed)?;
+        let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = $1";
+        let ended: i64 =
+            sqlx::query_scalar(end).bind(login).fetch_one(&mut connection).await.map_err(failed)?;
+        tracing::info!(login, ended, "the login was retired");
+    }
+    connection.close().await.map_err(MigrateError::Posture)
 }
 
 async fn connect(options: &PgConnectOptions, wait: Duration) -> Result<PgConnection, MigrateError> {
@@ -124,12 +213,17 @@ async fn try_set_posture(connection: &mut PgConnection, app: &DatabaseConfig) ->
          set_config('payplane.posture_password', $3, true)",
     )
     .bind(&app.username)
-    .bind(format!("{}_definer", app.username))
+    .bind(definer_of(&app.username))
     .bind(&app.password)
     .execute(&mut *transaction)
     .await?;
     transaction.execute(sqlx::raw_sql(POSTURE)).await?;
     transaction.commit().await
+}
+
+/// Both of two logins that take turns (see [`retire`]) work through one owner of the functions.
+fn definer_of(app: &str) -> String {
+    format!("{}_definer", app.strip_suffix(SECOND_LOGIN).unwrap_or(app))
 }
 
 /// "tuple concurrently updated" has no SQLSTATE of its own.

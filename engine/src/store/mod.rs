@@ -20,9 +20,11 @@ mod locked;
 mod migrate;
 mod personal;
 mod read;
+mod revocations;
 mod row;
 mod session;
 mod settings;
+mod suitable;
 mod tenants;
 mod verify;
 mod wallets;
@@ -36,14 +38,16 @@ pub use error::StoreError;
 pub use events::{
     EventLook, EventRow, EventSession, EventStatus, LETTERS_MAX, Letter, LetterAct, LetterRow, PAGE_OPERATIONS,
 };
-pub use migrate::{MigrateError, migrate};
+pub use migrate::{MigrateError, MigrateOptions, migrate, retire};
 pub use read::{
     AsOf, BalanceRow, HeadRow, HoldSummary, HoldsRow, PaymentFilter, PaymentPage, PaymentRow,
     ReferenceFilter, RefundPage, RefundRow, SealedOperations, Statement, TimeRange, TrialLine, WalletFilter,
     WalletPage, WalletRow,
 };
+pub use revocations::{REVOCATIONS_MAX, RevocationKind, RevocationRow};
 pub use session::Session;
 pub use settings::{SettingsChange, TENANT_SETTINGS_MAX};
+pub use suitable::Unsuitable;
 pub use tenants::{CallerRow, CapRow, GrantRow, HoldingsRow, TenantRow};
 pub use verify::{Counts, LedgerView, SetCheck, StoredRoot, StoredRow, StoredSeal, Violation, Violations};
 pub use wallets::{Labels, NewWallet};

@@ -96,6 +96,9 @@ begin
     execute format('grant update (state, problem, attempts, failed_us, decided_by, reason)
                     on payplane.dead_letters to %I', v_definer);
     execute format('grant usage on sequence payplane.batch_ids to %I', v_definer);
+    execute format('grant select on payplane.cache_key to %I', v_definer);
+    execute format('grant select, insert, update, delete on payplane.revocations to %I', v_definer);
+    execute format('grant select, update on payplane.revocation_head to %I', v_definer);
 
     -- Forced, so that the owner of the tables is no exception. Without a tenant in the session nobody sees a row; an
     -- empty setting is what a finished transaction leaves behind and means none.

@@ -2,9 +2,11 @@
 
 use payplane_ledger::{AccountId, AccountKind, TenantId};
 use serde::Deserialize;
+use sqlx::Connection as _;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
+use crate::cache::Rates;
 
 /// A tenant as the database keeps it, lists sorted.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -23,6 +25,9 @@ pub struct TenantRow {
     pub caps: Vec<CapRow>,
     /// Service accounts with a role of their own.
     pub grants: Vec<GrantRow>,
+    /// How often its callers may call; nothing for as often as they like.
+    #[serde(skip)]
+    pub rates: Option<Rates>,
 }
 
 /// How far a settlement account may be debited.
@@ -63,7 +68,12 @@ pub struct CallerRow {
     pub tenant: TenantId,
     /// A number of the wire's role; 0 refuses.
     pub role: i16,
+    /// How often the tenant may call.
+    pub rates: Option<Rates>,
 }
+
+/// A row of `payplane.find_caller`.
+type FoundCaller = (Uuid, i16, Option<i32>, Option<i32>);
 
 const PUT_TENANT: &str = "select payplane.put_tenant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
@@ -71,12 +81,16 @@ impl Store {
     /// Who a service account is; nothing if its namespace belongs to nobody.
     pub async fn resolve_caller(&self, namespace: &str, name: &str) -> Result<Option<CallerRow>, StoreError> {
         let mut connection = self.connection().await?;
-        let row: Option<(Uuid, i16)> = sqlx::query_as("select * from payplane.resolve_caller($1, $2)")
+        let row: Option<FoundCaller> = sqlx::query_as("select * from payplane.find_caller($1, $2)")
             .bind(namespace)
             .bind(name)
             .fetch_optional(&mut *connection)
             .await?;
-        Ok(row.map(|(tenant, role)| CallerRow { tenant: TenantId::from_uuid(tenant), role }))
+        Ok(row.map(|(tenant, role, per_second, burst)| CallerRow {
+            tenant: TenantId::from_uuid(tenant),
+            role,
+            rates: rates(per_second, burst),
+        }))
     }
 
     /// The tenant called `name`.
@@ -86,7 +100,13 @@ impl Store {
             .bind(name)
             .fetch_one(&mut *connection)
             .await?;
-        json.map(|json| serde_json::from_str(&json).map_err(|_| StoreError::Corrupt("tenant"))).transpose()
+        let Some(json) = json else { return Ok(None) };
+        let row: TenantRow = serde_json::from_str(&json).map_err(|_| StoreError::Corrupt("tenant"))?;
+        let (per_second, burst) = sqlx::query_as("select * from payplane.tenant_rates($1)")
+            .bind(name)
+            .fetch_one(&mut *connection)
+            .await?;
+        Ok(Some(TenantRow { rates: rates(per_second, burst), ..row }))
     }
 
     /// What a tenant still has.
@@ -103,7 +123,8 @@ impl Store {
     pub async fn put_tenant(&self, tenant: &TenantRow) -> Result<bool, StoreError> {
         let own = own_accounts(tenant);
         let mut connection = self.connection().await?;
-        let changed = sqlx::query_scalar(PUT_TENANT)
+        let mut transaction = connection.begin().await?;
+        let changed: bool = sqlx::query_scalar(PUT_TENANT)
             .bind(tenant.id)
             .bind(&tenant.name)
             .bind(tenant.default_role)
@@ -117,10 +138,23 @@ impl Store {
             .bind(tenant.grants.iter().map(|grant| &*grant.namespace).collect::<Vec<_>>())
             .bind(tenant.grants.iter().map(|grant| &*grant.name).collect::<Vec<_>>())
             .bind(tenant.grants.iter().map(|grant| grant.role).collect::<Vec<_>>())
-            .fetch_one(&mut *connection)
+            .fetch_one(&mut *transaction)
             .await?;
-        Ok(changed)
+        let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        let rates_changed: bool = sqlx::query_scalar("select payplane.put_tenant_rates($1, $2, $3)")
+            .bind(tenant.id)
+            .bind(tenant.rates.map(|rates| number(rates.calls_per_second)))
+            .bind(tenant.rates.map(|rates| number(rates.burst)))
+            .fetch_one(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(changed || rates_changed)
     }
+}
+
+fn rates(calls_per_second: Option<i32>, burst: Option<i32>) -> Option<Rates> {
+    let number = |number: Option<i32>| u32::try_from(number?).ok();
+    Some(Rates { calls_per_second: number(calls_per_second)?, burst: number(burst)? })
 }
 
 /// The tenant's own accounts: one of each kind per currency with a cap.

@@ -7,7 +7,8 @@ use payplane_proto::v1::{
     ledger_service_client::LedgerServiceClient,
     payment_outcome, payment_service_client::PaymentServiceClient,
     people_service_client::PeopleServiceClient, settings_service_client::SettingsServiceClient,
-    tenant_service_client::TenantServiceClient, wallet_service_client::WalletServiceClient,
+    tenant_service_client::TenantServiceClient, token_service_client::TokenServiceClient,
+    wallet_service_client::WalletServiceClient,
 };
 use tonic::{
     Code, Request, Status,
@@ -45,6 +46,7 @@ pub(crate) struct Client {
     pub(crate) people: PeopleServiceClient<Wire>,
     pub(crate) billing: BillingServiceClient<Wire>,
     pub(crate) events: EventServiceClient<Wire>,
+    pub(crate) tokens: TokenServiceClient<Wire>,
 }
 
 /// Answers of bulk calls are larger than what clients take by default.
@@ -67,6 +69,7 @@ impl Client {
             people: PeopleServiceClient::new(wire()),
             billing: BillingServiceClient::new(wire()),
             events: EventServiceClient::new(wire()),
+            tokens: TokenServiceClient::new(wire()),
         }
     }
 

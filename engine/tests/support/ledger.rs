@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use payplane_engine::{
+    cache::Cache,
     engine::Engine,
     metrics::Metrics,
     store::{DatabaseConfig, Store},
@@ -61,7 +62,9 @@ impl Ledger {
         let store = Store::new(DatabaseConfig::read(&database.app_dir()).unwrap().options(), 4);
         let metrics = Arc::new(Metrics::new().unwrap());
         // Nothing is swept: what is overdue stays so until a test ends it.
-        let engine = Engine::new(Arc::new(store), metrics, Duration::from_secs(86_400));
+        let store = Arc::new(store);
+        let cache = Cache::new(None, store.clone(), metrics.clone());
+        let engine = Engine::new(cache, store, metrics, Duration::from_secs(86_400));
         let ledger = Self { database, engine, acme, globex };
         ledger.open_accounts(acme, "acme").await;
         ledger.open_accounts(globex, "globex").await;

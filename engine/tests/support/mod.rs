@@ -9,6 +9,7 @@ pub(crate) mod kafka;
 pub(crate) mod ledger;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
+pub(crate) mod redis;
 pub(crate) mod tamper;
 pub(crate) mod world;
 

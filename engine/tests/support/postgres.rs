@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use payplane_engine::store::{DatabaseConfig, migrate};
+use payplane_engine::store::{DatabaseConfig, MigrateOptions, migrate};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, PgConnection, postgres::PgConnectOptions};
 use uuid::Uuid;
 
@@ -178,7 +178,9 @@ impl Database {
     pub(crate) async fn migrate(&self) {
         let owner = DatabaseConfig::read(&self.owner_dir()).unwrap();
         let app = DatabaseConfig::read(&self.app_dir()).unwrap();
-        migrate(&owner, &app, PATIENCE).await.unwrap();
+        migrate(&owner, &app, &MigrateOptions { wait: PATIENCE, any_server: true, ..Default::default() })
+            .await
+            .unwrap();
     }
 
     /// Looks at everything, past row-level security.
@@ -194,6 +196,12 @@ impl Database {
     /// What an attacker has who stole the engine's password.
     pub(crate) async fn as_engine(&self) -> PgConnection {
         DatabaseConfig::read(&self.app_dir()).unwrap().options().connect().await.unwrap()
+    }
+
+    /// Database files of the second of the engine's two logins, which take turns.
+    pub(crate) fn second_app_dir(&self) -> PathBuf {
+        self.write_files("app-b", &format!("{}_app_b", self.name), self.port);
+        self.files.path().join("app-b")
     }
 
     /// Database files for the same login by way of another port, such as a proxy's.

@@ -29,6 +29,8 @@ pub(crate) struct World {
     sweep_millis: u64,
     /// Where engines that are added from now on publish.
     pub(crate) kafka_dir: Option<PathBuf>,
+    /// For engines that are added from now on.
+    pub(crate) redis_dir: Option<PathBuf>,
 }
 
 impl World {
@@ -48,7 +50,8 @@ impl World {
 
     async fn sweeping(postgres: &Postgres, engines: usize, sweep_millis: u64) -> Self {
         let (database, issuer) = (postgres.database().await, Issuer::new());
-        let mut world = Self { database, issuer, engines: Vec::new(), sweep_millis, kafka_dir: None };
+        let (kafka_dir, redis_dir) = (None, None);
+        let mut world = Self { database, issuer, engines: Vec::new(), sweep_millis, kafka_dir, redis_dir };
         for _ in 0..engines {
             world.add_engine(world.database.app_dir()).await;
         }
@@ -102,6 +105,7 @@ impl World {
             grpc_address: "127.0.0.1:0".parse().unwrap(),
             http_address: "127.0.0.1:0".parse().unwrap(),
             database_dir,
+            redis_dir: self.redis_dir.clone(),
             pool_size: 4,
             auth: AuthConfig {
                 issuer: Some(ISSUER.to_owned()),

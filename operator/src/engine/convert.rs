@@ -162,6 +162,10 @@ pub(super) fn tenant_request(tenant: &Tenant) -> proto::PutTenantRequest {
             service_accounts: grants.collect(),
             default_role: default_role(spec.access.default_role).into(),
             suspended: spec.suspend,
+            rates: spec.rates.map(|rates| proto::Rates {
+                calls_per_second: rates.calls_per_second.unsigned_abs(),
+                burst: rates.burst.unsigned_abs(),
+            }),
         }),
     }
 }

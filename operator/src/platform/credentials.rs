@@ -20,11 +20,13 @@ use crate::{
     apply,
     context::Context,
     error::Error,
-    meta::{RENEW_AT, short_hash},
+    meta::{RENEW_AT, ROTATION, short_hash},
 };
 
 const OWNER: &str = "payplane_owner";
 const APP: &str = "payplane_app";
+/// The second of the two logins that take turns. The engine knows what its name means.
+const APP_SECOND: &str = "payplane_app_b";
 const DATABASE: &str = "payplane";
 const PASSWORD_BYTES: usize = 32;
 
@@ -43,9 +45,20 @@ pub struct Made {
     pub postgres_hash: String,
     /// How the engine reaches Kafka, if it does.
     pub kafka: Option<MadeKafka>,
+    /// How often the engine's login was changed, as the Platform counts.
+    pub rotation: i32,
+    /// The login of before that change, to be ended when no engine uses it.
+    pub former_login: Option<String>,
 }
 
-/// Makes what is missing or about to end.
+/// The engine's login: a hash of all of it, and which change of logins it comes from.
+struct App {
+    hash: String,
+    rotation: i32,
+    former: Option<String>,
+}
+
+/// Makes what is missing or about to end. Gives the authority, too, for what else it has to sign.
 ///
 /// # Errors
 /// When the API server does not accept it, or another operator was faster.
@@ -55,7 +68,7 @@ pub async fn ensure(
     names: &Names,
     observed: &Observed,
     (valid, kafka): (Valid, ValidKafka),
-) -> Result<Made, Error> {
+) -> Result<(Made, Pair), Error> {
     let now = Timestamp::now();
     let authority = authority(platform, context, names, observed, now).await?;
     leaf(
@@ -82,15 +95,18 @@ pub async fn ensure(
     };
     let app = app(platform, context, names, &database, managed, observed).await?;
     let kafka = secrets::ensure(platform, context, names, &observed.kafka, kafka, &authority).await?;
-    Ok(Made {
-        ca_pem: authority.certificate,
+    let made = Made {
+        ca_pem: authority.certificate.clone(),
         owner_secret: super::observe::owner_secret(platform)
             .map_or_else(|| names.database_owner(), String::from),
         managed,
-        engine_hash: app,
+        engine_hash: app.hash,
         postgres_hash: short_hash([postgres.as_bytes()]),
         kafka,
-    })
+        rotation: app.rotation,
+        former_login: app.former,
+    };
+    Ok((made, authority))
 }
 
 async fn authority(
@@ -172,7 +188,9 @@ async fn owner(
     }
 }
 
-/// The engine's login. Gives a hash of all of it, which reveals nothing because the password is long and random.
+/// The engine's login. Its hash reveals nothing because the password is long and random.
+///
+/// A change of logins takes the other one of two names, so that both work until every engine has the new one.
 async fn app(
     platform: &Platform,
     context: &Context,
@@ -180,7 +198,7 @@ async fn app(
     database: &Database,
     managed: bool,
     observed: &Observed,
-) -> Result<String, Error> {
+) -> Result<App, Error> {
     let name = names.database_app();
     let known = match &observed.database_app {
         Some(existing) => {
@@ -188,15 +206,48 @@ async fn app(
         }
         None => None,
     };
-    let username = if managed { APP.into() } else { names.external_role() };
-    let login = Login { username, password: known.clone().map_or_else(random, Ok)? };
-    let wanted = secret::database(platform, name, database, &login);
+    let asked = platform.spec.postgres.managed.as_ref().map_or(0, |managed| managed.rotation);
+    let turn = turn(observed.database_app.as_ref(), asked);
+    let password = known.clone().filter(|_| !turn.is_new).map_or_else(random, Ok)?;
+    let username = if managed { turn.username.to_owned() } else { names.external_role() };
+    let mut wanted = secret::database(platform, name, database, &Login { username, password });
+    if turn.rotation != 0 {
+        let annotations = wanted.metadata.annotations.get_or_insert_default();
+        annotations.insert(ROTATION.into(), turn.rotation.to_string());
+    }
     match known {
         None => create(context, &wanted).await?,
         Some(_) => drop(apply::apply(&context.client, &wanted).await?),
     }
     let values = wanted.data.unwrap_or_default();
-    Ok(short_hash(values.iter().flat_map(|(key, value)| [key.as_bytes(), &value.0])))
+    let hash = short_hash(values.iter().flat_map(|(key, value)| [key.as_bytes(), &value.0]));
+    let former = (turn.rotation != 0).then(|| other(turn.username).to_owned());
+    Ok(App { hash, rotation: turn.rotation, former })
+}
+
+/// Whose turn it is of the two logins.
+#[derive(Debug, Eq, PartialEq)]
+struct Turn {
+    username: &'static str,
+    rotation: i32,
+    is_new: bool,
+}
+
+/// Pure. A Secret that is there keeps its login until the Platform asks for another change; a new one starts with the
+/// first, whatever the Platform counts by then.
+fn turn(existing: Option<&Secret>, asked: i32) -> Turn {
+    let Some(secret) = existing else { return Turn { username: APP, rotation: 0, is_new: false } };
+    let annotations = secret.metadata.annotations.as_ref();
+    let had: i32 = annotations.and_then(|all| all.get(ROTATION)?.parse().ok()).unwrap_or(0);
+    let known = if optional(secret, "username").as_deref() == Some(APP_SECOND) { APP_SECOND } else { APP };
+    match had < asked {
+        true => Turn { username: other(known), rotation: asked, is_new: true },
+        false => Turn { username: known, rotation: had, is_new: false },
+    }
+}
+
+fn other(login: &str) -> &'static str {
+    if login == APP { APP_SECOND } else { APP }
 }
 
 /// Creates a Secret that is made only once.
@@ -245,6 +296,31 @@ mod tests {
     /// What the API server would send for a text.
     fn base64_of_tests(text: &str) -> serde_json::Value {
         serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).unwrap()
+    }
+
+    #[test]
+    fn two_logins_take_turns_and_a_change_is_made_once() {
+        let secret = |username: &str, rotation: Option<&str>| -> Secret {
+            let annotations = rotation.map(|number| json!({"payplane.io/rotation": number}));
+            serde_json::from_value(json!({
+                "metadata": {"annotations": annotations}, "data": {"username": base64_of_tests(username)},
+            }))
+            .unwrap()
+        };
+        let cases = [
+            (None, 0, ("payplane_app", 0, false)),
+            (None, 7, ("payplane_app", 0, false)),
+            (Some(secret("payplane_app", None)), 0, ("payplane_app", 0, false)),
+            (Some(secret("payplane_app", None)), 1, ("payplane_app_b", 1, true)),
+            (Some(secret("payplane_app_b", Some("1"))), 1, ("payplane_app_b", 1, false)),
+            (Some(secret("payplane_app_b", Some("1"))), 5, ("payplane_app", 5, true)),
+            (Some(secret("payplane_app", Some("5"))), 5, ("payplane_app", 5, false)),
+            (Some(secret("somebody", Some("x"))), 0, ("payplane_app", 0, false)),
+        ];
+        for (existing, asked, (username, rotation, is_new)) in cases {
+            assert_eq!(turn(existing.as_ref(), asked), Turn { username, rotation, is_new }, "{asked}");
+            assert_ne!(other(username), username);
+        }
     }
 
     #[test]

@@ -12,11 +12,20 @@ mod kafka;
 mod names;
 mod observe;
 mod quantity;
+mod redis;
 mod report;
+mod retire;
+mod rollout;
 mod scaled;
 mod validate;
+mod volume;
 
-use k8s_openapi::api::{apps::v1::Deployment, apps::v1::StatefulSet};
+use std::time::Duration;
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    core::v1::PersistentVolumeClaim,
+};
 use kube::ResourceExt;
 use payplane_crds::Platform;
 
@@ -26,6 +35,7 @@ use crate::{
     controllers::{Again, Reconciled},
     engine::{Address, PlatformKey},
     error::Error,
+    meta::{PAUSED, REFUSED, REFUSED_BECAUSE},
     status,
 };
 
@@ -41,13 +51,20 @@ pub use build::container;
 pub use build::fixture;
 pub use names::Names;
 use observe::Observed;
+use retire::Rotation;
+use rollout::Verdict;
 use validate::Refused;
+
+/// How often pods are looked at while they are not all as they should be.
+const LOOK_AT_PODS: Duration = Duration::from_secs(10);
 
 /// What came of one look.
 #[derive(Debug)]
 pub enum Answer {
     /// A person has to change something first.
     Refused(Refused),
+    /// An annotation asks for nothing to be changed.
+    Paused,
     /// The objects are as wanted; this is how far they got.
     Applied(Box<Applied>),
 }
@@ -63,6 +80,19 @@ pub struct Applied {
     pub kafka: Option<StatefulSet>,
     /// Where the engine is reached.
     pub endpoint: String,
+    /// What is known about Redis.
+    pub redis: report::RedisSeen,
+    /// Whether the engines' template goes on, waits or went back.
+    pub rollout: Verdict,
+    /// How far a change of the engine's login is.
+    pub rotation: Rotation,
+}
+
+/// The workloads, as they were applied.
+struct Running {
+    postgres: Option<StatefulSet>,
+    engine: Option<Deployment>,
+    kafka: Option<StatefulSet>,
 }
 
 impl Reconciled for Platform {
@@ -72,6 +102,7 @@ impl Reconciled for Platform {
         let mut platform = self.clone();
         let answer = match validate::serves(self, &context.settings) {
             Err(refused) => Answer::Refused(refused), // nothing may be read there
+            Ok(_) if is_paused(self) => Answer::Paused,
             Ok(names) => {
                 platform = scaled::scaled(self, context, &names).await?; // reads
                 match look(&platform, context, &names).await {
@@ -82,8 +113,7 @@ impl Reconciled for Platform {
         };
         let status = report::report(&platform, &answer, jiff::Timestamp::now()); // pure
         status::write(context, self, &status).await?;
-        finish(&answer)?;
-        Ok(Again::OnChange)
+        finish(&answer)
     }
 }
 
@@ -97,15 +127,68 @@ async fn look(platform: &Platform, context: &Context, names: &Names) -> Result<A
         Err(refused) => return Ok(Answer::Refused(refused)),
         Ok(kafka) => kafka,
     };
-    let made = credentials::ensure(platform, context, names, &observed, (valid, kafka)).await?; // writes Secrets
+    let (made, authority) =
+        credentials::ensure(platform, context, names, &observed, (valid, kafka)).await?; // writes Secrets
     let parts = build::parts(platform, &context.settings, names, &made); // pure
-    let applied = act(context, &observed, parts).await?; // writes the rest
+    let redis = redis::bring(platform, context, names, &authority).await?; // reads and writes its own
+    let verdict = verdict(&observed, &parts); // pure
+    let parts = hold_back(parts, &verdict, &observed); // pure
+    let grown = volume::grown(platform, names, observed.claim.as_ref()); // pure
+    let Running { postgres, engine, kafka } = act(context, &observed, parts, grown).await?; // writes the rest
     introduce(context, names, &made.ca_pem)?;
-    Ok(Answer::Applied(Box::new(Applied { endpoint: names.endpoint(), ..applied })))
+    let mut applied = Applied {
+        postgres,
+        engine,
+        kafka,
+        endpoint: names.endpoint(),
+        redis,
+        rollout: verdict,
+        rotation: Rotation::Never,
+    };
+    let replaced = report::serves_only(&applied, platform, &made.engine_hash);
+    applied.rotation = retire::retire(platform, context, names, &made, replaced).await?;
+    Ok(Answer::Applied(Box::new(applied)))
 }
 
-async fn act(context: &Context, observed: &Observed, parts: Parts) -> Result<Applied, Error> {
+/// What is to become of the engines' template. Pure, but for the clock.
+fn verdict(observed: &Observed, parts: &Parts) -> Verdict {
+    let template = parts.engine.deployment.spec.as_ref().map(|spec| &spec.template);
+    template.map_or(Verdict::Proceed, |template| {
+        rollout::judge(&observed.rollout, template, jiff::Timestamp::now())
+    })
+}
+
+/// What is applied instead of what was built: a template that failed is not, and a volume's template never changes. Pure.
+fn hold_back(mut parts: Parts, verdict: &Verdict, observed: &Observed) -> Parts {
+    let (template, refused, why) = match verdict {
+        Verdict::GoBack { template, refused, why } | Verdict::StayBack { template, refused, why } => {
+            (Some(template), refused.as_str(), why.as_str())
+        }
+        Verdict::Proceed | Verdict::Frozen(_) => (None, "", ""),
+    };
+    if let Some(template) = template {
+        let deployment = &mut parts.engine.deployment;
+        deployment.spec.get_or_insert_default().template = (**template).clone();
+        let annotations = deployment.metadata.annotations.get_or_insert_default();
+        annotations.insert(REFUSED.into(), refused.into());
+        annotations.insert(REFUSED_BECAUSE.into(), why.into());
+    }
+    if let Some(postgres) = &mut parts.postgres {
+        volume::keep_template(&mut postgres.stateful_set, observed.postgres.as_ref());
+    }
+    parts
+}
+
+async fn act(
+    context: &Context,
+    observed: &Observed,
+    parts: Parts,
+    grown: Option<PersistentVolumeClaim>,
+) -> Result<Running, Error> {
     let client = &context.client;
+    if let Some(claim) = &grown {
+        apply::apply(client, claim).await?;
+    }
     let Parts { ca, postgres, engine, kafka } = parts;
     apply::apply(client, &ca).await?;
     let postgres = match postgres {
@@ -134,7 +217,7 @@ async fn act(context: &Context, observed: &Observed, parts: Parts) -> Result<App
         true => Some(apply::apply(client, &engine.deployment).await?),
         false => None,
     };
-    Ok(Applied { postgres, engine, kafka, endpoint: String::new() })
+    Ok(Running { postgres, engine, kafka })
 }
 
 /// Makes the engine known to the reconcilers of money.
@@ -151,12 +234,18 @@ fn introduce(context: &Context, names: &Names, ca_pem: &str) -> Result<(), Error
     Ok(())
 }
 
-fn finish(answer: &Answer) -> Result<(), Error> {
+fn finish(answer: &Answer) -> Result<Again, Error> {
     match answer {
         // StorageClasses, quotas and policies are not watched.
         Answer::Refused(refused) if refused.look_again => Err(Error::Missing),
-        Answer::Refused(_) | Answer::Applied(_) => Ok(()),
+        // What keeps pods from starting is seen on the pods, which are not watched.
+        Answer::Applied(applied) if !report::is_quiet(applied) => Ok(Again::After(LOOK_AT_PODS)),
+        Answer::Refused(_) | Answer::Paused | Answer::Applied(_) => Ok(Again::OnChange),
     }
+}
+
+fn is_paused(platform: &Platform) -> bool {
+    platform.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
 /// Name of the Deployment of a Platform's engines.

@@ -6,6 +6,8 @@ use crate::meta::short_hash;
 pub const GRPC_PORT: i32 = 8443;
 /// Port of the engine's metrics and probes.
 pub const HTTP_PORT: i32 = 8080;
+/// Port of Redis.
+pub const REDIS_PORT: i32 = 6379;
 /// Port of PostgreSQL.
 pub const POSTGRES_PORT: i32 = 5432;
 
@@ -42,6 +44,26 @@ impl Names {
     /// Secret with PostgreSQL's certificate.
     pub fn postgres_tls(&self) -> String {
         format!("{}-postgres-tls", self.platform)
+    }
+
+    /// Claim of PostgreSQL's volume, as its StatefulSet names it.
+    pub fn postgres_claim(&self) -> String {
+        format!("data-{}-0", self.postgres())
+    }
+
+    /// Job that ends the engine's former login after a change of logins.
+    pub fn retire(&self, rotation: i32) -> String {
+        format!("{}-retire-login-{rotation}", self.platform)
+    }
+
+    /// Deployment, Service and Secret of Redis.
+    pub fn redis(&self) -> String {
+        format!("{}-redis", self.platform)
+    }
+
+    /// Secret with Redis' certificate.
+    pub fn redis_tls(&self) -> String {
+        format!("{}-redis-tls", self.platform)
     }
 
     /// Secret by which the database's owner connects.

@@ -1,16 +1,26 @@
 //! What a Platform depends on and what it has already. The only reads; Secrets only in served namespaces.
 
 use k8s_openapi::api::{
-    apps::v1::Deployment, core::v1::Secret, policy::v1::PodDisruptionBudget, storage::v1::StorageClass,
+    apps::v1::{Deployment, ReplicaSet, StatefulSet},
+    core::v1::{PersistentVolumeClaim, Pod, Secret},
+    policy::v1::PodDisruptionBudget,
+    storage::v1::StorageClass,
 };
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, ResourceExt, api::ListParams};
 use payplane_crds::Platform;
 
 use super::{
+    build::ENGINE,
     kafka::observe::{self as kafka, ObservedKafka},
     names::Names,
+    rollout,
 };
-use crate::{api, context::Context, error::Error, meta::PLATFORM};
+use crate::{
+    api,
+    context::Context,
+    error::Error,
+    meta::{PLATFORM, selector},
+};
 
 /// What is there now.
 #[derive(Default)]
@@ -33,6 +43,12 @@ pub struct Observed {
     pub budget: Option<PodDisruptionBudget>,
     /// What there is of Kafka.
     pub kafka: ObservedKafka,
+    /// PostgreSQL as it runs.
+    pub postgres: Option<StatefulSet>,
+    /// The claim of the ledger's volume.
+    pub claim: Option<PersistentVolumeClaim>,
+    /// The engines as they run, and what became of their pods.
+    pub rollout: rollout::Seen,
 }
 
 /// Reads what there is.
@@ -44,7 +60,10 @@ pub async fn observe(platform: &Platform, context: &Context, names: &Names) -> R
     let secrets = Api::<Secret>::namespaced(client.clone(), &names.namespace);
     let secret = async |name: String| api::call("read a Secret", secrets.get_opt(&name)).await;
     let owner = owner_secret(platform).map_or_else(|| names.database_owner(), String::from);
-    let deployments = Api::<Deployment>::namespaced(client.clone(), &names.namespace);
+    let sets = Api::<StatefulSet>::namespaced(client.clone(), &names.namespace);
+    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &names.namespace);
+    let is_managed = platform.spec.postgres.managed.is_some();
+    let rollout = engines(client, names).await?;
     let budgets = Api::<PodDisruptionBudget>::namespaced(client.clone(), &names.namespace);
     Ok(Observed {
         ca: secret(names.ca()).await?,
@@ -53,11 +72,36 @@ pub async fn observe(platform: &Platform, context: &Context, names: &Names) -> R
         database_owner: secret(owner).await?,
         database_app: secret(names.database_app()).await?,
         has_storage_class: has_storage_class(client, platform).await?,
-        has_engine: api::call("read the engine", deployments.get_metadata_opt(&names.engine()))
-            .await?
-            .is_some(),
+        has_engine: rollout.live.is_some(),
+        postgres: match is_managed {
+            true => api::call("read PostgreSQL", sets.get_opt(&names.postgres())).await?,
+            false => None,
+        },
+        claim: match is_managed {
+            true => api::call("read a claim", claims.get_opt(&names.postgres_claim())).await?,
+            false => None,
+        },
+        rollout,
         budget: api::call("read a budget", budgets.get_opt(&names.engine())).await?.filter(is_ours),
         kafka: kafka::observe(client, platform, names).await?,
+    })
+}
+
+/// The engines, with the ReplicaSets and pods of this Platform.
+async fn engines(client: &Client, names: &Names) -> Result<rollout::Seen, Error> {
+    let deployments = Api::<Deployment>::namespaced(client.clone(), &names.namespace);
+    let Some(live) = api::call("read the engine", deployments.get_opt(&names.engine())).await? else {
+        return Ok(rollout::Seen::default());
+    };
+    let selector = selector(&names.platform, ENGINE);
+    let selector: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let ours = ListParams::default().labels(&selector.join(","));
+    let sets = Api::<ReplicaSet>::namespaced(client.clone(), &names.namespace);
+    let pods = Api::<Pod>::namespaced(client.clone(), &names.namespace);
+    Ok(rollout::Seen {
+        live: Some(live),
+        sets: api::call("list the engine's ReplicaSets", sets.list(&ours)).await?.items,
+        pods: api::call("list the engine's pods", pods.list(&ours)).await?.items,
     })
 }
 

@@ -1,17 +1,30 @@
 //! From what the API server says of the workloads to a Platform's status. Pure.
 
+mod redis;
+mod rotation;
+
+pub use redis::RedisSeen;
+
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use payplane_crds::{
     Platform, PlatformStatus,
     condition::{
-        ENGINE_READY, KAFKA_READY, POSTGRES_READY,
-        reason::{AS_SPECIFIED, DATABASE_NOT_READY, PROGRESSING},
+        CREDENTIALS_ROTATED, ENGINE_READY, KAFKA_READY, PAUSED, POSTGRES_READY, READY, RECONCILING, REDIS_READY,
+        ROLLED_BACK, STALLED,
+        reason::{
+            self, AS_SPECIFIED, DATABASE_CLAIMED, DATABASE_NOT_READY, DATABASE_UNSUITABLE, MIGRATION_FAILED,
+            PROGRESSING,
+        },
     },
 };
 
-use super::{Answer, Applied, kafka::report as kafka};
-use crate::{condition::Conditions, status::Reported};
+use super::{
+    Answer, Applied,
+    kafka::report as kafka,
+    rollout::{Trouble, Verdict},
+};
+use crate::{condition::Conditions, meta::RESTART, status::Reported};
 
 /// The status that tells this answer.
 pub fn report(platform: &Platform, answer: &Answer, now: Timestamp) -> PlatformStatus {
@@ -21,6 +34,20 @@ pub fn report(platform: &Platform, answer: &Answer, now: Timestamp) -> PlatformS
             let conditions = conditions.stalled(refused.reason, &refused.message);
             let before = platform.status.clone().unwrap_or_default();
             // What runs goes on running; nothing is known about it now.
+            PlatformStatus { conditions: carry(platform, conditions), ..before }
+        }
+        Answer::Paused => {
+            let message = "Nothing is changed until the annotation payplane.io/paused goes.";
+            let before = platform.status.clone().unwrap_or_default();
+            let ready = crate::condition::find(platform.current(), READY);
+            let (status, of, said) = ready.map_or(("Unknown", reason::PAUSED, message), |ready| {
+                (ready.status.as_str(), ready.reason.as_str(), ready.message.as_str())
+            });
+            let conditions = conditions
+                .set(READY, status, of, said)
+                .set(RECONCILING, "False", reason::PAUSED, message)
+                .set(STALLED, "False", reason::PAUSED, message)
+                .set(PAUSED, "True", reason::PAUSED, message);
             PlatformStatus { conditions: carry(platform, conditions), ..before }
         }
         Answer::Applied(applied) => progress(platform, applied, conditions),
@@ -38,8 +65,8 @@ fn carry(
     platform: &Platform,
     conditions: Conditions,
 ) -> Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
-    let known = [POSTGRES_READY, ENGINE_READY, KAFKA_READY];
-    let parts = platform.current().iter().filter(|old| known.contains(&old.type_.as_str()));
+    let kept = [POSTGRES_READY, ENGINE_READY, KAFKA_READY, REDIS_READY, CREDENTIALS_ROTATED, ROLLED_BACK];
+    let parts = platform.current().iter().filter(|old| kept.contains(&old.type_.as_str()));
     conditions.into_vec().into_iter().chain(parts.cloned()).collect()
 }
 
@@ -51,6 +78,7 @@ fn progress(platform: &Platform, applied: &Applied, conditions: Conditions) -> P
         (Some(false), _) => {
             conditions.waiting(DATABASE_NOT_READY, "PostgreSQL does not accept connections yet.")
         }
+        _ if applied.rollout != Verdict::Proceed => held(conditions, &applied.rollout, ready, wanted),
         (_, Some(engine)) if rolled_out(engine, wanted) => {
             conditions.ready(AS_SPECIFIED, &format!("{ready} of {wanted} engines are ready."))
         }
@@ -60,9 +88,61 @@ fn progress(platform: &Platform, applied: &Applied, conditions: Conditions) -> P
         endpoint: Some(applied.endpoint.clone()),
         ready_replicas: Some(ready),
         observed_generation: None,
-        conditions: kafka::condition(platform, applied.kafka.as_ref(), parts(conditions, database, ready))
-            .into_vec(),
+        conditions: {
+            let conditions = kafka::condition(platform, applied.kafka.as_ref(), parts(conditions, database, ready));
+            let conditions = redis::report(conditions, &applied.redis);
+            rotation::report(conditions, applied.rotation).into_vec()
+        },
     }
+}
+
+/// Why the newest template is not what serves.
+fn held<'a>(conditions: Conditions<'a>, rollout: &Verdict, ready: i32, wanted: i32) -> Conditions<'a> {
+    let serving = format!("{ready} of {wanted} engines are ready.");
+    match rollout {
+        Verdict::Proceed => conditions,
+        Verdict::Frozen(Trouble { reason, message, .. }) => match reason.as_str() {
+            DATABASE_UNSUITABLE => conditions.stalled(DATABASE_UNSUITABLE, message),
+            DATABASE_CLAIMED => conditions.stalled(DATABASE_CLAIMED, message),
+            _ => {
+                let message = format!(
+                    "The database could not be brought to the schema of the new engines, which is tried again: {message} \
+                     {serving}"
+                );
+                conditions.waiting(MIGRATION_FAILED, &message)
+            }
+        },
+        Verdict::GoBack { why, .. } | Verdict::StayBack { why, .. } => {
+            let message = format!(
+                "New engines failed, and those of before serve; change the spec to try again. {why} {serving}"
+            );
+            conditions.stalled(reason::ROLLED_BACK, &message).set(
+                ROLLED_BACK,
+                "True",
+                reason::ROLLED_BACK,
+                &message,
+            )
+        }
+    }
+}
+
+/// Whether nothing has to be looked at again before something changes.
+pub fn is_quiet(applied: &Applied) -> bool {
+    let has_all = applied.engine.as_ref().is_some_and(|engine| {
+        rolled_out(engine, engine.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0))
+    });
+    let is_settled = matches!(applied.rollout, Verdict::Proceed | Verdict::StayBack { .. });
+    has_all && is_settled
+}
+
+/// Whether all engines are of this login, and none of before is left.
+pub fn serves_only(applied: &Applied, platform: &Platform, login: &str) -> bool {
+    let template = |engine: &Deployment| engine.spec.as_ref()?.template.metadata.clone()?.annotations;
+    applied.rollout == Verdict::Proceed
+        && applied.engine.as_ref().is_some_and(|engine| {
+            let restart = template(engine).and_then(|all| all.get(RESTART).cloned());
+            restart.as_deref() == Some(login) && rolled_out(engine, platform.spec.engine.replicas)
+        })
 }
 
 fn parts(conditions: Conditions<'_>, database: Option<bool>, ready: i32) -> Conditions<'_> {

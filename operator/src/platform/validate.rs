@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use payplane_crds::{
     Platform,
-    condition::reason::{INVALID, NAMESPACE_NOT_SERVED, SECRET_NOT_FOUND, STORAGE_CLASS_NOT_FOUND},
+    condition::reason::{
+        INVALID, NAMESPACE_NOT_SERVED, SECRET_NOT_FOUND, STORAGE_CLASS_NOT_FOUND, UNSUPPORTED,
+    },
 };
 
 use super::{
@@ -94,11 +96,37 @@ pub fn validate(platform: &Platform, observed: &Observed) -> Result<Valid, Refus
         let message = format!("There is no StorageClass {name:?}.");
         return Err(Refused { reason: STORAGE_CLASS_NOT_FOUND, message, look_again: true });
     }
+    other_major(platform, observed)?;
     let owner_password = match &observed.database_owner {
         Some(secret) => Some(value(secret, "password")?),
         None => None,
     };
     Ok(Valid::Managed { owner_password })
+}
+
+/// A server of another major version could not read the files of the one that runs. An image whose tag names no version
+/// is believed.
+fn other_major(platform: &Platform, observed: &Observed) -> Result<(), Refused> {
+    let wanted = platform.spec.postgres.managed.as_ref().and_then(|managed| managed.image.as_deref());
+    let pod = observed.postgres.as_ref().and_then(|set| set.spec.as_ref()?.template.spec.as_ref());
+    let runs = pod.and_then(|pod| pod.containers.first()?.image.as_deref());
+    match (wanted.and_then(major), runs.and_then(major)) {
+        (Some(wanted), Some(runs)) if wanted != runs => {
+            let message = format!(
+                "The ledger's files are of PostgreSQL {runs}, and spec.postgres.managed.image is of {wanted}: keep the \
+                 major version, or back the ledger up and restore it into another Platform."
+            );
+            Err(Refused { reason: UNSUPPORTED, message, look_again: false })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The 15 of `registry/postgres:15.4-alpine`.
+fn major(image: &str) -> Option<u32> {
+    let (_, tag) = image.split_once('@').map_or(image, |(name, _)| name).rsplit_once(':')?;
+    let digits: String = tag.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok().filter(|major| (9..100).contains(major))
 }
 
 fn external(name: &str, secret: Option<&Secret>) -> Result<Database, Refused> {
@@ -200,6 +228,32 @@ mod tests {
     }
 
     #[test]
+    fn another_major_version_of_the_server_is_refused() {
+        let runs = |image: &str| Observed {
+            has_storage_class: true,
+            postgres: serde_json::from_value(
+                json!({"metadata": {}, "spec": {"selector": {}, "serviceName": "s",
+                "template": {"spec": {"containers": [{"name": "postgres", "image": image}]}}}}),
+            )
+            .unwrap(),
+            ..Observed::default()
+        };
+        let cases = [
+            ("postgres:15", "postgres:16", true),
+            ("postgres:15", "postgres:14.2-alpine", true),
+            ("host:5000/postgres:15.1", "other/postgres:15.9@sha256:00", false),
+            ("postgres:15", "postgres:latest", false),
+            ("postgres:15", "postgres:1a2b3c", false),
+            ("postgres", "postgres:16", false),
+        ];
+        for (is, wanted, is_refused) in cases {
+            let refused = refusal(&platform(json!({"managed": {"image": wanted}})), &runs(is));
+            let expected = is_refused.then_some(UNSUPPORTED);
+            assert_eq!(refused.map(|(reason, ..)| reason), expected, "{is} to {wanted}");
+        }
+    }
+
+    #[test]
     fn a_password_that_was_lost_is_never_made_again() {
         let platform = platform(json!({"managed": {}}));
         let lost =
@@ -218,6 +272,7 @@ mod tests {
             engine_image: String::new(),
             postgres_image: String::new(),
             kafka_image: String::new(),
+            redis_image: String::new(),
             issuer: String::new(),
             subject: String::new(),
         };

@@ -104,6 +104,7 @@ pub fn context(client: &Client) -> Context {
             engine_image: String::new(),
             postgres_image: String::new(),
             kafka_image: String::new(),
+            redis_image: String::new(),
             issuer: String::new(),
             subject: String::new(),
         },

@@ -15,6 +15,7 @@ mod identity;
 mod isolation;
 mod money;
 mod payment_approvals;
+mod platforms;
 mod refunds;
 mod restores;
 mod scaling;

@@ -31,13 +31,26 @@ impl View<'_> {
     }
 
     /// Every account and payment is as the model has it, and lawful.
-    pub(crate) fn check(&self, model: &Model, payments: &[Id]) {
+    pub(crate) fn check(
+        &self,
+        model: &Model,
+        payments: &[Id],
+        finals: &mut BTreeMap<OperationId, PaymentState>,
+    ) {
         let mut sums: BTreeMap<Currency, (i128, i128)> = BTreeMap::new();
         let mut held: BTreeMap<AccountId, (i64, i64)> = BTreeMap::new();
         for id in payments {
             let payment = self.payment(drive::operation(*id));
             assert_eq!(payment.as_ref().map(drive::payment).as_ref(), model.payments.get(id), "{id:?}");
+            let known = finals.get(&drive::operation(*id));
+            assert!(
+                known.is_none_or(|known| Some(known) == payment.as_ref()),
+                "a final payment changed: {id:?}"
+            );
             let Some(payment) = payment else { continue };
+            if payment.is_final() {
+                finals.insert(drive::operation(*id), payment.clone());
+            }
             assert!(0 <= payment.refunding && 0 <= payment.refunded && 0 <= payment.refundable());
             assert!(payment.captured <= payment.amount && (drive::is_open(&payment) || payment.held() == 0));
             held.entry(payment.debit).or_default().0 += payment.held();

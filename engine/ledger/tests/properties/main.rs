@@ -74,13 +74,14 @@ fn check(sequence: &Sequence, coverage: &mut Coverage) {
         calls.iter().map(|call| call.asks.iter().map(drive::request).collect()).collect();
     let ids = payments(&calls);
     let mut model = Model::new(sequence.settings.clone());
+    let mut finals = std::collections::BTreeMap::new();
     let mut counted = |call: &Call, snapshot: &Snapshot, store: &Store, outcomes: &[Outcome]| {
         model.now = i128::from(call.now);
         let expected = model.ask(&call.asks);
         let answers: Vec<(Answer, bool)> =
             outcomes.iter().map(|outcome| drive::answer(outcome, &ids)).collect();
         assert_eq!(answers, expected, "{call:#?}");
-        View { store, snapshot }.check(&model, &ids);
+        View { store, snapshot }.check(&model, &ids, &mut finals);
         coverage.count(call, &answers);
     };
     let batched = run(sequence, &calls, &requests, |call| call.batch, &mut counted);

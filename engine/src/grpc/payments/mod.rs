@@ -10,6 +10,7 @@ pub(super) use watch::Follower;
 
 use payplane_ledger::{OperationId, Outcome, Request as Asked};
 use payplane_proto::v1::{self as proto, payment_service_server::PaymentService};
+use prost::Message as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -159,12 +160,19 @@ impl PaymentService for Api {
     ) -> Result<Response<proto::GetPaymentResponse>, Status> {
         let tenant = Call::of(&request)?.tenant()?;
         let id = operation_id("id", &request.into_inner().id)?;
+        let known = self.engine.cache.payment(tenant, id).await;
+        if let Some(outcome) = known.and_then(|body| proto::PaymentOutcome::decode(&*body).ok()) {
+            return Ok(Response::new(proto::GetPaymentResponse { outcome: Some(outcome) }));
+        }
         let store = self.engine.store.clone();
         let found = detached(async move { store.payment(tenant, id).await }).await;
         let row = found.map_err(|error| status::of_store(&error))?;
         let row = row.ok_or_else(|| status::not_found("payment"))?;
-        let outcome = Some(encode::stored_payment(row.id, &row.decision, row.state.as_ref()));
-        Ok(Response::new(proto::GetPaymentResponse { outcome }))
+        let outcome = encode::stored_payment(row.id, &row.decision, row.state.as_ref());
+        if row.is_final() {
+            self.engine.cache.remember(tenant, id, &outcome.encode_to_vec()).await;
+        }
+        Ok(Response::new(proto::GetPaymentResponse { outcome: Some(outcome) }))
     }
 
     async fn list_payments(

@@ -1,7 +1,7 @@
 //! Payments as they stand: one, and lists.
 
 use payplane_ledger::{
-    AccountId, AccountKind, Decision, Kind, OperationId, PaymentState, Phase, Sequence, TenantId,
+    AccountId, AccountKind, Decision, Kind, OperationId, PaymentState, Phase, Sequence, TenantId, Verdict,
 };
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
@@ -25,6 +25,18 @@ pub struct PaymentRow {
     pub decision: Decision,
     /// How it stands.
     pub state: Option<PaymentState>,
+}
+
+impl PaymentRow {
+    /// Whether this is how it will be read for ever: refused, or a state that nothing changes any more.
+    pub fn is_final(&self) -> bool {
+        match (&self.decision.verdict, &self.state) {
+            (Verdict::Refused(_), _) => true,
+            (Verdict::Done { .. }, Some(state)) => state.is_final(),
+            // Made at once, and never refunded yet.
+            (Verdict::Done { .. }, None) => false,
+        }
+    }
 }
 
 /// Which payments are asked for. The default asks for all.

@@ -108,6 +108,15 @@ pub fn secret_volume(volume: &str, secret: String) -> Volume {
     }
 }
 
+/// A Secret as files, which may also be absent.
+pub fn optional_secret_volume(volume: &str, secret: String) -> Volume {
+    let mut volume = secret_volume(volume, secret);
+    if let Some(source) = &mut volume.secret {
+        source.optional = Some(true);
+    }
+    volume
+}
+
 /// A ConfigMap as files.
 pub fn config_volume(volume: &str, name: String) -> Volume {
     Volume {

@@ -10,7 +10,7 @@ use k8s_openapi::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
             Container, ContainerPort, HTTPGetAction, PodSpec, PodTemplateSpec, Probe,
-            TopologySpreadConstraint, Volume,
+            TopologySpreadConstraint, Volume, VolumeMount,
         },
     },
     apimachinery::pkg::{
@@ -22,7 +22,7 @@ use payplane_crds::Platform;
 
 use super::{
     ENGINE,
-    container::{mount, pod_security, resources, secret_volume, security},
+    container::{mount, optional_secret_volume, pod_security, resources, secret_volume, security},
 };
 use crate::{
     context::Settings,
@@ -30,6 +30,8 @@ use crate::{
     platform::{
         credentials::Made,
         names::{GRPC_PORT, HTTP_PORT, Names},
+        redis,
+        rollout::MIGRATE,
     },
 };
 
@@ -39,6 +41,7 @@ const APP_DIR: &str = "/etc/payplane/database-app";
 const OWNER_DIR: &str = "/etc/payplane/database-owner";
 const KAFKA_DIR: &str = "/etc/payplane/kafka";
 const TLS_DIR: &str = "/etc/payplane/tls";
+const REDIS_DIR: &str = "/etc/payplane/redis";
 const JWKS_URL: &str = "https://kubernetes.default.svc/openid/v1/jwks";
 const ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// More than the engine takes to finish running requests.
@@ -80,7 +83,7 @@ fn pod(platform: &Platform, settings: &Settings, names: &Names, made: &Made) -> 
         containers: vec![serve(platform, settings, made)],
         // Variables named after Services could pass for settings.
         enable_service_links: Some(false),
-        init_containers: Some(vec![migrate(platform, settings)]),
+        init_containers: Some(vec![migrate(platform, settings, names)]),
         security_context: Some(pod_security(USER)),
         service_account_name: Some(names.engine()),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
@@ -91,27 +94,33 @@ fn pod(platform: &Platform, settings: &Settings, names: &Names, made: &Made) -> 
             when_unsatisfiable: "ScheduleAnyway".into(),
             ..TopologySpreadConstraint::default()
         }]),
-        volumes: Some(volumes(names, made)),
+        volumes: Some(volumes(platform, names, made)),
         ..PodSpec::default()
     }
 }
 
-/// Kafka's last, and only where there is Kafka: without it nothing of the template changes.
-fn volumes(names: &Names, made: &Made) -> Vec<Volume> {
+/// Kafka's and Redis' last, and only where there are such: without them nothing of the template changes.
+fn volumes(platform: &Platform, names: &Names, made: &Made) -> Vec<Volume> {
     let mut volumes = vec![
         secret_volume("database-app", names.database_app()),
         secret_volume("database-owner", made.owner_secret.clone()),
         secret_volume("tls", names.engine_tls()),
     ];
     volumes.extend(made.kafka.iter().map(|kafka| secret_volume("kafka", kafka.secret.clone())));
+    // Without Redis engines work, so they start without its Secret, too.
+    volumes.extend(redis::secret_name(platform, names).map(|name| optional_secret_volume("redis", name)));
     volumes
 }
 
-fn migrate(platform: &Platform, settings: &Settings) -> Container {
-    let args = ["migrate", "--owner-database-dir", OWNER_DIR, "--app-database-dir", APP_DIR];
+fn migrate(platform: &Platform, settings: &Settings, names: &Names) -> Container {
+    let owner = format!("{}/{}", names.namespace, names.platform);
+    let mut args = vec!["migrate", "--owner-database-dir", OWNER_DIR, "--app-database-dir", APP_DIR];
+    args.extend(["--platform", &owner, "--failure-file", "/dev/termination-log"]);
     Container {
-        name: "migrate".into(),
-        args: Some(args.map(String::from).to_vec()),
+        name: MIGRATE.into(),
+        args: Some(args.into_iter().map(String::from).collect()),
+        // An engine that cannot say why it failed leaves its log.
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
         volume_mounts: Some(vec![
             mount("database-app", APP_DIR, true),
             mount("database-owner", OWNER_DIR, true),
@@ -121,8 +130,7 @@ fn migrate(platform: &Platform, settings: &Settings) -> Container {
 }
 
 fn serve(platform: &Platform, settings: &Settings, made: &Made) -> Container {
-    let mut args = serve_args(settings);
-    let mut mounts = vec![mount("database-app", APP_DIR, true), mount("tls", TLS_DIR, true)];
+    let (mut args, mut mounts) = (serve_args(platform, settings), mounts(platform));
     if made.kafka.is_some() {
         args.extend(["--kafka-dir", KAFKA_DIR].map(String::from));
         mounts.push(mount("kafka", KAFKA_DIR, true));
@@ -140,7 +148,12 @@ fn serve(platform: &Platform, settings: &Settings, made: &Made) -> Container {
     }
 }
 
-fn serve_args(settings: &Settings) -> Vec<String> {
+fn mounts(platform: &Platform) -> Vec<VolumeMount> {
+    let redis = platform.spec.redis.as_ref().map(|_| mount("redis", REDIS_DIR, true));
+    [mount("database-app", APP_DIR, true), mount("tls", TLS_DIR, true)].into_iter().chain(redis).collect()
+}
+
+fn serve_args(platform: &Platform, settings: &Settings) -> Vec<String> {
     let (ca, token) = (format!("{ACCOUNT_DIR}/ca.crt"), format!("{ACCOUNT_DIR}/token"));
     let flags = [
         ("--database-dir", APP_DIR),
@@ -151,7 +164,8 @@ fn serve_args(settings: &Settings) -> Vec<String> {
         ("--jwks-token-file", &token),
         ("--platform-subject", &settings.subject),
     ];
-    let flags = flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()]);
+    let redis = platform.spec.redis.as_ref().map(|_| ("--redis-dir", REDIS_DIR));
+    let flags = flags.into_iter().chain(redis).flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()]);
     std::iter::once("serve".to_owned()).chain(flags).collect()
 }
 

@@ -1,6 +1,7 @@
 //! The objects of a Platform, one builder each. Pure: the same Platform gives the same objects, byte for byte.
 
 pub mod container;
+pub mod redis;
 pub mod secret;
 
 mod budget;
@@ -118,6 +119,7 @@ pub mod fixture {
             engine_image: "engine:1".into(),
             postgres_image: "postgres:17".into(),
             kafka_image: "kafka:4".into(),
+            redis_image: "redis:7.0".into(),
             issuer: "https://issuer".into(),
             subject: "system:serviceaccount:pay:operator".into(),
         }
@@ -132,6 +134,8 @@ pub mod fixture {
             engine_hash: "e0".into(),
             postgres_hash: "p0".into(),
             kafka: None,
+            rotation: 0,
+            former_login: None,
         }
     }
 

@@ -49,6 +49,11 @@ pub fn login(metadata: ObjectMeta, database: &Database, login: &Login) -> Secret
     secret(metadata, "Opaque", reach.into_iter().chain(who).chain(ca))
 }
 
+/// Text under these keys.
+pub fn opaque(metadata: ObjectMeta, values: &[(&'static str, String)]) -> Secret {
+    secret(metadata, "Opaque", values.iter().map(|(key, value)| (*key, value)))
+}
+
 fn secret<'a>(
     metadata: ObjectMeta,
     type_: &str,

@@ -24,7 +24,7 @@ pub fn postgres(platform: &Platform, names: &Names) -> Service {
     service(owned(platform, names.postgres(), POSTGRES), names, POSTGRES, ports, Some("None".into()))
 }
 
-fn service(
+pub(super) fn service(
     metadata: ObjectMeta,
     names: &Names,
     component: &str,
@@ -44,7 +44,7 @@ fn service(
     }
 }
 
-fn port(name: &str, port: i32, target: &str) -> ServicePort {
+pub(super) fn port(name: &str, port: i32, target: &str) -> ServicePort {
     ServicePort {
         name: Some(name.into()),
         port,

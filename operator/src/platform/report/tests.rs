@@ -32,8 +32,15 @@ fn engine_with(status: Value) -> Option<Deployment> {
 }
 
 fn answer(postgres: Option<StatefulSet>, engine: Option<Deployment>) -> Answer {
-    let endpoint = "main-engine.pay.svc:8443".into();
-    Answer::Applied(Box::new(Applied { postgres, engine, kafka: None, endpoint }))
+    Answer::Applied(Box::new(Applied {
+        postgres,
+        engine,
+        kafka: None,
+        endpoint: "main-engine.pay.svc:8443".into(),
+        redis: RedisSeen::None,
+        rollout: Verdict::Proceed,
+        rotation: Default::default(),
+    }))
 }
 
 /// Ready, Reconciling, Stalled, PostgresReady and EngineReady by first letter, and Ready's reason.
@@ -82,4 +89,34 @@ fn a_refusal_keeps_what_is_known_about_what_runs() {
     assert_eq!(status.endpoint.as_deref(), Some("main-engine.pay.svc:8443"));
     assert_eq!(find(&status.conditions, ENGINE_READY).unwrap().status, "True");
     assert_eq!(status.observed_generation, Some(3));
+}
+
+#[test]
+fn a_platform_is_ready_whatever_its_redis_does_and_says_what_that_is() {
+    let redis = |ready: i32| {
+        let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {}, "status": {"readyReplicas": ready}});
+        RedisSeen::Managed(serde_json::from_value(object).unwrap())
+    };
+    let cases = [
+        (RedisSeen::None, None),
+        (redis(0), Some(("False", "Progressing"))),
+        (redis(1), Some(("True", "AsSpecified"))),
+        (RedisSeen::External, Some(("Unknown", "AsSpecified"))),
+        (RedisSeen::Incomplete("There is no Secret.".into()), Some(("False", "SecretNotFound"))),
+    ];
+    for (seen, expected) in cases {
+        let told = format!("{seen:?}");
+        let applied = Applied {
+            postgres: postgres(1),
+            engine: engine(7, [2, 2, 2]),
+            endpoint: String::new(),
+            redis: seen,
+            rollout: Verdict::Proceed,
+            rotation: Default::default(),
+        };
+        let status = report(&platform(), &Answer::Applied(Box::new(applied)), Timestamp::UNIX_EPOCH);
+        assert_eq!(find(&status.conditions, READY).unwrap().status, "True", "{told}");
+        let found = find(&status.conditions, REDIS_READY);
+        assert_eq!(found.map(|found| (&*found.status, &*found.reason)), expected, "{told}");
+    }
 }

@@ -36,7 +36,9 @@ fn migrate() -> Value {
         "imagePullPolicy": "IfNotPresent",
         "command": ["payplane-engine"],
         "args": ["migrate", "--owner-database-dir", "/etc/payplane/database-owner",
-                 "--app-database-dir", "/etc/payplane/database-app"],
+                 "--app-database-dir", "/etc/payplane/database-app",
+                 "--platform", "pay/main", "--failure-file", "/dev/termination-log"],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
         "securityContext": container_security(),
         "volumeMounts": [
@@ -138,5 +140,23 @@ fn the_spec_decides_image_replicas_and_resources() {
     for container in [&pod["initContainers"][0], &pod["containers"][0]] {
         assert_eq!(container["image"], "mine:2");
         assert_eq!(container["resources"], json!({"requests": {"cpu": "100m"}, "limits": {"memory": "1Gi"}}));
+    }
+}
+
+#[test]
+fn engines_use_redis_where_the_platform_asks_for_it_and_start_without_its_secret() {
+    for (redis, secret) in [
+        (json!({"managed": {}}), "main-redis"),
+        (json!({"external": {"secretRef": {"name": "mine"}}}), "mine"),
+    ] {
+        let platform = fixture::platform(json!({"postgres": {"managed": {}}, "redis": redis}));
+        let built = engine(&platform, &fixture::settings(), &fixture::names(), &fixture::made());
+        let pod = built.spec.unwrap().template.spec.unwrap();
+        let args = pod.containers[0].args.clone().unwrap();
+        let at = args.iter().position(|arg| arg == "--redis-dir").unwrap();
+        assert_eq!(args[at + 1], "/etc/payplane/redis");
+        let volume = pod.volumes.unwrap().into_iter().find(|volume| volume.name == "redis").unwrap();
+        let source = volume.secret.unwrap();
+        assert_eq!((source.secret_name.as_deref(), source.optional), (Some(secret), Some(true)));
     }
 }
