@@ -30,7 +30,8 @@ pub use billing::{Document, InvoicePage, InvoiceRow};
 pub use connect::{DatabaseConfig, DatabaseConfigError};
 pub use error::StoreError;
 pub use events::{
-    EventLook, EventRow, EventSession, EventStatus, LETTERS_MAX, Letter, LetterAct, LetterRow, PAGE_OPERATIONS,
+    EventLook, EventRow, EventSession, EventStatus, LETTERS_MAX, Letter, LetterAct, LetterRow,
+    PAGE_OPERATIONS,
 };
 pub use migrate::{MigrateError, migrate};
 pub use read::{

@@ -16,10 +16,10 @@ const KILLS: usize = 2;
 const POSITION: &str = "select seal from payplane.event_head";
 
 const WAITS: &str = "select count(*) from pg_stat_activity where datname = current_database() \
-                     and wait_event_type = 'Lock' and query like '%advance_events%'";
+                     and wait_event_type = 'Lock' and query like '%payplane.%_events(%'";
 
 const END: &str = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() \
-                   and wait_event_type = 'Lock' and query like '%advance_events%'";
+                   and wait_event_type = 'Lock' and query like '%payplane.%_events(%'";
 
 /// X6 and X7 of the catalogue: nothing is lost, order is kept, payments do not notice.
 #[tokio::test(flavor = "multi_thread")]
