@@ -28,7 +28,7 @@ const START: &str = include_str!("../../../operator/src/platform/kafka/build/sta
 const HEAP: [&str; 4] = ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
 /// How long a broker may take to start: a virtual machine and a log to recover, perhaps on a busy machine.
-const STARTS_IN: Duration = Duration::from_secs(120);
+const STARTS_IN: Duration = Duration::from_secs(300);
 
 /// How often a client in a test looks for a broker that is away.
 const RECONNECT_MS: &str = "200";
