@@ -74,10 +74,16 @@ pub fn events_of(platform: PlatformId, row: &EventRow, only: Option<AccountId>) 
     if sides.is_empty() {
         sides.push((home, None));
     }
-    for (account, posting) in sides.into_iter().filter(|(account, _)| only.is_none_or(|only| only == *account)) {
+    for (account, posting) in
+        sides.into_iter().filter(|(account, _)| only.is_none_or(|only| only == *account))
+    {
         match event(platform, row, decision, account, posting) {
             Some(event) if event.payload.len() <= EVENT_BYTES_MAX => made.events.push(event),
-            _ => made.refused.push(letter(row, account, Some("the event is larger than any may be".to_owned()))),
+            _ => made.refused.push(letter(
+                row,
+                account,
+                Some("the event is larger than any may be".to_owned()),
+            )),
         }
     }
     made

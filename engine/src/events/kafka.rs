@@ -239,8 +239,7 @@ async fn create(admin: &AdminClient<Ear>, topic: &str) -> Result<(), String> {
     match answers.into_iter().next() {
         // Another engine was quicker; or somebody else makes topics, and whoever may only write can do no more.
         Some(
-            Ok(_)
-            | Err((_, TopicAlreadyExists | ClusterAuthorizationFailed | TopicAuthorizationFailed)),
+            Ok(_) | Err((_, TopicAlreadyExists | ClusterAuthorizationFailed | TopicAuthorizationFailed)),
         ) => Ok(()),
         Some(Err((_, code))) => Err(format!("topic {topic} is not there and cannot be made: {code}")),
         None => Err(format!("topic {topic}: no answer")),

@@ -89,11 +89,7 @@ pub async fn keep_publishing(engine: Arc<Engine>, directory: PathBuf) {
     }
 }
 
-async fn turn(
-    engine: &Engine,
-    directory: &Path,
-    pace: &mut Pace,
-) -> Result<std::convert::Infallible, Stop> {
+async fn turn(engine: &Engine, directory: &Path, pace: &mut Pace) -> Result<std::convert::Infallible, Stop> {
     let platform = engine.platform().await?;
     let mut session = engine.store.event_session().await?.ok_or(Stop::Elsewhere)?;
     let connected = connect(directory).await;

@@ -105,14 +105,14 @@ impl Api {
         let mut violations = Violations::default();
         let name = name(event_id);
         if name.is_none() {
-            violations.add(Path::Root.at("event_id"), "is malformed: expected two UUIDs with a slash between");
+            violations
+                .add(Path::Root.at("event_id"), "is malformed: expected two UUIDs with a slash between");
         }
         decode::key(Path::Root.at("reason"), &reason, REASON_CHARS_MAX, &mut violations);
         let name = violations.finish(name)?;
         tracing::warn!(actor, event_id, ?act, reason, "a dead letter is decided about");
         let store = self.engine.store.clone();
-        let done =
-            detached(async move { store.decide_dead_letter(name, act, &actor, &reason).await }).await;
+        let done = detached(async move { store.decide_dead_letter(name, act, &actor, &reason).await }).await;
         match done.map_err(|error| status::of_store(&error))? {
             Some(WAITING) => Ok(()),
             Some(_) => Err(status::letter_is_settled()),

@@ -113,7 +113,8 @@ pub(super) fn not_sealed_yet(newest: i64) -> Status {
 }
 
 pub(super) fn not_published_yet() -> Status {
-    let message = "a replay starts at most one seal after the last published one: see GetEventStatus".to_owned();
+    let message =
+        "a replay starts at most one seal after the last published one: see GetEventStatus".to_owned();
     with_reason(Code::OutOfRange, message, "NOT_PUBLISHED_YET", None)
 }
 

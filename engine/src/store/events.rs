@@ -28,7 +28,8 @@ pub const LETTERS_MAX: i64 = 10_000;
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A publisher that is stopped, or cut off, loses its connection and with it the right to publish.
-const PREPARE: &str = "set statement_timeout = '8s'; set lock_timeout = '2s'; set idle_session_timeout = '30s'";
+const PREPARE: &str =
+    "set statement_timeout = '8s'; set lock_timeout = '2s'; set idle_session_timeout = '30s'";
 
 /// The numbers also stand in `event_status`.
 const LOCK: &str = "select pg_try_advisory_lock(1886413172, 1)";

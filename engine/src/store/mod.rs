@@ -36,7 +36,8 @@ pub use connect::{DatabaseConfig, DatabaseConfigError};
 pub use epoch::{AdoptError, adopt};
 pub use error::StoreError;
 pub use events::{
-    EventLook, EventRow, EventSession, EventStatus, LETTERS_MAX, Letter, LetterAct, LetterRow, PAGE_OPERATIONS,
+    EventLook, EventRow, EventSession, EventStatus, LETTERS_MAX, Letter, LetterAct, LetterRow,
+    PAGE_OPERATIONS,
 };
 pub use migrate::{MigrateError, MigrateOptions, migrate, retire};
 pub use read::{

@@ -105,14 +105,20 @@ async fn every_kind_of_operation_arrives_and_can_be_published_again() {
         "wallet.frozen",
     ];
     assert_eq!(words.into_iter().collect::<Vec<_>>(), wanted);
-    let tenants: BTreeSet<_> = seen.iter().map(|seen| seen.event["payplanetenant"].as_str().unwrap()).collect();
+    let tenants: BTreeSet<_> =
+        seen.iter().map(|seen| seen.event["payplanetenant"].as_str().unwrap()).collect();
     assert_eq!(tenants.into_iter().collect::<Vec<_>>(), ["acme", "globex"]);
     for event in &seen {
-        assert_eq!((&event.event["specversion"], &event.event["subject"]), (&"1.0".into(), &(&*event.key).into()));
+        assert_eq!(
+            (&event.event["specversion"], &event.event["subject"]),
+            (&"1.0".into(), &(&*event.key).into())
+        );
         assert!(event.event.to_string().len() < EVENT_BYTES_MAX);
     }
     // What changes no wallet is told to those who follow the payer's.
-    let payer = seen.iter().find(|seen| seen.word() == "payment.held").unwrap().event["data"]["payment"]["from"].clone();
+    let payer =
+        seen.iter().find(|seen| seen.word() == "payment.held").unwrap().event["data"]["payment"]["from"]
+            .clone();
     let handed = seen.iter().find(|seen| seen.word() == "payment.handed-over").unwrap();
     assert_eq!((handed.version(), &handed.event["subject"]), (None, &payer));
 
@@ -123,7 +129,8 @@ async fn every_kind_of_operation_arrives_and_can_be_published_again() {
     let told = told.await;
     assert_eq!((told.publishing, told.lag_seals, told.dead_letters, &*told.last_error), (true, 0, 0, ""));
     let replay = async |client: &Client, start_seal| {
-        let request = proto::ReplayEventsRequest { start_seal, reason: "a consumer lost its table".to_owned() };
+        let request =
+            proto::ReplayEventsRequest { start_seal, reason: "a consumer lost its table".to_owned() };
         client.events.clone().replay_events(request).await
     };
     assert_eq!(fields(&replay(&platform, 0).await.unwrap_err()), ["start_seal"]);

@@ -44,7 +44,8 @@ async fn letters(client: &Client, include_settled: bool) -> Vec<proto::DeadLette
 }
 
 async fn waiting(client: &Client, count: usize) -> Vec<proto::DeadLetter> {
-    eventually("dead letters", async || Some(letters(client, false).await).filter(|all| all.len() == count)).await
+    eventually("dead letters", async || Some(letters(client, false).await).filter(|all| all.len() == count))
+        .await
 }
 
 async fn retry(client: &Client, event_id: &str) -> Result<(), tonic::Status> {
@@ -129,8 +130,7 @@ async fn what_kafka_refuses_waits_apart_and_holds_up_nothing() {
     let expected = Expected::read(&world).await;
     let missing = 3;
     let enough = |seen: &[Seen]| {
-        expected.len() - missing
-            <= seen.iter().map(Seen::id).collect::<std::collections::HashSet<_>>().len()
+        expected.len() - missing <= seen.iter().map(Seen::id).collect::<std::collections::HashSet<_>>().len()
     };
     let seen = reader.until("the rest", enough).await;
     println!(

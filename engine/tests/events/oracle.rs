@@ -61,7 +61,10 @@ impl Expected {
     /// Without repetitions it is exactly the journal: nothing is missing or invented, and each wallet's versions come in
     /// their order without a gap. Gives the number of repetitions.
     pub(crate) fn assert_is(&self, seen: &[Seen]) -> usize {
-        assert!(seen.is_sorted_by_key(|seen| seen.offset) || 1 < partitions(seen), "one partition, out of order");
+        assert!(
+            seen.is_sorted_by_key(|seen| seen.offset) || 1 < partitions(seen),
+            "one partition, out of order"
+        );
         let mut first: HashMap<&str, &Seen> = HashMap::new();
         let mut wallets: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
         let mut places: HashMap<&str, i32> = HashMap::new();
@@ -82,10 +85,14 @@ impl Expected {
         for event in first.values() {
             let operation = event.operation();
             let Some(version) = event.version() else {
-                assert!(others.insert(operation["id"].as_str().unwrap().to_owned()), "two events of one refusal");
+                assert!(
+                    others.insert(operation["id"].as_str().unwrap().to_owned()),
+                    "two events of one refusal"
+                );
                 continue;
             };
-            let (sequence, seal) = (operation["sequence"].as_i64().unwrap(), operation["seal"].as_i64().unwrap());
+            let (sequence, seal) =
+                (operation["sequence"].as_i64().unwrap(), operation["seal"].as_i64().unwrap());
             arrived.push((event.id().to_owned(), event.key.clone(), version, sequence, seal));
         }
         arrived.sort_by(|a, b| (&a.1, a.2).cmp(&(&b.1, b.2)));

@@ -36,5 +36,9 @@ async fn the_operators_broker_takes_the_engines_login_and_nobody_elses() {
     let expected = Expected::read(&world).await;
     let seen = reader.until("what came meanwhile", |seen| expected.is_in(seen)).await;
     let repeated = expected.assert_is(seen);
-    println!("refused with a wrong password ({}); {} events, {repeated} repeated", told.last_error, expected.len());
+    println!(
+        "refused with a wrong password ({}); {} events, {repeated} repeated",
+        told.last_error,
+        expected.len()
+    );
 }

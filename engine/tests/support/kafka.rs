@@ -28,7 +28,7 @@ const START: &str = include_str!("../../../operator/src/platform/kafka/build/sta
 const HEAP: [&str; 4] = ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
 /// How long a broker may take to start: a virtual machine and a log to recover, perhaps on a busy machine.
-const STARTS_IN: Duration = Duration::from_secs(120);
+const STARTS_IN: Duration = Duration::from_secs(300);
 
 /// How often a client in a test looks for a broker that is away.
 const RECONNECT_MS: &str = "200";
@@ -191,11 +191,8 @@ impl Kafka {
 
     /// Starts the broker; whoever needs it waits for it.
     pub(crate) fn launch(&self) {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.directory.join("log"))
-            .unwrap();
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.directory.join("log")).unwrap();
         let mut command = match self.secured {
             Some(_) => self.as_the_operator_does(),
             None => self.java("kafka.Kafka"),
@@ -203,12 +200,8 @@ impl Kafka {
         if self.secured.is_none() {
             command.arg(self.directory.join("server.properties"));
         }
-        let broker = command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let broker =
+            command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         std::fs::write(self.directory.join("pid"), broker.id().to_string()).unwrap();
         *self.broker.lock().unwrap() = Some(broker);
     }
@@ -232,7 +225,8 @@ impl Kafka {
     pub(crate) async fn create_topic(&self, topic: &str, message_bytes: usize) {
         let bytes = message_bytes.to_string();
         eventually("a topic", async || {
-            let wanted = [NewTopic::new(topic, 3, TopicReplication::Fixed(1)).set("max.message.bytes", &bytes)];
+            let wanted =
+                [NewTopic::new(topic, 3, TopicReplication::Fixed(1)).set("max.message.bytes", &bytes)];
             let made = self.admin().create_topics(&wanted, &AdminOptions::new()).await.ok()?;
             made.into_iter().next()?.ok()
         })
@@ -313,7 +307,9 @@ impl Reader {
         let (consumer, seen) = self
             .blocking(|consumer| {
                 let mut seen = Vec::new();
-                while let Some(message) = consumer.poll(Duration::from_millis(if seen.is_empty() { 100 } else { 0 })) {
+                while let Some(message) =
+                    consumer.poll(Duration::from_millis(if seen.is_empty() { 100 } else { 0 }))
+                {
                     // A broker that is away is an error here, and back later.
                     let Ok(message) = message else { continue };
                     seen.push(Seen {
@@ -384,6 +380,8 @@ fn jars() -> PathBuf {
 /// An authority, and a certificate of its own for `localhost` with the key.
 fn certificates() -> (String, String, String) {
     let mut params = rcgen::CertificateParams::default();
+    // Not the name that certificates have by default: one that names itself as its issuer would count as self-signed.
+    params.distinguished_name.push(rcgen::DnType::CommonName, "authority of a test");
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let key = rcgen::KeyPair::generate().unwrap();
     let authority = params.self_signed(&key).unwrap().pem();

@@ -51,7 +51,10 @@ async fn consumed() -> Vec<Value> {
     command.args(["exec", "-n", SYSTEM, &pod, "-c", "kafka", "--", "sh", "-c", &script]);
     let output = command.stdin(Stdio::null()).output().await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// Asks as the operator does: these calls need the platform role.
@@ -125,7 +128,8 @@ async fn payments_arrive_through_kafka_and_wait_for_nobody() {
     let paused = faults::pause(&client, &format!("{PLATFORM}-kafka-")).await;
     let began = Instant::now();
     payments.extend(pay(&tenant, "meanwhile").await);
-    let behind = status(&tenant, "fell behind", |told| told["lagSeals"] != "0" && told["lastError"] != "").await;
+    let behind =
+        status(&tenant, "fell behind", |told| told["lagSeals"] != "0" && told["lastError"] != "").await;
     let outage = if std::env::var_os("PAYPLANE_PROVE").is_some() { 600 } else { 0 };
     // The length of the outage is what is proved.
     tokio::time::sleep(Duration::from_secs(outage).saturating_sub(began.elapsed())).await;
@@ -161,7 +165,8 @@ async fn payments_arrive_through_kafka_and_wait_for_nobody() {
 #[tokio::test]
 async fn an_external_kafka_is_taken_from_its_secret_and_nothing_of_money_waits_for_it() {
     let client = client().await;
-    let mut documents = serde_saphyr::from_multiple::<Value>(include_str!("../../../examples/events/external.yaml"));
+    let mut documents =
+        serde_saphyr::from_multiple::<Value>(include_str!("../../../examples/events/external.yaml"));
     let documents = documents.as_mut().unwrap();
     let (mut platform, mut secret) = (documents.remove(1), documents.remove(0));
     let name = platform["metadata"]["name"].as_str().unwrap().to_owned();

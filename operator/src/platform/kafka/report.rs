@@ -29,7 +29,8 @@ pub fn condition<'a>(
             "The broker takes no connections. Payments go on; their events wait in the journal.",
         ),
         None => {
-            let message = "Somebody else runs Kafka; the engine's GetEventStatus tells whether it takes events.";
+            let message =
+                "Somebody else runs Kafka; the engine's GetEventStatus tells whether it takes events.";
             conditions.set(KAFKA_READY, "Unknown", PROGRESSING, message)
         }
     }

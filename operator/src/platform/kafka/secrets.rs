@@ -40,7 +40,7 @@ pub async fn ensure(
     let dns = names.dns_names(&names.kafka());
     let now = Timestamp::now();
     let certificate = leaf(platform, context, authority, names.kafka_tls(), dns, &observed.tls, now).await?;
-    let login = build::Client {
+    let login = build::Access {
         brokers: format!("{}:{KAFKA_PORT}", names.host(&names.kafka())),
         username: USER.into(),
         password: password.clone().map_or_else(random, Ok)?,

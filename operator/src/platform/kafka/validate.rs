@@ -75,7 +75,11 @@ mod tests {
         secret
     }
 
-    fn told(platform: &Platform, client: Option<&[&str]>, has_storage_class: bool) -> Result<ValidKafka, String> {
+    fn told(
+        platform: &Platform,
+        client: Option<&[&str]>,
+        has_storage_class: bool,
+    ) -> Result<ValidKafka, String> {
         let observed = ObservedKafka { tls: None, client: client.map(secret), has_storage_class };
         validate(platform, &observed).map_err(|refused| format!("{}: {}", refused.reason, refused.message))
     }
@@ -86,10 +90,16 @@ mod tests {
         let managed = platform(json!({"managed": {"storage": {"size": "1Gi", "storageClassName": "fast"}}}));
         let no = |message: &str| Err(message.to_owned());
         let found = || Ok(ValidKafka::External { secret: "bus".into() });
-        let password = |password: Option<&str>| Ok(ValidKafka::Managed { password: password.map(String::from) });
+        let password =
+            |password: Option<&str>| Ok(ValidKafka::Managed { password: password.map(String::from) });
         let cases: [(&Platform, Option<&[&str]>, bool, Result<ValidKafka, String>); 9] = [
             (&external, None, true, no("SecretNotFound: There is no Secret \"bus\" in this namespace.")),
-            (&external, Some(&[]), true, no("SecretNotFound: Secret \"bus\" has no key \"brokers\" with text in it.")),
+            (
+                &external,
+                Some(&[]),
+                true,
+                no("SecretNotFound: Secret \"bus\" has no key \"brokers\" with text in it."),
+            ),
             (
                 &external,
                 Some(&["brokers", "username"]),

@@ -38,7 +38,7 @@ pub struct KafkaParts {
 }
 
 /// How the engine reaches the broker, and as whom. Cannot be printed.
-pub struct Client {
+pub struct Access {
     /// Host and port.
     pub brokers: String,
     /// The user.
@@ -66,8 +66,8 @@ pub fn parts(
 
 /// The Secret by which the engine connects: the same keys that an external one has. Without an owner: the broker's volume
 /// stays when the Platform goes, and knows this password.
-pub fn client(platform: &Platform, names: &Names, client: &Client) -> Secret {
-    let Client { brokers, username, password, ca_pem } = client;
+pub fn client(platform: &Platform, names: &Names, access: &Access) -> Secret {
+    let Access { brokers, username, password, ca_pem } = access;
     let data = [("brokers", brokers), ("username", username), ("password", password), ("ca.crt", ca_pem)];
     let bytes = |(key, value): (&str, &String)| (key.to_owned(), ByteString(value.clone().into_bytes()));
     Secret {

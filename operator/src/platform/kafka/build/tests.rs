@@ -116,7 +116,7 @@ fn a_new_certificate_restarts_the_broker_which_reads_it_only_then() {
 #[test]
 fn the_engine_gets_what_an_external_secret_has_and_it_outlives_the_platform() {
     let platform = fixture::platform(json!({"postgres": {"managed": {}}, "kafka": {"managed": {}}}));
-    let login = Client {
+    let login = Access {
         brokers: "main-kafka.pay.svc:9093".into(),
         username: "u".into(),
         password: "p".into(),
