@@ -3,19 +3,21 @@
 //! The patch carries the version of the object that was looked at, so an answer for a deleted object never lands on its
 //! successor of the same name, and a second look at an old copy never undoes the first. (The API server ignores a UID
 //! in a status patch.)
+//! What somebody else wrote into a status is taken out with a second write, which otherwise there is none of.
 //! An object that is gone needs no status: that is not an error. Every other failure is, and the reconcile comes again.
 
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     Resource, ResourceExt,
     api::{Patch, PatchParams},
+    core::DynamicObject,
 };
 use payplane_crds::{
     Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TenantBilling,
     TimeoutPolicy, Wallet,
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{api, context::Context, error::Error, meta::MANAGER};
 
@@ -124,7 +126,8 @@ pub async fn write_malformed<K: Reported>(
         resource_version: object.meta().resource_version.clone(),
         ..ObjectReference::default()
     };
-    send_to::<K>(client, &reference, json!({ "conditions": conditions })).await
+    let live = send_to::<K>(client, &reference, json!({ "conditions": conditions })).await?;
+    Ok(live.map_or(Written::Gone, |_| Written::Patched))
 }
 
 async fn send<K: Reported>(client: &kube::Client, object: &K, status: Value) -> Result<Written, Error> {
@@ -134,14 +137,45 @@ async fn send<K: Reported>(client: &kube::Client, object: &K, status: Value) -> 
         resource_version: object.resource_version(),
         ..ObjectReference::default()
     };
-    send_to::<K>(client, &reference, status).await
+    let Some(live) = send_to::<K>(client, &reference, status.clone()).await? else {
+        return Ok(Written::Gone);
+    };
+    let forged = foreign_fields(&live.data["status"], &status);
+    if !forged.is_empty() {
+        remove::<K>(client, &live, forged).await?;
+    }
+    Ok(Written::Patched)
+}
+
+/// Fields that somebody else wrote: applying leaves what it does not speak of, and nothing but ours may stand there.
+fn foreign_fields(live: &Value, wanted: &Value) -> Map<String, Value> {
+    let live = live.as_object().into_iter().flat_map(Map::keys);
+    live.filter(|field| wanted.get(field).is_none()).map(|field| (field.clone(), Value::Null)).collect()
+}
+
+async fn remove<K: Reported>(
+    client: &kube::Client,
+    live: &DynamicObject,
+    fields: Map<String, Value>,
+) -> Result<(), Error> {
+    let body = json!({"metadata": {"resourceVersion": live.resource_version()}, "status": fields});
+    let objects = api::dynamic::<K>(client, live.namespace().as_deref());
+    let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+    match api::call("clean a status", objects.patch_status(&live.name_any(), &params, &Patch::Merge(&body)))
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err(error) if api::is_status(&error, 404) => Ok(()),
+        Err(error) if api::is_status(&error, 409) => Err(Error::Raced { operation: "clean a status" }),
+        Err(error) => Err(error),
+    }
 }
 
 async fn send_to<K: Reported>(
     client: &kube::Client,
     to: &ObjectReference,
     status: Value,
-) -> Result<Written, Error> {
+) -> Result<Option<DynamicObject>, Error> {
     let name = to.name.as_deref().unwrap_or_default();
     let body = json!({
         "apiVersion": K::api_version(&()),
@@ -152,8 +186,8 @@ async fn send_to<K: Reported>(
     let objects = api::dynamic::<K>(client, to.namespace.as_deref());
     let params = PatchParams::apply(MANAGER).force();
     match api::call("write status", objects.patch_status(name, &params, &Patch::Apply(&body))).await {
-        Ok(_) => Ok(Written::Patched),
-        Err(error) if api::is_status(&error, 404) => Ok(Written::Gone),
+        Ok(live) => Ok(Some(live)),
+        Err(error) if api::is_status(&error, 404) => Ok(None),
         Err(error) if api::is_status(&error, 409) => Err(Error::Raced { operation: "write status" }),
         Err(error) => Err(error),
     }
@@ -175,6 +209,14 @@ fn sort_conditions(status: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_wrote_into_a_status_is_taken_out() {
+        let live = json!({"state": "New", "approver": "bea", "conditions": []});
+        let forged = foreign_fields(&live, &json!({"state": "New", "conditions": []}));
+        assert_eq!(Value::Object(forged), json!({"approver": null}));
+        assert!(foreign_fields(&live, &live).is_empty());
+    }
 
     #[test]
     fn order_of_conditions_is_no_difference_and_everything_else_is() {
