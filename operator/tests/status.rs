@@ -77,6 +77,27 @@ async fn what_is_no_longer_said_goes_away() {
 }
 
 #[tokio::test]
+async fn what_somebody_else_wrote_goes_too() {
+    in_namespace("status", |client, namespace| async move {
+        let (payments, fresh) = quiet(&client, &namespace).await;
+        patch(&client, &fresh, &completed(&fresh, Some("p-1"))).await.unwrap();
+        let forged = Patch::Merge(json!({"status": {"approver": "bea", "bodyHash": "sha256:0"}}));
+        let forged = payments.patch_status("rent", &PatchParams::default(), &forged).await.unwrap();
+        assert_eq!(
+            patch(&client, &forged, &completed(&forged, Some("p-1"))).await.unwrap(),
+            Written::Patched
+        );
+        let mended = payments.get("rent").await.unwrap();
+        let status = mended.status.as_ref().unwrap();
+        assert_eq!((&status.approver, &status.body_hash), (&None, &None));
+        assert_eq!(status.payment_id.as_deref(), Some("p-1"));
+        let again = patch(&client, &mended, &completed(&mended, Some("p-1"))).await.unwrap();
+        assert_eq!(again, Written::Skipped, "and it is over with that");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_answer_for_a_deleted_object_never_lands_on_its_successor() {
     in_namespace("status", |client, namespace| async move {
         let (payments, old) = quiet(&client, &namespace).await;
