@@ -247,7 +247,7 @@ mod tests {
         assert!(!same(a, d), "a condition that is no longer wanted must go");
         assert!(!same(b.clone(), json!({"state": "New", "conditions": b["conditions"]})));
         let audited = json!({"type": "example.com/Audited", "status": "True"});
-        let with = json!({"conditions": [a["conditions"][0], audited, a["conditions"][1]]});
+        let with = json!({"conditions": [b["conditions"][0], audited, b["conditions"][1]]});
         assert!(same(with, b), "what somebody else says beside ours is no difference");
     }
 

@@ -58,7 +58,7 @@ async fn main() {
             }
         }
     }
-    if rounds % 2 == 0 {
+    if rounds.is_multiple_of(2) {
         load.empty().await;
         figures.operator.push(operator_side(&mut bed, &load, rounds, size).await);
         paid += size + 1;

@@ -52,6 +52,7 @@ async fn accept(listener: TcpListener, switch: Arc<Switch>, open: Arc<OnceLock<(
     }
 }
 
+/// Connections are counted as calls of their own, so that knocking at a closed door counts too.
 async fn serve(
     caller: TcpStream,
     tls: TlsAcceptor,
@@ -59,6 +60,8 @@ async fn serve(
     switch: Arc<Switch>,
 ) -> Result<(), BoxError> {
     let cutting = switch.cutting();
+    let (verb, kind) = ("CONNECT", "engine".into());
+    switch.judge(&Call { verb, kind, namespace: String::new(), name: String::new() });
     let caller = TokioIo::new(tls.accept(caller).await?);
     let engine = TokioIo::new(TcpStream::connect(("127.0.0.1", engine)).await?);
     let (sender, connection) = client::handshake(TokioExecutor::new(), engine).await?;
