@@ -30,6 +30,7 @@ fn word(next: &Next<'_>) -> String {
         Next::Wait(waiting) => format!("wait {}", waiting.reason),
         Next::Refuse { reason, .. } => format!("refuse {reason}"),
         Next::Begin { makes_claim, .. } => format!("begin {makes_claim}"),
+        Next::GiveUp => "give up".into(),
         Next::Look(_) => "look".into(),
     }
 }
@@ -64,4 +65,16 @@ async fn a_job_is_made_once_and_only_for_a_managed_database_that_is_ready() {
     for (observed, volume, expected) in cases {
         assert_eq!(word(&plan(&backup(volume), &observed, Timestamp::UNIX_EPOCH)), expected);
     }
+}
+
+#[test]
+fn what_waits_for_longer_than_its_deadline_gives_up() {
+    let mut waiting = backup(json!({}));
+    waiting.metadata.creation_timestamp =
+        Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH));
+    let after = |seconds| Timestamp::from_second(waiting.spec.deadline_seconds + seconds).unwrap();
+    assert_eq!(word(&plan(&waiting, &Observed::default(), after(0))), "wait PlatformNotReady");
+    assert_eq!(word(&plan(&waiting, &Observed::default(), after(1))), "give up");
+    let begun = Observed { job: Some(Job::default()), ..Observed::default() };
+    assert_eq!(word(&plan(&waiting, &begun, after(1))), "look", "its Job has a deadline of its own");
 }

@@ -6,7 +6,7 @@ for one in $DOOMED; do
     name=${one%%:*}
     uid=${one#*:}
     by="/backups/.by/$name"
-    [ -e "$by" ] && [ "$(cat "$by")" = "$uid" ] || continue
+    if [ ! -e "$by" ] || [ "$(cat "$by")" != "$uid" ]; then continue; fi
     rm -rf "/backups/${name:?}" "/backups/${name:?}.partial"
     rm -f "$by"
 done
@@ -18,7 +18,7 @@ begin_of() { sed -n 's/^START WAL LOCATION: .*(file [0-9A-F]\{8\}\([0-9A-F]\{16\
 for log in /backups/wal/*/*; do
     [ -d "$log" ] || continue
     needed=$(for copy in /backups/*/; do
-        [ -e "$copy/backup_label" ] && [ "$(system_of "$copy")" = "${log##*/}" ] || continue
+        if [ ! -e "$copy/backup_label" ] || [ "$(system_of "$copy")" != "${log##*/}" ]; then continue; fi
         begin_of "$copy"
     done | sort | head -n 1)
     # Without any copy the log is no use, but it is not this Job's to say so.

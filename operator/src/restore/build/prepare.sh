@@ -57,6 +57,7 @@ for value in username=payplane_owner dbname=payplane host=127.0.0.1 port=5432 pa
 done
 # The engine's container runs as the same user; the password of the copy is not needed where only this pod connects.
 if [ "$LOG" = replay ] && [ -d "$log" ]; then
+    # shellcheck disable=SC2016 # the script that is written expands its own arguments
     printf '#!/bin/sh\n# Damage ends the recovery (above 125); absence is the end of the log.\n[ -e "%s/$1.gz" ] || exit 1\ngzip -dc "%s/$1.gz" >"$2" || exit 200\n' "$log" "$log" >/scratch/fetch.sh
     : >/target/ledger/recovery.signal
 fi
