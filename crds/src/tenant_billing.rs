@@ -29,6 +29,7 @@ use crate::money::{Amount, Currency, PositiveAmount};
     printcolumn(name = "Closes", type_ = "string", json_path = ".status.period.closesAt", description = "When the open period is closed"),
     printcolumn(name = "Invoice", type_ = "integer", json_path = ".status.lastInvoice.number", description = "The last one issued"),
     printcolumn(name = "Total", type_ = "string", json_path = ".status.lastInvoice.total", description = "Of the last invoice"),
+    printcolumn(name = "Due", type_ = "string", json_path = ".status.collection.due", description = "What is invoiced and not paid"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -52,6 +53,84 @@ pub struct TenantBillingSpec {
     #[serde(default)]
     #[schemars(range(min = 0, max = 2_678_400))]
     pub grace_seconds: i64,
+    /// How invoices become money. Default: nobody collects them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<BillingCollection>,
+    /// What follows while an invoice is not paid. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dunning: Option<BillingDunning>,
+}
+
+/// How invoices become money: one commit moves it from the tenant's wallet to the receiver's.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BillingCollection {
+    /// Name of the tenant's wallet in the ledger that pays, such as "acme/main": namespace and name of a Wallet.
+    pub wallet: LedgerWallet,
+    /// Who is paid.
+    pub receiver: BillingReceiver,
+    /// How long to wait after each refused attempt; the last one repeats. Default: a day.
+    #[serde(default = "daily")]
+    #[schemars(length(min = 1, max = 16), inner(range(min = 60, max = 2_678_400)))]
+    pub retry_after_seconds: Vec<i64>,
+}
+
+/// Who takes what the tenant owes. Its Wallets say so themselves: `metadata: {"payplane.io/collects": "billing"}`.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BillingReceiver {
+    /// The Tenant, of the same Platform.
+    pub tenant_ref: TenantReference,
+    /// Name of its wallet in the ledger for what is invoiced.
+    pub wallet: LedgerWallet,
+    /// Name of its wallet in the ledger for taxes. Default: the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax_wallet: Option<LedgerWallet>,
+}
+
+/// What the ledger calls a wallet: of a Wallet its namespace and name, "acme/main".
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(transparent)]
+pub struct LedgerWallet(
+    /// The name.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9._/-]+$"))]
+    pub String,
+);
+
+/// What follows while an invoice is not paid. All of it ends by itself when nothing is due any more.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BillingDunning {
+    /// In ascending order of time, counted from when the oldest unpaid invoice was issued.
+    #[schemars(length(min = 1, max = 8))]
+    #[x_kube(validation = Rule::new("self.map(s, s.afterSeconds).isSorted()")
+        .message("steps are in ascending order of afterSeconds"))]
+    pub steps: Vec<DunningStep>,
+}
+
+/// One step.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DunningStep {
+    /// How long after the oldest unpaid invoice was issued. At most a year.
+    #[schemars(range(min = 0, max = 31_622_400))]
+    pub after_seconds: i64,
+    /// What is done.
+    pub action: DunningAction,
+}
+
+/// What is done about a tenant that does not pay.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DunningAction {
+    /// An Event, and the condition `Overdue`.
+    Remind,
+    /// Nothing new leaves the tenant's wallets, until it has paid. A reason of its own: a Tenant with `spec.suspend` stays
+    /// suspended, and the other way round.
+    Suspend,
+}
+
+fn daily() -> Vec<i64> {
+    vec![86_400]
 }
 
 /// Names a Tenant.
@@ -77,6 +156,11 @@ pub struct BillingPlan {
     #[schemars(length(max = 5))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["metric".into()]))]
     pub prices: Vec<MetricPrice>,
+    /// Usage that others record over gRPC, each name once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["event".into()]))]
+    pub events: Vec<EventPrice>,
     /// What the lines come to at least, before discount and tax.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum: Option<Amount>,
@@ -122,6 +206,37 @@ pub struct MetricPrice {
     /// How much costs nothing: a whole number or, of Volume, an amount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free: Option<Amount>,
+    /// Every unit costs the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flat: Option<FlatPrice>,
+    /// Each unit costs what its own tier says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graduated: Option<TieredPrice>,
+    /// All units cost what the tier says that the whole quantity falls into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<TieredPrice>,
+    /// Whole packages, the last one in full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packages: Option<PackagePrice>,
+}
+
+/// What usage of one name costs that others record: exactly one of `flat`, `graduated`, `volume` and `packages`.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.flat), has(self.graduated), has(self.volume), has(self.packages)].filter(x, x).size() == 1")
+        .message("give exactly one of flat, graduated, volume and packages"),
+    validation = Rule::new("!has(self.packages) || self.packages.size.matches('^[0-9]+$')")
+        .message("packages.size is a whole number")
+)]
+pub struct EventPrice {
+    /// What the events call it.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-z0-9._-]+$"))]
+    pub event: String,
+    /// How much costs nothing: a whole number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 18), regex(pattern = r"^(0|[1-9][0-9]*)$"))]
+    pub free: Option<String>,
     /// Every unit costs the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flat: Option<FlatPrice>,
@@ -283,6 +398,9 @@ pub struct TenantBillingStatus {
     /// The invoice that was issued last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_invoice: Option<IssuedInvoice>,
+    /// How it stands with what is invoiced. Absent where nobody collects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collection: Option<CollectionStatus>,
     /// Version of the plan as invoices name it: it follows from what the plan says.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -290,9 +408,40 @@ pub struct TenantBillingStatus {
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled.
+    /// Ready, Reconciling, Stalled, Overdue, Suspended.
     #[serde(default)]
     pub conditions: Vec<Condition>,
+}
+
+/// How it stands with what is invoiced, of the last thousand invoices.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CollectionStatus {
+    /// How many invoices are not paid.
+    pub unpaid: i64,
+    /// What the oldest of them lacks, in its currency. Absent if nothing is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub due: Option<String>,
+    /// The oldest unpaid invoice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invoice: Option<i64>,
+    /// How often it was tried to collect it.
+    #[serde(default)]
+    pub attempts: i32,
+    /// When that was tried last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_attempt_at: Option<Time>,
+    /// When it is tried next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Time>,
+    /// Why the last attempt failed, in the words of a Payment's reasons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 300))]
+    pub refusal: Option<String>,
+    /// How many dunning steps have been reached.
+    #[serde(default)]
+    pub dunning_step: i64,
 }
 
 /// The open period.
@@ -349,4 +498,8 @@ pub struct IssuedInvoice {
     /// Version of the plan that it was made by.
     #[schemars(length(max = 64))]
     pub plan_version: String,
+    /// Issued, PartlyPaid, Paid or Uncollected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub state: Option<String>,
 }

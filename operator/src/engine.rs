@@ -19,7 +19,7 @@ use payplane_proto::v1 as proto;
 use proto::{ledger_service_client::LedgerServiceClient, wallet_service_client::WalletServiceClient};
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
-pub use billing::{BillingRequest, Invoice, Preview};
+pub use billing::{BillingRequest, CollectRequest, Invoice, Preview, Standing};
 pub use fault::EngineError;
 pub use payment::{Amount, HoldTerms, Outcome, Payment, PaymentRequest, Phase, Step, StepRequest};
 pub use refund::{DecisionRequest, Refund, RefundOutcome, RefundPhase, RefundRequest};

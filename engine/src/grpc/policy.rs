@@ -12,7 +12,7 @@ pub enum Access {
     Needs(Role),
 }
 
-const TABLE: [(&str, Access); 51] = [
+const TABLE: [(&str, Access); 61] = [
     ("/payplane.v1.PaymentService/CreatePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/AuthorizePayment", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/CapturePayment", Access::Needs(Role::Operator)),
@@ -62,6 +62,16 @@ const TABLE: [(&str, Access); 51] = [
     ("/payplane.v1.BillingService/CloseInvoice", Access::Needs(Role::Platform)),
     ("/payplane.v1.BillingService/GetInvoice", Access::Needs(Role::Viewer)),
     ("/payplane.v1.BillingService/ListInvoices", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.BillingService/CollectInvoice", Access::Needs(Role::Platform)),
+    ("/payplane.v1.BillingService/PutCollector", Access::Needs(Role::Treasury)),
+    ("/payplane.v1.BillingService/PutBillingSuspension", Access::Needs(Role::Platform)),
+    ("/payplane.v1.BillingService/IssueCreditNote", Access::Needs(Role::Platform)),
+    ("/payplane.v1.BillingService/ListCreditNotes", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.BillingService/GrantPrepaidCredit", Access::Needs(Role::Platform)),
+    ("/payplane.v1.BillingService/ListPrepaidCredits", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.BillingService/RecordUsage", Access::Needs(Role::Platform)),
+    ("/payplane.v1.BillingService/QueryUsage", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.BillingService/GetInvoiceDocument", Access::Needs(Role::Viewer)),
     ("/grpc.health.v1.Health/Check", Access::Open),
     ("/grpc.health.v1.Health/List", Access::Open),
     ("/grpc.health.v1.Health/Watch", Access::Open),

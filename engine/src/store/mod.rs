@@ -25,7 +25,11 @@ mod verify;
 mod wallets;
 
 pub use background::DuePayment;
-pub use billing::{Document, InvoicePage, InvoiceRow};
+pub(crate) use billing::Sides;
+pub use billing::{
+    Attempt, CreditNotePage, CreditNoteRow, Document, InvoicePage, InvoiceRow, NewGrant, Recorded,
+    UsageEvent, UsageSum,
+};
 pub use connect::{DatabaseConfig, DatabaseConfigError};
 pub use error::StoreError;
 pub use migrate::{MigrateError, migrate};

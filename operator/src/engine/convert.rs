@@ -15,7 +15,9 @@ mod refund;
 mod settings;
 mod wallet;
 
-pub(super) use billing::{close_request, closed, invoice, preview, preview_request};
+pub(super) use billing::{
+    close_request, closed, collect_request, collected, invoice, preview, preview_request,
+};
 pub(super) use payment::{capture_request, hold_request, made, outcome, payment_request, void_request};
 pub(super) use refund::{approval_request, refund_request, refunded, rejection_request};
 pub(super) use settings::{hold_summary, with_hold_limits};
