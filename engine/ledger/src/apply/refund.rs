@@ -1,9 +1,10 @@
 //! Refunds: money back to the payer, at once or after approval.
 //!
 //! Reasons in their order: suspended, closed and frozen (if money moves now), nothing was ever taken or it went to or came
-//! from another tenant (the engine gives that back, to both at once), more than is left of what was taken, too late, floor and ceiling (if money moves now). `refunding + refunded <= captured` always
-//! holds, because a refund that waits counts from the moment it is asked for. Limits do not count refunds. The window
-//! and the threshold of approval are those that hold for the payment's payer: it is the payer's right that they govern.
+//! from another tenant (the engine gives that back, on both sides at once), more than is left of what was taken, too late,
+//! floor and ceiling (if money moves now). `refunding + refunded <= captured` always holds, because a refund that waits
+//! counts from the moment it is asked for. Limits do not count refunds. The window and the threshold of approval are those
+//! that hold for the payment's payer: it is the payer's right that they govern.
 
 use std::sync::Arc;
 
