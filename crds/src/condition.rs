@@ -20,8 +20,10 @@ pub const CONFLICT: &str = "Conflict";
 pub const DRAINS_BLOCKED: &str = "DrainsBlocked";
 /// On a ScalingPolicy: everything that the spec asks for can be said in the objects that it becomes.
 pub const FULLY_MAPPED: &str = "FullyMapped";
-/// On a StandingOrder or a Tenant: nothing new is paid, as `spec.suspend` or a rule asks.
+/// On a StandingOrder, a Tenant or a TenantBilling: nothing new is paid, as `spec.suspend` or a rule asks.
 pub const SUSPENDED: &str = "Suspended";
+/// On a TenantBilling: an invoice is unpaid for longer than the first dunning step allows.
+pub const OVERDUE: &str = "Overdue";
 /// On a TimeoutPolicy: whether holds are given back soon after their deadline.
 pub const REVERSALS_CURRENT: &str = "ReversalsCurrent";
 /// On a Tenant or Wallet that was deleted: it stays until nothing is left in it. The reason says what that is.
@@ -118,6 +120,8 @@ pub mod reason {
     pub const IDEMPOTENCY_CONFLICT: &str = "IdempotencyConflict";
     /// The payer has less available than the amount.
     pub const INSUFFICIENT_FUNDS: &str = "InsufficientFunds";
+    /// An invoice is not paid in the time that it should be.
+    pub const INVOICE_UNPAID: &str = "InvoiceUnpaid";
     /// A field has a value that can never work; the message names it.
     pub const INVALID: &str = "Invalid";
     /// Another part of the same request was refused.
@@ -168,6 +172,8 @@ pub mod reason {
     pub const PROGRESSING: &str = "Progressing";
     /// It still has money, or something is held; the message counts it.
     pub const NOT_EMPTY: &str = "NotEmpty";
+    /// Nothing is overdue.
+    pub const NOT_OVERDUE: &str = "NotOverdue";
     /// Nothing keeps it from working.
     pub const NOT_SUSPENDED: &str = "NotSuspended";
     /// The database's schema could not be brought up to date; engines of before go on serving.

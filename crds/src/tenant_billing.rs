@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::{Amount, Currency, PositiveAmount};
 
+mod collection;
+
+pub use collection::{
+    BillingCollection, BillingDunning, BillingReceiver, CollectionStatus, DunningAction, DunningStep, LedgerWallet,
+};
+
 /// What a Tenant pays for what it uses. The ledger counts usage from its own journal, so that every operation is in
 /// exactly one invoice, and closes each period once. Deleting the object ends nothing but the closing of periods: issued
 /// invoices stay, and a TenantBilling that is applied again goes on where the last one ended.
@@ -29,6 +35,7 @@ use crate::money::{Amount, Currency, PositiveAmount};
     printcolumn(name = "Closes", type_ = "string", json_path = ".status.period.closesAt", description = "When the open period is closed"),
     printcolumn(name = "Invoice", type_ = "integer", json_path = ".status.lastInvoice.number", description = "The last one issued"),
     printcolumn(name = "Total", type_ = "string", json_path = ".status.lastInvoice.total", description = "Of the last invoice"),
+    printcolumn(name = "Due", type_ = "string", json_path = ".status.collection.due", description = "What is invoiced and not paid"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -52,6 +59,12 @@ pub struct TenantBillingSpec {
     #[serde(default)]
     #[schemars(range(min = 0, max = 2_678_400))]
     pub grace_seconds: i64,
+    /// How invoices become money. Default: nobody collects them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<BillingCollection>,
+    /// What follows while an invoice is not paid. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dunning: Option<BillingDunning>,
 }
 
 /// Names a Tenant.
@@ -77,6 +90,11 @@ pub struct BillingPlan {
     #[schemars(length(max = 5))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["metric".into()]))]
     pub prices: Vec<MetricPrice>,
+    /// Usage that others record over gRPC, each name once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["event".into()]))]
+    pub events: Vec<EventPrice>,
     /// What the lines come to at least, before discount and tax.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum: Option<Amount>,
@@ -122,6 +140,37 @@ pub struct MetricPrice {
     /// How much costs nothing: a whole number or, of Volume, an amount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free: Option<Amount>,
+    /// Every unit costs the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flat: Option<FlatPrice>,
+    /// Each unit costs what its own tier says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graduated: Option<TieredPrice>,
+    /// All units cost what the tier says that the whole quantity falls into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<TieredPrice>,
+    /// Whole packages, the last one in full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packages: Option<PackagePrice>,
+}
+
+/// What usage of one name costs that others record: exactly one of `flat`, `graduated`, `volume` and `packages`.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.flat), has(self.graduated), has(self.volume), has(self.packages)].filter(x, x).size() == 1")
+        .message("give exactly one of flat, graduated, volume and packages"),
+    validation = Rule::new("!has(self.packages) || self.packages.size.matches('^[0-9]+$')")
+        .message("packages.size is a whole number")
+)]
+pub struct EventPrice {
+    /// What the events call it.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-z0-9._-]+$"))]
+    pub event: String,
+    /// How much costs nothing: a whole number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 18), regex(pattern = r"^(0|[1-9][0-9]*)$"))]
+    pub free: Option<String>,
     /// Every unit costs the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flat: Option<FlatPrice>,
@@ -283,6 +332,9 @@ pub struct TenantBillingStatus {
     /// The invoice that was issued last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_invoice: Option<IssuedInvoice>,
+    /// How it stands with what is invoiced. Absent where nobody collects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collection: Option<CollectionStatus>,
     /// Version of the plan as invoices name it: it follows from what the plan says.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -290,7 +342,7 @@ pub struct TenantBillingStatus {
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled.
+    /// Ready, Reconciling, Stalled, Overdue, Suspended.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }
@@ -349,4 +401,8 @@ pub struct IssuedInvoice {
     /// Version of the plan that it was made by.
     #[schemars(length(max = 64))]
     pub plan_version: String,
+    /// Issued, PartlyPaid, Paid or Uncollected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub state: Option<String>,
 }

@@ -3,15 +3,24 @@
 //! 1. The next invoice follows from the last one: its period begins where that one ended, its usage after that one's last
 //!    seal. The first one begins where the caller says.
 //! 2. The cut is the last seal such that it and everything before it was decided before the period's end.
-//! 3. Usage is read from sealed batches, priced by the plan, and issued by one call of the database, which checks dates,
+//! 3. Usage is read from sealed batches and from what others recorded, priced by the plan, paid by prepaid credits as far as
+//!    they go, and issued by one call of the database, which checks dates,
 //!    numbers and the cut again. If the cut has moved meanwhile, all of it is done again, at most five times.
 //! 4. Whoever closes a period that is closed gets its invoice. So a crash between any two of these steps, and another
 //!    engine that does the same, change nothing.
 
-use payplane_billing::{CycleError, Overflow, Period, Plan};
-use payplane_ledger::{TenantId, Timestamp};
+mod collect;
+pub mod document;
 
-use crate::store::{Document, InvoiceRow, Store, StoreError};
+pub use collect::{Collect, Receiver, collect};
+
+use payplane_billing::{Credit, CycleError, Overflow, Period, Plan, Standing, consume};
+use payplane_ledger::{Refusal, TenantId, Timestamp};
+
+use crate::{
+    commit::CommitError,
+    store::{Document, InvoiceRow, Store, StoreError},
+};
 
 /// The cut can only move until something is decided after the period's end, so once more is mostly enough.
 const ATTEMPTS_MAX: u32 = 5;
@@ -34,6 +43,21 @@ pub enum BillingError {
     /// The next invoice is of another period.
     #[error("the next invoice is of another period")]
     OutOfOrder,
+    /// Nothing was committed, or nobody knows.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// There is no such invoice.
+    #[error("there is no such invoice")]
+    NoInvoice,
+    /// The receiver's wallets take no other tenant's money.
+    #[error("the receiver's wallets do not collect")]
+    NoGrant,
+    /// Refused without a trace.
+    #[error("the collection was refused without a trace")]
+    Declined(Refusal),
+    /// It was tried too often.
+    #[error("it was tried too often")]
+    TooOften,
 }
 
 /// The invoice of a period, and whether it was there before.
@@ -51,6 +75,7 @@ pub struct Next {
     number: i64,
     period: Period,
     after_seal: i64,
+    after_event: i64,
 }
 
 impl Next {
@@ -63,11 +88,11 @@ impl Next {
         period_from: impl Fn(Timestamp) -> Result<Period, CycleError>,
     ) -> Result<Self, BillingError> {
         let last = store.invoices(tenant, None, 1).await?.invoices.pop();
-        let (number, start, after_seal) = match last {
-            Some(last) => (last.number + 1, last.period.end, last.through_seal),
-            None => (1, begin, store.billing_cut(begin).await?),
+        let (number, start, after_seal, after_event) = match last {
+            Some(last) => (last.number + 1, last.period.end, last.through_seal, last.through_event),
+            None => (1, begin, store.billing_cut(begin).await?, 0),
         };
-        Ok(Self { number, period: period_from(start)?, after_seal })
+        Ok(Self { number, period: period_from(start)?, after_seal, after_event })
     }
 
     /// What the invoice would say now, and whether its period is over.
@@ -89,10 +114,31 @@ impl Next {
     ) -> Result<InvoiceRow, BillingError> {
         let through_seal = store.billing_cut(self.period.end).await?.max(self.after_seal);
         let seals = (self.after_seal, through_seal);
-        let usage = store.usage(tenant, seals, plan.terms().currency).await?;
-        let document = Document { statement: plan.bill(&usage)?, usage };
-        let Self { number, period, after_seal } = *self;
-        Ok(InvoiceRow { number, period, after_seal, through_seal, document, issued_at: None })
+        let mut usage = store.usage(tenant, seals, plan.terms().currency).await?;
+        let through_event = store.usage_position(tenant).await?;
+        let names = plan.terms().events.iter().map(|price| price.name.clone()).collect();
+        let positions = (self.after_event, through_event);
+        usage.events = store.recorded_usage(tenant, positions, self.period, names).await?;
+        let statement = plan.bill(&usage)?;
+        let credits = store.prepaid_credits(tenant, "").await?.into_iter();
+        let credits = credits.filter(|(currency, _)| *currency == statement.currency);
+        let credits: Vec<Credit> = credits.map(|(_, credit)| credit).collect();
+        let prepaid = consume(statement.total, &credits, self.period.end);
+        let paid = prepaid.iter().map(|used| used.minor).sum();
+        let standing = Standing { total: statement.total, prepaid: paid, ..Standing::default() };
+        let document = Document { statement, usage, prepaid };
+        let Self { number, period, after_seal, .. } = *self;
+        Ok(InvoiceRow {
+            number,
+            period,
+            after_seal,
+            through_seal,
+            through_event,
+            document,
+            issued_at: None,
+            standing,
+            last_attempt: None,
+        })
     }
 }
 

@@ -70,6 +70,16 @@ async fn a_plan_that_makes_no_sense_is_refused_by_name() {
             ("/period/timeZone", json!("Europe Zurich"), "timeZone"),
             ("/period/anchor", json!("31.1.2026"), "anchor"),
             ("/graceSeconds", json!(-1), "graceSeconds"),
+            ("/plan/events", json!([{"event": "Calls", "flat": {"unitPrice": "1"}}]), "event"),
+            ("/plan/events", json!([{"event": "calls"}]), "exactly one of flat"),
+            ("/collection", json!({"wallet": "a/b"}), "receiver"),
+            ("/collection", json!({"wallet": "A", "receiver": {"tenantRef": {"name": "r"}, "wallet": "r/w"}}), "wallet"),
+            ("/dunning", json!({"steps": []}), "steps"),
+            (
+                "/dunning",
+                json!({"steps": [{"afterSeconds": 9, "action": "Suspend"}, {"afterSeconds": 1, "action": "Remind"}]}),
+                "ascending order",
+            ),
             ("/tenantRef", json!({"name": ""}), "tenantRef"),
         ] {
             let mut body = billing("bad");
@@ -89,6 +99,10 @@ async fn a_whole_plan_is_accepted_and_tenant_and_currency_stay() {
         let mut body: Value =
             serde_saphyr::from_str(include_str!("../../examples/billing/tenant-billing.yaml")).unwrap();
         body["metadata"] = json!({"name": "acme"});
+        create(&billings, body).await.unwrap();
+        let collected = include_str!("../../examples/billing/collection.yaml").rsplit("\n---\n").next().unwrap();
+        let mut body: Value = serde_saphyr::from_str(collected).unwrap();
+        body["metadata"] = json!({"name": "collected"});
         create(&billings, body).await.unwrap();
         let volume = json!({"metric": "Volume", "free": "0.50", "volume": {"tiers": [
             {"upTo": "99.50", "unitPrice": "0.1"}, {"upTo": "100.25", "unitPrice": "0.2", "flatFee": "1"},

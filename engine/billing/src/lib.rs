@@ -8,22 +8,28 @@
 //!   taxes sum to the total, to the minor unit.
 //! - No amount of a statement is negative, and the same arguments give the same statement on every machine: time zones
 //!   are those of the binary.
+//! - [`Standing`] says what is due of an invoice, [`consume`] which prepaid credits pay for it. What is due and what is to
+//!   be given back are never both more than zero, and no credit is used beyond what was granted.
 //! - There is no async, I/O, clock, randomness or logging here. Time is an argument.
 
 mod apportion;
 mod cycle;
 mod fault;
 mod plan;
+mod prepaid;
 mod price;
 mod rate;
+mod settle;
 mod statement;
 mod usage;
 
 pub use apportion::apportion;
 pub use cycle::{Cycle, CycleError, Period, Unit};
 pub use fault::Fault;
-pub use plan::{Discount, Plan, Price, TaxRate, Terms};
+pub use plan::{Discount, EVENTS_MAX, EventPrice, Plan, Price, TaxRate, Terms, is_event_name};
+pub use prepaid::{Credit, Use, consume};
 pub use price::{Model, PRICES_MAX, TIERS_MAX, Tier};
 pub use rate::{RATE_DECIMALS, Rate, RateError};
+pub use settle::{Standing, State, Step, share_tax};
 pub use statement::{Item, Line, Overflow, Statement, Tax};
 pub use usage::{METRICS, Metric, Usage};

@@ -10,6 +10,9 @@ use crate::{Fault, METRICS, Metric, Model, PRICES_MAX, Rate};
 const TAXES_MAX: usize = 8;
 const NAME_CHARS_MAX: usize = 64;
 
+/// How many metrics of others are priced at most.
+pub const EVENTS_MAX: usize = 16;
+
 /// What somebody offers as a plan. Amounts are minor units of the currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -21,6 +24,8 @@ pub struct Terms {
     pub base_fee: i64,
     /// At most one per metric.
     pub prices: Vec<Price>,
+    /// Of usage that others record, at most one per name.
+    pub events: Vec<EventPrice>,
     /// What a period costs at least, before discount and tax.
     pub minimum: i64,
     /// Taken off the sum of the lines.
@@ -35,6 +40,17 @@ pub struct Price {
     /// Of what.
     pub metric: Metric,
     /// How much of it costs nothing: a count or, of an amount, minor units.
+    pub free: i64,
+    /// How what is beyond that is priced.
+    pub model: Model,
+}
+
+/// What usage of one name costs that others record. It is always a count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPrice {
+    /// What the events call it.
+    pub name: String,
+    /// How much of it costs nothing.
     pub free: i64,
     /// How what is beyond that is priced.
     pub model: Model,
@@ -70,15 +86,17 @@ impl Plan {
         let mut faults = Vec::new();
         own_faults(&terms, &mut faults);
         price_faults(&terms.prices, &mut faults);
+        event_faults(&terms, &mut faults);
         tax_faults(&terms.taxes, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
         terms.prices.sort_by_key(|price| price.metric);
+        terms.events.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(Self { terms })
     }
 
-    /// What was agreed, the prices in the order of [`METRICS`].
+    /// What was agreed, the prices in the order of [`METRICS`], those of events by name.
     pub fn terms(&self) -> &Terms {
         &self.terms
     }
@@ -122,14 +140,48 @@ fn price_faults(prices: &[Price], faults: &mut Vec<Fault>) {
         if price.free < 0 {
             faults.push(Fault::new(format_args!("{at}.free"), "is negative: expected zero or more"));
         }
-        let model = match price.model {
-            Model::Flat(_) => "flat",
-            Model::Graduated(_) => "graduated",
-            Model::Volume(_) => "volume",
-            Model::Package { .. } => "package",
-        };
-        price.model.faults(&format!("{at}.{model}"), faults);
+        model_faults(&price.model, &at, faults);
     }
+}
+
+fn model_faults(model: &Model, at: &str, faults: &mut Vec<Fault>) {
+    let name = match model {
+        Model::Flat(_) => "flat",
+        Model::Graduated(_) => "graduated",
+        Model::Volume(_) => "volume",
+        Model::Package { .. } => "package",
+    };
+    model.faults(&format!("{at}.{name}"), faults);
+}
+
+/// On the wire they come after the prices of the ledger's own metrics, in one list.
+fn event_faults(terms: &Terms, faults: &mut Vec<Fault>) {
+    if EVENTS_MAX < terms.events.len() {
+        let problem = format_args!("has too many events: expected at most {EVENTS_MAX}").to_string();
+        faults.push(Fault::new("prices", problem));
+    }
+    let mut seen = BTreeSet::new();
+    for (index, price) in (terms.prices.len()..).zip(&terms.events) {
+        let at = format!("prices[{index}]");
+        if !is_event_name(&price.name) {
+            let problem = "is malformed: expected 1 to 64 characters of a-z, 0-9, '.', '_' and '-'";
+            faults.push(Fault::new(format_args!("{at}.event"), problem));
+        } else if !seen.insert(&price.name) {
+            let problem = "is listed twice: expected one price per event";
+            faults.push(Fault::new(format_args!("{at}.event"), problem));
+        }
+        if price.free < 0 {
+            faults.push(Fault::new(format_args!("{at}.free"), "is negative: expected zero or more"));
+        }
+        model_faults(&price.model, &at, faults);
+    }
+}
+
+/// Whether usage of others can be called so.
+pub fn is_event_name(name: &str) -> bool {
+    let is_known =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_known)
 }
 
 fn tax_faults(taxes: &[TaxRate], faults: &mut Vec<Fault>) {

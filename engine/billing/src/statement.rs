@@ -3,7 +3,10 @@
 use payplane_ledger::Currency;
 use serde::{Deserialize, Serialize};
 
-use crate::{Discount, Metric, Plan, Price, Rate, TaxRate, Usage, apportion, price::in_minor, rate::rounded};
+use crate::{
+    Discount, EventPrice, Metric, Model, Plan, Rate, TaxRate, Usage, apportion, price::in_minor,
+    rate::rounded,
+};
 
 /// What is due for a period. Amounts are minor units of the currency; none is negative.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,19 +28,21 @@ pub struct Statement {
 }
 
 /// What a line is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Item {
     /// What the period costs anyhow.
     BaseFee,
     /// What was used of a metric.
     Usage(Metric),
+    /// What others recorded under a name.
+    Event(String),
     /// What is missing to the minimum.
     Minimum,
 }
 
 /// One line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// What it is about.
     pub item: Item,
@@ -91,7 +96,13 @@ impl Plan {
             lines.push(fee(Item::BaseFee, terms.base_fee));
         }
         for price in &terms.prices {
-            lines.push(usage_line(price, usage.of(price.metric), terms.currency)?);
+            let (item, used) = (Item::Usage(price.metric), usage.of(price.metric));
+            let kind = (price.metric, terms.currency);
+            lines.push(usage_line(item, (&price.model, price.free), used, kind)?);
+        }
+        for EventPrice { name, free, model } in &terms.events {
+            let used = usage.events.get(name).copied().unwrap_or_default();
+            lines.push(usage_line(Item::Event(name.clone()), (model, *free), used, (COUNT, terms.currency))?);
         }
         let subtotal = sum(lines.iter().map(|line| line.amount))?;
         if subtotal < terms.minimum {
@@ -101,14 +112,22 @@ impl Plan {
     }
 }
 
-const fn fee(item: Item, amount: i64) -> Line {
+fn fee(item: Item, amount: i64) -> Line {
     Line { item, quantity: 1, free: 0, amount, discount: 0, tax: 0 }
 }
 
-fn usage_line(price: &Price, quantity: i64, currency: Currency) -> Option<Line> {
-    let free = price.free.min(quantity);
-    let amount = in_minor(price.model.cost(quantity - free, price.metric, currency.exponent())?)?;
-    Some(Line { item: Item::Usage(price.metric), quantity, free, amount, discount: 0, tax: 0 })
+/// Events are counted, and priced like any other count.
+const COUNT: Metric = Metric::Payments;
+
+fn usage_line(
+    item: Item,
+    (model, free): (&Model, i64),
+    quantity: i64,
+    (metric, currency): (Metric, Currency),
+) -> Option<Line> {
+    let free = free.min(quantity);
+    let amount = in_minor(model.cost(quantity - free, metric, currency.exponent())?)?;
+    Some(Line { item, quantity, free, amount, discount: 0, tax: 0 })
 }
 
 /// Never more than there is.

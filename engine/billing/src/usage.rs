@@ -1,5 +1,7 @@
 //! What was used in a period, by metric.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What can be billed. The numbers are stored and on the wire: never change one.
@@ -30,7 +32,7 @@ impl Metric {
 }
 
 /// Quantities of a period; none is negative. Amounts are minor units of the plan's currency.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// See [`Metric::Payments`].
     pub payments: i64,
@@ -42,6 +44,9 @@ pub struct Usage {
     pub refunds: i64,
     /// See [`Metric::ActiveWallets`].
     pub active_wallets: i64,
+    /// What others recorded, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub events: BTreeMap<String, i64>,
 }
 
 impl Usage {

@@ -3,10 +3,10 @@
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 use payplane_billing::{
-    Discount, Item, METRICS, Metric, Model, Plan, Price, Rate, Statement, TaxRate, Terms, Tier, Usage,
-    apportion,
+    Credit, Discount, EventPrice, Item, METRICS, Metric, Model, Plan, Price, Rate, Standing, Statement, Step,
+    TaxRate, Terms, Tier, Usage, apportion, consume, share_tax,
 };
-use payplane_ledger::Currency;
+use payplane_ledger::{Currency, Timestamp};
 
 /// `PAYPLANE_PROVE=1` asks for the full size.
 fn cases() -> u32 {
@@ -23,6 +23,7 @@ fn terms() -> Terms {
         currency: Currency::parse("USD").unwrap(),
         base_fee: 0,
         prices: Vec::new(),
+        events: Vec::new(),
         minimum: 0,
         discount: None,
         taxes: Vec::new(),
@@ -57,7 +58,7 @@ fn a_statement_by_hand() {
     let usage = Usage { payments: 1_300, volume: 1_234_567, active_wallets: 21, ..Usage::default() };
     let found = plan.bill(&usage).unwrap();
     let lines: Vec<_> =
-        found.lines.iter().map(|line| (line.item, line.quantity, line.free, line.amount)).collect();
+        found.lines.iter().map(|line| (line.item.clone(), line.quantity, line.free, line.amount)).collect();
     assert_eq!(
         lines,
         [
@@ -82,7 +83,7 @@ fn a_statement_by_hand() {
 fn minimum_and_discount_have_their_bounds() {
     let bill = |terms: Terms| Plan::new(terms).unwrap().bill(&Usage::default()).unwrap();
     let least = bill(Terms { base_fee: 300, minimum: 1_000, ..terms() });
-    let items: Vec<_> = least.lines.iter().map(|line| (line.item, line.amount)).collect();
+    let items: Vec<_> = least.lines.iter().map(|line| (line.item.clone(), line.amount)).collect();
     assert_eq!((items, least.total), (vec![(Item::BaseFee, 300), (Item::Minimum, 700)], 1_000));
     let free = bill(Terms { base_fee: 300, discount: Some(Discount::Amount(1_000)), ..terms() });
     assert_eq!((free.subtotal, free.discount, free.total), (300, 300, 0));
@@ -97,6 +98,7 @@ fn plans_that_make_no_sense_are_refused_by_field() {
         |terms: Terms| Plan::new(terms).unwrap_err().into_iter().map(|f| f.field).collect::<Vec<_>>();
     let tax = |name: &str, percent: &str| TaxRate { name: name.to_owned(), percent: rate(percent) };
     let flat = |metric| price(metric, 0, Model::Flat(rate("1")));
+    let event = |name: &str, free| EventPrice { name: name.to_owned(), free, model: Model::Flat(rate("1")) };
     let cases = [
         (Terms { version: String::new(), ..terms() }, vec!["version"]),
         (Terms { base_fee: -1, minimum: -1, ..terms() }, vec!["base_fee", "minimum"]),
@@ -113,6 +115,14 @@ fn plans_that_make_no_sense_are_refused_by_field() {
         (
             Terms { prices: vec![price(Metric::Holds, 0, Model::Package { size: 0, minor: 1 })], ..terms() },
             vec!["prices[0].package.size"],
+        ),
+        (
+            Terms {
+                prices: vec![flat(Metric::Holds)],
+                events: vec![event("Calls", -1), event("a", 0), event("a", 0)],
+                ..terms()
+            },
+            vec!["prices[1].event", "prices[1].free", "prices[3].event"],
         ),
         (
             Terms { taxes: vec![tax("a", "101"), tax("a", "1")], ..terms() },
@@ -137,7 +147,8 @@ fn an_amount_that_leaves_64_bits_is_said() {
 #[test]
 fn random_statements_add_up_and_each_line_is_exact() {
     let mut random = SplitMix(11);
-    let (mut billed, mut discounted, mut taxed, mut topped_up, mut tiered) = (0, 0, 0, 0, 0);
+    let (mut billed, mut discounted, mut taxed, mut topped_up, mut tiered, mut events) =
+        (0, 0, 0, 0, 0, 0_u32);
     for _ in 0..cases() {
         let terms = random_terms(&mut random);
         let usage = random_usage(&mut random);
@@ -145,6 +156,14 @@ fn random_statements_add_up_and_each_line_is_exact() {
         let found = plan.bill(&usage).unwrap();
         holds(&found);
         for line in &found.lines {
+            if let Item::Event(name) = &line.item {
+                let price = terms.events.iter().find(|price| price.name == *name).unwrap();
+                let used = usage.events.get(name).copied().unwrap_or_default();
+                assert_eq!((line.quantity, line.free), (used, price.free.min(used)));
+                let cost = by_hand(&price.model, line.quantity - line.free, Metric::Payments);
+                assert_eq!(i128::from(line.amount), cost);
+                events += 1;
+            }
             let Item::Usage(metric) = line.item else { continue };
             let price = terms.prices.iter().find(|price| price.metric == metric).unwrap();
             assert_eq!(line.quantity, usage.of(metric));
@@ -161,11 +180,11 @@ fn random_statements_add_up_and_each_line_is_exact() {
     }
     println!(
         "{} statements: {billed} with something due, {discounted} discounted, {taxed} taxed, {topped_up} topped up, \
-         {tiered} tiered lines",
+         {tiered} tiered lines, {events} of events",
         cases()
     );
     let often = cases() / 20;
-    assert!([billed, discounted, taxed, topped_up, tiered].iter().all(|count| often < *count));
+    assert!([billed, discounted, taxed, topped_up, tiered, events].iter().all(|count| often < *count));
 }
 
 #[test]
@@ -194,6 +213,94 @@ fn random_splits_sum_to_the_whole_and_are_fair() {
         }
     }
     assert!(cases() < uneven, "{uneven}");
+}
+
+/// Whatever is collected, credited and given back in whichever order: nothing is due and to be given back at once, the
+/// money that stays is never more than what is left of the invoice, and doing what comes next ends it.
+#[test]
+fn random_invoices_end_with_what_they_come_to() {
+    let mut random = SplitMix(13);
+    let (mut collected, mut returned, mut refused) = (0_u32, 0_u32, 0_u32);
+    for _ in 0..cases() {
+        let (net, tax) = (random.below(100_000), random.below(10_000));
+        let total = net + tax;
+        let mut standing =
+            Standing { total, prepaid: random.below(2) * random.below(total + 1), ..Standing::default() };
+        for _ in 0..random.below(12) {
+            match random.below(3) {
+                0 => standing.credited += random.below(total - standing.credited + 1),
+                1 => standing.is_refused = true,
+                _ => settle(&mut standing),
+            }
+            refused += u32::from(standing.is_refused);
+            assert!(standing.due() == 0 || standing.to_return() == 0, "{standing:?}");
+        }
+        settle(&mut standing);
+        assert_eq!(standing.step(), Step::Rest, "{standing:?}");
+        let kept = standing.collected - standing.returned;
+        assert_eq!(kept, (total - standing.prepaid - standing.credited).max(0), "{standing:?}");
+        if 0 < total {
+            let (of_net, of_tax) = share_tax(kept, net, tax).unwrap();
+            assert_eq!(of_net + of_tax, kept);
+            assert!((0..=net).contains(&of_net) && (0..=tax).contains(&of_tax), "{kept} of {net} and {tax}");
+        }
+        collected += u32::from(0 < standing.collected);
+        returned += u32::from(0 < standing.returned);
+    }
+    println!("{} invoices: {collected} collected, {returned} partly given back, {refused} refusals", cases());
+    assert!([collected, returned, refused].iter().all(|count| cases() / 20 < *count));
+}
+
+fn settle(standing: &mut Standing) {
+    match standing.step() {
+        Step::Rest => {}
+        Step::Collect(minor) => standing.collected += minor,
+        Step::Return(minor) => standing.returned += minor,
+    }
+    standing.is_refused = false;
+}
+
+/// Prepaid credits are used up in the order of their expiry, never beyond what was granted or what is due.
+#[test]
+fn random_credits_are_used_in_order_and_never_beyond() {
+    let mut random = SplitMix(17);
+    let (mut partly, mut expired) = (0_u32, 0_u32);
+    for _ in 0..cases() {
+        let mut credits: Vec<Credit> = (0..random.below(6))
+            .map(|number| {
+                let granted = 1 + random.below(1_000);
+                let expires = (random.below(3) != 0).then(|| Timestamp(random.below(100)));
+                let used = random.below(2) * random.below(granted + 1);
+                Credit { key: number.to_string(), granted, used, expires, since: Timestamp(random.below(5)) }
+            })
+            .collect();
+        for end in [30, 60, 90] {
+            let due = random.below(1_500);
+            let end = Timestamp(end);
+            let used = consume(due, &credits, end);
+            let sum: i64 = used.iter().map(|each| each.minor).sum();
+            let lives = |credit: &&Credit| credit.expires.is_none_or(|expires| end <= expires);
+            let left: i64 = credits.iter().filter(lives).map(|credit| credit.granted - credit.used).sum();
+            assert_eq!(sum, due.min(left));
+            let find = |key: &str| credits.iter().position(|credit| credit.key == key).unwrap();
+            let order: Vec<i64> = used
+                .iter()
+                .map(|each| credits[find(&each.key)].expires.map_or(i64::MAX, |expires| expires.0))
+                .collect();
+            assert!(order.is_sorted(), "{order:?}");
+            for each in &used {
+                let credit = &mut credits[find(&each.key)];
+                assert_eq!(each.before, credit.used);
+                credit.used += each.minor;
+                assert!(0 < each.minor && credit.used <= credit.granted);
+                partly += u32::from(credit.used < credit.granted);
+            }
+            expired +=
+                u32::from(credits.iter().any(|credit| !lives(&credit) && credit.used < credit.granted));
+        }
+    }
+    println!("{partly} credits used in part, {expired} times some had expired");
+    assert!(cases() / 20 < partly && cases() / 20 < expired);
 }
 
 /// What holds of every statement.
@@ -250,6 +357,17 @@ fn random_terms(random: &mut SplitMix) -> Terms {
             prices.push(price(metric, free, random_model(random)));
         }
     }
+    let mut events = Vec::new();
+    for name in ["calls", "storage"] {
+        if random.below(2) == 0 {
+            let model = random_model(random);
+            events.push(EventPrice {
+                name: name.to_owned(),
+                free: random.below(2) * random.below(500),
+                model,
+            });
+        }
+    }
     let discount = match random.below(3) {
         0 => None,
         1 => Some(Discount::Amount(1 + random.below(10_000))),
@@ -260,7 +378,7 @@ fn random_terms(random: &mut SplitMix) -> Terms {
         .collect();
     let base_fee = random.below(3) * random.below(10_000);
     let minimum = random.below(2) * random.below(200_000);
-    Terms { base_fee, prices, minimum, discount, taxes, ..terms() }
+    Terms { base_fee, prices, events, minimum, discount, taxes, ..terms() }
 }
 
 fn random_model(random: &mut SplitMix) -> Model {
@@ -295,7 +413,9 @@ fn random_usage(random: &mut SplitMix) -> Usage {
         1 => random.below(1_000_000_000),
         _ => random.below(2_000),
     };
-    Usage { payments: some(), volume: some(), holds: some(), refunds: some(), active_wallets: some() }
+    let events = [("calls".to_owned(), some()), ("unpriced".to_owned(), some())].into();
+    let (payments, volume, holds, refunds, active_wallets) = (some(), some(), some(), some(), some());
+    Usage { payments, volume, holds, refunds, active_wallets, events }
 }
 
 /// The usual small generator; a fixed seed makes every run the same.

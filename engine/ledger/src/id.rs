@@ -147,6 +147,8 @@ pub enum KeySpace {
     GatewayEvent,
     /// Of changes of wallets.
     Wallet,
+    /// Of what the engine collects and gives back for invoices. No caller has keys here.
+    Billing,
 }
 
 impl KeySpace {
@@ -158,6 +160,7 @@ impl KeySpace {
             Self::Step => "step",
             Self::GatewayEvent => "gateway-event",
             Self::Wallet => "wallet-change",
+            Self::Billing => "billing",
         }
     }
 }

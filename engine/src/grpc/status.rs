@@ -138,6 +138,32 @@ pub(super) fn period_out_of_order() -> Status {
     with_reason(Code::FailedPrecondition, message, "PERIOD_OUT_OF_ORDER", None)
 }
 
+pub(super) fn no_collection_grant() -> Status {
+    let message =
+        "the receiver's wallets do not collect: the receiver grants it with PutCollector".to_owned();
+    with_reason(Code::FailedPrecondition, message, "NO_GRANT", None)
+}
+
+pub(super) fn collection_declined(why: &str) -> Status {
+    let message = format!("the collection was refused without a trace: {why}");
+    with_reason(Code::FailedPrecondition, message, "COLLECTION_REFUSED", None)
+}
+
+pub(super) fn collected_too_often() -> Status {
+    let message = "it was tried a thousand times: settle it by a credit note".to_owned();
+    with_reason(Code::FailedPrecondition, message, "TOO_MANY_ATTEMPTS", None)
+}
+
+pub(super) fn credit_exceeds_invoice() -> Status {
+    let message = "the invoice has less left to be credited".to_owned();
+    with_reason(Code::FailedPrecondition, message, "CREDIT_EXCEEDS_INVOICE", None)
+}
+
+pub(super) fn key_is_taken() -> Status {
+    let message = "the idempotency key belongs to something else".to_owned();
+    with_reason(Code::AlreadyExists, message, "IDEMPOTENCY_CONFLICT", None)
+}
+
 pub(super) fn too_much_to_bill() -> Status {
     let message = "an amount of the invoice exceeds 9223372036854775807 minor units".to_owned();
     with_reason(Code::FailedPrecondition, message, "AMOUNT_TOO_LARGE", None)

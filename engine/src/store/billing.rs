@@ -4,12 +4,20 @@
 //! it costs what the tenant did in the period and not what the ledger holds. Sealed rows never change, so pages need no
 //! common snapshot.
 
+mod collection;
 mod meter;
+mod prepaid;
+mod recorded;
+
+pub(crate) use collection::Sides;
+pub use collection::{Attempt, CreditNotePage, CreditNoteRow};
+pub use prepaid::NewGrant;
+pub use recorded::{Recorded, UsageEvent, UsageSum};
 
 use std::collections::HashSet;
 
-use payplane_billing::{Period, Statement, Usage};
-use payplane_ledger::{Currency, TenantId, Timestamp};
+use payplane_billing::{Period, Standing, Statement, Usage, Use};
+use payplane_ledger::{AccountId, AccountKind, Currency, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::{Executor as _, FromRow, PgConnection, Row as _, postgres::PgRow};
 use uuid::Uuid;
@@ -27,8 +35,11 @@ const BATCHES_MAX: i64 = 512;
 pub struct Document {
     /// Lines, taxes and totals.
     pub statement: Statement,
-    /// All that was used, priced or not.
+    /// All that was used of the ledger's metrics, priced or not, and what others recorded of what is priced.
     pub usage: Usage,
+    /// What prepaid credits pay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prepaid: Vec<Use>,
 }
 
 /// An invoice, issued or about to be.
@@ -42,10 +53,16 @@ pub struct InvoiceRow {
     pub after_seal: i64,
     /// up to and including this one.
     pub through_seal: i64,
+    /// Usage of others up to and including this number.
+    pub through_event: i64,
     /// What it says.
     pub document: Document,
     /// When it was issued; nothing before that.
     pub issued_at: Option<Timestamp>,
+    /// How it stands with the money.
+    pub standing: Standing,
+    /// The last attempt to collect.
+    pub last_attempt: Option<Attempt>,
 }
 
 /// Invoices, newest first.
@@ -57,19 +74,39 @@ pub struct InvoicePage {
     pub next: Option<i64>,
 }
 
-const INVOICES: &str = "\
-    select number, start_us, end_us, after_seal, through_seal, document, issued_us
-    from payplane.invoices where tenant_id = $1 and number <= $2 order by number desc limit $3";
+/// Invoices with how they stand: few rows each, by the keys of the tables that follow on them.
+macro_rules! invoices {
+    ($which:literal) => {
+        concat!(
+            "select i.number, i.start_us, i.end_us, i.after_seal, i.through_seal, i.through_event, i.document, ",
+            "i.issued_us, i.total_minor, i.prepaid_minor, n.credited, c.* from payplane.invoices i ",
+            "cross join lateral (select coalesce(max(n.credited_after), 0) as credited from payplane.credit_notes n ",
+            "where n.tenant_id = i.tenant_id and n.invoice = i.number) n ",
+            "cross join lateral (select coalesce(sum(c.posted) filter (where c.direction = 1), 0)::bigint as collected, ",
+            "coalesce(sum(c.posted) filter (where c.direction = 2), 0)::bigint as returned, ",
+            "(count(*) filter (where c.direction = 1))::integer as attempts, ",
+            "(count(*) filter (where c.direction = 2))::integer as returns, ",
+            "(array_agg(c.refusal order by c.attempt desc) filter (where c.direction = 1))[1] as refusal, ",
+            "(array_agg(c.refusal_field order by c.attempt desc) filter (where c.direction = 1))[1] as refusal_field, ",
+            "max(c.decided_us) filter (where c.direction = 1) as attempted_us from payplane.collections c ",
+            "where c.tenant_id = i.tenant_id and c.invoice = i.number) c where i.tenant_id = $1 and ",
+            $which
+        )
+    };
+}
 
-const INVOICE_OF_PERIOD: &str = "\
-    select number, start_us, end_us, after_seal, through_seal, document, issued_us
-    from payplane.invoices where tenant_id = $1 and start_us = $2";
+const INVOICES: &str = invoices!("i.number <= $2 order by i.number desc limit $3");
 
-const ISSUE: &str = "select payplane.issue_invoice($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+const INVOICE_OF_PERIOD: &str = invoices!("i.start_us = $2");
+
+const INVOICE: &str = invoices!("i.number = $2");
+
+const ISSUE: &str =
+    "select payplane.issue_invoice($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 
 /// One page of a tenant's batches in the order of their numbers, and what is counted of those under the seals. The bounds
 /// are computed first: under row-level security a condition that multiplies, which could fail and so tell something, is
-/// looked at after the policy, and no index would serve it.
+/// looked at after the policy, and no index would serve it. What goes over the clearing account is the bill itself.
 const USAGE: &str = "\
     with page as materialized (
         select t.batch_id, t.batch_id * 1024 as first, (t.batch_id + 1) * 1024 as above from payplane.batch_tenants t
@@ -86,6 +123,7 @@ const USAGE: &str = "\
             offset 0
         ) j
         where $5 < s.seal and s.seal <= $6 and j.refusal is null
+          and j.debit_account is distinct from $8 and j.credit_account is distinct from $8
     ),
     touched as (
         select distinct w.account_id
@@ -153,6 +191,15 @@ impl Store {
         Ok(found)
     }
 
+    /// One invoice of a tenant.
+    pub async fn invoice(&self, tenant: TenantId, number: i64) -> Result<Option<InvoiceRow>, StoreError> {
+        let mut view = self.view(tenant).await?;
+        let query = sqlx::query_as(INVOICE).bind(tenant.uuid()).bind(number);
+        let found = query.fetch_optional(view.connection()?).await?;
+        view.end().await?;
+        Ok(found)
+    }
+
     /// Issues an invoice; says whether it did. False if its period has one.
     pub async fn issue_invoice(&self, tenant: TenantId, invoice: &InvoiceRow) -> Result<bool, StoreError> {
         let statement = &invoice.document.statement;
@@ -169,7 +216,11 @@ impl Store {
             .bind(statement.currency.code())
             .bind(statement.total)
             .bind(&statement.plan_version)
-            .bind(document);
+            .bind(document)
+            .bind(invoice.through_event)
+            .bind(invoice.document.prepaid.iter().map(|used| used.key.clone()).collect::<Vec<_>>())
+            .bind(invoice.document.prepaid.iter().map(|used| used.before).collect::<Vec<_>>())
+            .bind(invoice.document.prepaid.iter().map(|used| used.minor).collect::<Vec<_>>());
         Ok(query.fetch_one(&mut *connection).await?)
     }
 
@@ -236,7 +287,8 @@ impl Counted {
             .bind(BATCHES_MAX)
             .bind(after)
             .bind(through)
-            .bind(currency.code());
+            .bind(currency.code())
+            .bind(AccountId::of_tenant(tenant, AccountKind::Clearing, currency.code()).uuid());
         let found = query.fetch_one(connection).await?;
         self.usage.payments += found.try_get::<i64, _>("payments")?;
         self.usage.holds += found.try_get::<i64, _>("holds")?;
@@ -259,7 +311,7 @@ impl Counted {
     fn usage(&self) -> Result<Usage, StoreError> {
         let volume = i64::try_from(self.volume).map_err(|_| StoreError::Corrupt("volume"))?;
         let active_wallets = i64::try_from(self.wallets.len()).map_err(|_| StoreError::Corrupt("wallets"))?;
-        Ok(Usage { volume, active_wallets, ..self.usage })
+        Ok(Usage { volume, active_wallets, ..self.usage.clone() })
     }
 }
 
@@ -275,8 +327,11 @@ impl FromRow<'_, PgRow> for InvoiceRow {
             },
             after_seal: row.try_get("after_seal")?,
             through_seal: row.try_get("through_seal")?,
+            through_event: row.try_get("through_event")?,
             document: document.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
             issued_at: Some(Timestamp(row.try_get("issued_us")?)),
+            standing: collection::standing(row)?,
+            last_attempt: collection::last_attempt(row)?,
         })
     }
 }

@@ -75,6 +75,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "cache", include_str!("../../migrations/0008_cache.sql")),
     (9, "epoch", include_str!("../../migrations/0009_epoch.sql")),
     (10, "approval", include_str!("../../migrations/0010_approval.sql")),
+    (11, "collection", include_str!("../../migrations/0011_collection.sql")),
 ];
 
 /// The newest migration that this binary knows.

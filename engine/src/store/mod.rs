@@ -31,7 +31,11 @@ mod wallets;
 
 pub use archive::ArchiveRow;
 pub use background::DuePayment;
-pub use billing::{Document, InvoicePage, InvoiceRow};
+pub(crate) use billing::Sides;
+pub use billing::{
+    Attempt, CreditNotePage, CreditNoteRow, Document, InvoicePage, InvoiceRow, NewGrant, Recorded,
+    UsageEvent, UsageSum,
+};
 pub use connect::{DatabaseConfig, DatabaseConfigError};
 pub use epoch::{AdoptError, adopt};
 pub use error::StoreError;

@@ -61,7 +61,8 @@ begin
                     payplane.wallets, payplane.journal, payplane.payments, payplane.refunds, payplane.usages,
                     payplane.settings, payplane.settings_version, payplane.batches, payplane.batch_tenants,
                     payplane.unsealed, payplane.seals, payplane.seal_head, payplane.personal_data,
-                    payplane.invoices to %I', v_app);
+                    payplane.invoices, payplane.collections, payplane.credit_notes, payplane.prepaid_grants,
+                    payplane.prepaid_uses, payplane.usage_events, payplane.usage_heads to %I', v_app);
 
     -- An engine compares the epoch with the one that it began with, on every connection.
     execute format('grant select on payplane.epoch to %I', v_app);
@@ -95,6 +96,12 @@ begin
     execute format('grant select, insert on payplane.dead_letters, payplane.event_acts to %I', v_definer);
     execute format('grant update (state, problem, attempts, failed_us, decided_by, reason)
                     on payplane.dead_letters to %I', v_definer);
+    -- So is all that follows on them; only who may collect is said and unsaid.
+    execute format('grant select, insert on payplane.collections, payplane.credit_notes, payplane.prepaid_grants,
+                    payplane.prepaid_uses, payplane.usage_events, payplane.usage_heads, payplane.collectors,
+                    payplane.billing_suspensions to %I', v_definer);
+    execute format('grant update (position) on payplane.usage_heads to %I', v_definer);
+    execute format('grant delete on payplane.collectors, payplane.billing_suspensions to %I', v_definer);
     execute format('grant usage on sequence payplane.batch_ids to %I', v_definer);
     execute format('grant select on payplane.cache_key to %I', v_definer);
     execute format('grant select, insert, update, delete on payplane.revocations to %I', v_definer);
@@ -104,7 +111,9 @@ begin
     -- empty setting is what a finished transaction leaves behind and means none.
     foreach v_name in array array['tenants', 'tenant_namespaces', 'tenant_grants', 'settlement_caps', 'accounts',
                                   'wallets', 'journal', 'payments', 'refunds', 'usages', 'settings',
-                                  'batch_tenants', 'personal_data', 'reversals', 'invoices', 'dead_letters'] loop
+                                  'batch_tenants', 'personal_data', 'reversals', 'invoices', 'dead_letters', 'collectors',
+                                  'collections', 'credit_notes', 'prepaid_grants', 'prepaid_uses', 'usage_events',
+                                  'usage_heads', 'billing_suspensions'] loop
         execute format('alter table payplane.%I enable row level security', v_name);
         execute format('alter table payplane.%I force row level security', v_name);
         execute format('drop policy if exists one_tenant on payplane.%I', v_name);

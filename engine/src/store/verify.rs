@@ -189,6 +189,10 @@ pub enum SetCheck {
     Currencies,
     /// Wallets' terms against the last change of them.
     WalletTerms,
+    /// Clearing accounts of all tenants against zero.
+    Clearing,
+    /// Attempts to collect against the journal and what was due.
+    Collections,
 }
 
 impl SetCheck {
@@ -205,6 +209,8 @@ impl SetCheck {
             Self::CurrencySums => "select * from payplane.verify_currency_sums($1)",
             Self::Currencies => "select * from payplane.verify_currencies($1)",
             Self::WalletTerms => "select * from payplane.verify_wallet_terms($1)",
+            Self::Clearing => "select * from payplane.verify_clearing($1)",
+            Self::Collections => "select * from payplane.verify_collections($1)",
         }
     }
 }

@@ -42,8 +42,8 @@ pub use report::{Check, Head, Report};
 use crate::store::{
     Counts, LedgerView, SetCheck,
     SetCheck::{
-        AccountChains, Balances, Batches, Currencies, CurrencySums, Holds, Payments, RefundCaps, Refunds,
-        Sealing, WalletTerms,
+        AccountChains, Balances, Batches, Clearing, Collections, Currencies, CurrencySums, Holds, Payments,
+        RefundCaps, Refunds, Sealing, WalletTerms,
     },
     Store, StoreError, Violations,
 };
@@ -100,8 +100,9 @@ const IN_SETS: [SetsOf; 6] = [
     },
     SetsOf {
         name: "currency_sums",
-        proves: "per tenant and currency debits equal credits, on accounts and in the journal",
-        sets: &[CurrencySums, Currencies],
+        proves: "per tenant and currency debits equal credits, on accounts and in the journal; clearing accounts of all \
+                 tenants sum to zero, and what was collected is in the journal and was due",
+        sets: &[CurrencySums, Currencies, Clearing, Collections],
         examined: |counts| counts.currencies,
     },
     SetsOf {

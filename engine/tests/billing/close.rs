@@ -34,6 +34,7 @@ fn plan() -> Plan {
         currency: Currency::parse("USD").unwrap(),
         base_fee: 1_000,
         prices: vec![price(Metric::Payments, "0.015"), price(Metric::Volume, "0.0025")],
+        events: Vec::new(),
         minimum: 0,
         discount: None,
         taxes: vec![TaxRate { name: "VAT".to_owned(), percent: rate("8.1") }],

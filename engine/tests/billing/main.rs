@@ -6,4 +6,6 @@
 mod support;
 
 mod close;
+mod collect;
+mod recorded;
 mod wire;

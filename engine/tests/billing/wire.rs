@@ -119,8 +119,11 @@ async fn usage_is_what_was_done() {
     let invoice = invoice.await;
     // 1,000.00 + 100.00 + 0.50 + 10.00 + 7.25.
     assert_eq!(quantities(&invoice), ["3", "1117.75", "2", "1", "3"]);
-    let lines: Vec<_> =
-        invoice.lines.iter().map(|line| (line.item.unwrap(), line.amount.clone().unwrap().amount)).collect();
+    let lines: Vec<_> = invoice
+        .lines
+        .iter()
+        .map(|line| (line.item.clone().unwrap(), line.amount.clone().unwrap().amount))
+        .collect();
     // 3 at 1.5 cents: 4.5. A quarter of a percent: 2.794375.
     assert_eq!(
         lines,

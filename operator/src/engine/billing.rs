@@ -51,6 +51,52 @@ pub struct Invoice {
     pub plan_version: String,
     /// When it was issued; None before that.
     pub issued_at: Option<Timestamp>,
+    /// How it stands with the money; None before it was issued.
+    pub standing: Option<Standing>,
+}
+
+/// How it stands with the money of an invoice.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Standing {
+    /// Issued, PartlyPaid, Paid or Uncollected.
+    pub state: String,
+    /// What is due.
+    pub due: String,
+    /// Whether anything is due.
+    pub is_due: bool,
+    /// Whether more was collected than was due.
+    pub is_to_return: bool,
+    /// How often it was tried to collect.
+    pub attempts: i32,
+    /// When that was tried last.
+    pub last_attempt: Option<Timestamp>,
+    /// Why the last attempt failed, if it did.
+    pub refusal: Option<String>,
+}
+
+/// Who pays what to whom.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CollectRequest {
+    /// Namespace of the tenant that pays.
+    pub namespace: String,
+    /// Name of its wallet.
+    pub wallet: String,
+    /// The tenant that is paid.
+    pub receiver: String,
+    /// Name of its wallet for what is invoiced.
+    pub revenue: String,
+    /// Name of its wallet for taxes.
+    pub tax: String,
+}
+
+/// How many invoices one look sees.
+const INVOICES_MAX: i32 = 1_000;
+
+impl Invoice {
+    /// Whether something is due, or to be given back.
+    pub fn is_open(&self) -> bool {
+        self.standing.as_ref().is_some_and(|standing| standing.is_due || standing.is_to_return)
+    }
 }
 
 impl Engine {
@@ -89,6 +135,61 @@ impl Engine {
         let answer = self.billing().list_invoices(channel::request(body, Some(namespace))?).await;
         let page = answer.map_err(fault::from_status)?.into_inner();
         page.invoices.into_iter().next().map(convert::invoice).transpose()
+    }
+
+    /// The tenant's invoices of which something is due or to be given back, the oldest first.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn open_invoices(&self, namespace: &str) -> Result<Vec<Invoice>, EngineError> {
+        let body = proto::ListInvoicesRequest { page_size: INVOICES_MAX, page_token: String::new() };
+        let answer = self.billing().list_invoices(channel::request(body, Some(namespace))?).await;
+        let page = answer.map_err(fault::from_status)?.into_inner();
+        let mut found: Vec<Invoice> =
+            page.invoices.into_iter().map(convert::invoice).collect::<Result<_, _>>()?;
+        found.retain(Invoice::is_open);
+        found.reverse();
+        Ok(found)
+    }
+
+    /// Tries once to collect an invoice, or gives back what was collected too much. The text says why it was not even
+    /// tried.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn collect_invoice(
+        &self,
+        request: &CollectRequest,
+        invoice: &Invoice,
+    ) -> Result<Result<Invoice, String>, EngineError> {
+        let body = convert::collect_request(request, invoice);
+        let answer = self.billing().collect_invoice(channel::request(body, Some(&request.namespace))?).await;
+        match answer {
+            Ok(answer) => convert::collected(answer.into_inner()).map(Ok),
+            Err(status) => fault::not_tried(status).map(Err),
+        }
+    }
+
+    /// Lets a wallet of a tenant take what other tenants owe.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn let_collect(&self, namespace: &str, wallet: &str) -> Result<(), EngineError> {
+        let body = proto::PutCollectorRequest { wallet: wallet.into(), collects: true };
+        match self.billing().put_collector(channel::request(body, Some(namespace))?).await {
+            Ok(_) => Ok(()),
+            Err(status) => fault::absent::<()>(status).map(|_| ()),
+        }
+    }
+
+    /// Suspends a tenant because it owes, or takes that back.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn suspend_for_debt(&self, namespace: &str, suspended: bool) -> Result<(), EngineError> {
+        let body = proto::PutBillingSuspensionRequest { suspended };
+        let answer = self.billing().put_billing_suspension(channel::request(body, Some(namespace))?).await;
+        answer.map(|_| ()).map_err(fault::from_status)
     }
 
     fn billing(&self) -> BillingServiceClient<InterceptedService<Channel, Token>> {

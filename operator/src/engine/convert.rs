@@ -15,7 +15,9 @@ mod refund;
 mod settings;
 mod wallet;
 
-pub(super) use billing::{close_request, closed, invoice, preview, preview_request};
+pub(super) use billing::{
+    close_request, closed, collect_request, collected, invoice, preview, preview_request,
+};
 pub(super) use payment::{
     capture_request, changes, hold_request, linked_request, made, made_together, outcome, payment_request,
     void_request,

@@ -102,6 +102,15 @@ pub(super) fn not_due<T>(status: Status) -> Result<Option<T>, EngineError> {
     Err(from_status(status))
 }
 
+/// Of a call that collects: why it was not even tried, or why there was no answer.
+pub(super) fn not_tried(status: Status) -> Result<String, EngineError> {
+    let known = ["NO_GRANT", "COLLECTION_REFUSED", "TOO_MANY_ATTEMPTS"];
+    if status.code() == Code::FailedPrecondition && known.contains(&reason(&status).as_str()) {
+        return Ok(status.message().into());
+    }
+    Err(from_status(status))
+}
+
 /// Of a call that looks something up: that it is not there, or why there was no answer.
 pub(super) fn absent<T>(status: Status) -> Result<Option<T>, EngineError> {
     if status.code() == Code::NotFound && reason(&status) == NOT_FOUND {

@@ -1,27 +1,44 @@
-//! Closes what is over, oldest first, and looks at what is open. The ledger alone says what is over.
+//! Closes what is over, oldest first, collects what is due, and looks at what is open. The ledger alone says what is over
+//! and what is due.
+
+use jiff::Timestamp;
+use payplane_crds::tenant_billing::DunningStep;
 
 use super::{
-    Answer, Billed,
-    plan::{CLOSES_MAX, Next},
+    Answer, Billed, Owed,
+    plan::{CLOSES_MAX, COLLECTS_MAX, Next, next_attempt, stage},
+    validate::{Collecting, Wanted},
 };
 use crate::{
-    engine::{BillingRequest, Engine, EngineError},
+    engine::{BillingRequest, Engine, EngineError, Invoice},
     payment::Waiting,
 };
 
 /// Asks the ledger.
-pub async fn act(next: Next, engine: Option<&Engine>) -> Answer {
+pub async fn act(next: Next, engine: Option<&Engine>, now: Timestamp) -> Answer {
     match (next, engine) {
         (Next::Say(answer), _) => answer,
         (Next::Bill(_), None) => Answer::Waiting(Waiting::engine()),
-        (Next::Bill(request), Some(engine)) => match bill(&request, engine).await {
+        (Next::Bill(wanted), Some(engine)) => match bill(&wanted, engine, now).await {
             Ok(billed) => Answer::Billed(Box::new(billed)),
             Err(error) => Answer::Failed(error),
         },
     }
 }
 
-async fn bill(request: &BillingRequest, engine: &Engine) -> Result<Billed, EngineError> {
+async fn bill(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<Billed, EngineError> {
+    let request = &wanted.request;
+    let (preview, has_more) = close(request, engine).await?;
+    let owed = settle(wanted, engine, now).await?;
+    // Not from what was closed here: it may have been another time, or another operator.
+    let last = engine.last_invoice(&request.namespace).await?;
+    Ok(Billed { preview, last, grace_seconds: request.grace_seconds, has_more, owed })
+}
+
+async fn close(
+    request: &BillingRequest,
+    engine: &Engine,
+) -> Result<(crate::engine::Preview, bool), EngineError> {
     let mut preview = engine.preview_invoice(request).await?;
     let mut closed = 0;
     while preview.is_over && closed < CLOSES_MAX {
@@ -32,8 +49,68 @@ async fn bill(request: &BillingRequest, engine: &Engine) -> Result<Billed, Engin
         closed += 1;
         preview = engine.preview_invoice(request).await?;
     }
-    // Not from what was closed here: it may have been another time, or another operator.
-    let last = engine.last_invoice(&request.namespace).await?;
     let has_more = closed == CLOSES_MAX && preview.is_over;
-    Ok(Billed { preview, last, grace_seconds: request.grace_seconds, has_more })
+    Ok((preview, has_more))
+}
+
+/// Collects, and says what is still owed. Where nobody collects and nobody reminds, nothing is asked but that a suspension
+/// of former days ends.
+async fn settle(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<Option<Owed>, EngineError> {
+    let namespace = &wanted.request.namespace;
+    if wanted.collecting.is_none() && wanted.dunning.is_empty() {
+        engine.suspend_for_debt(namespace, false).await?;
+        return Ok(None);
+    }
+    let mut hindrance = None;
+    if let Some(collecting) = &wanted.collecting {
+        hindrance = collect(collecting, engine, now).await?;
+    }
+    let open = engine.open_invoices(namespace).await?;
+    let owed = Owed { hindrance, ..owed(open, wanted.collecting.as_ref(), &wanted.dunning, now) };
+    engine.suspend_for_debt(namespace, owed.stage.is_suspended).await?;
+    Ok(Some(owed))
+}
+
+/// One attempt for each open invoice whose time has come, the oldest first. Gives why one was not even tried.
+async fn collect(
+    collecting: &Collecting,
+    engine: &Engine,
+    now: Timestamp,
+) -> Result<Option<String>, EngineError> {
+    let open = engine.open_invoices(&collecting.request.namespace).await?;
+    let is_time = |invoice: &&Invoice| next_attempt(invoice, &collecting.retry_after_seconds) <= now;
+    let due: Vec<&Invoice> = open.iter().filter(is_time).take(COLLECTS_MAX).collect();
+    if due.is_empty() {
+        return Ok(None);
+    }
+    for wallet in &collecting.receiver.grants {
+        engine.let_collect(&collecting.receiver.namespace, wallet).await?;
+    }
+    for invoice in due {
+        if let Err(why) = engine.collect_invoice(&collecting.request, invoice).await? {
+            return Ok(Some(why));
+        }
+    }
+    Ok(None)
+}
+
+fn owed(
+    open: Vec<Invoice>,
+    collecting: Option<&Collecting>,
+    dunning: &[DunningStep],
+    now: Timestamp,
+) -> Owed {
+    let is_due = |invoice: &Invoice| invoice.standing.as_ref().is_some_and(|standing| standing.is_due);
+    let due: Vec<Invoice> = open.into_iter().filter(is_due).collect();
+    let unpaid = due.len();
+    let oldest = due.into_iter().next();
+    let since = oldest.as_ref().and_then(|invoice| invoice.issued_at);
+    let next_attempt_at = oldest
+        .as_ref()
+        .zip(collecting)
+        .map(|(invoice, collecting)| next_attempt(invoice, &collecting.retry_after_seconds))
+        // What could not even be tried waits for the next look.
+        .filter(|at| now < *at);
+    let stage = stage(since, dunning, now);
+    Owed { unpaid, oldest, next_attempt_at, hindrance: None, stage }
 }

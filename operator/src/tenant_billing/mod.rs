@@ -4,6 +4,10 @@
 //! what it answered. Closing is safe to repeat, so a crash between any two steps, another operator, or an object that was
 //! deleted and applied again changes no invoice. There is no finalizer: invoices are not the object's.
 //!
+//! What is due is collected by the schedule of the spec, oldest first, and dunning steps are taken by how long the oldest
+//! unpaid invoice has been there; both follow from what the ledger says about invoices, never from a status. A suspension
+//! for debt is a reason of its own in the ledger, which is set or taken away with every look.
+//!
 //! A tenant has one TenantBilling, the oldest, in the namespace of its Platform. At most [`plan::CLOSES_MAX`] periods are
 //! closed in one look; the next look goes on at once.
 
@@ -13,7 +17,8 @@ mod plan;
 mod report;
 mod validate;
 
-use kube::{Resource, ResourceExt, runtime::events::EventType};
+use jiff::Timestamp;
+use kube::{Resource, ResourceExt};
 use payplane_crds::TenantBilling;
 
 use crate::{
@@ -25,7 +30,7 @@ use crate::{
     status::{self, Written},
 };
 
-use plan::{again, plan};
+use plan::{Stage, again, plan};
 
 /// What came of one look.
 #[derive(Debug)]
@@ -51,6 +56,23 @@ pub struct Billed {
     pub grace_seconds: i64,
     /// Whether more periods can be closed than one look closes.
     pub has_more: bool,
+    /// How it stands with what is invoiced, if somebody collects or reminds.
+    pub owed: Option<Owed>,
+}
+
+/// What is invoiced and not paid.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Owed {
+    /// How many invoices.
+    pub unpaid: usize,
+    /// The oldest of them.
+    pub oldest: Option<Invoice>,
+    /// When the oldest is tried next.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Why an attempt was not even made.
+    pub hindrance: Option<String>,
+    /// How far dunning has come.
+    pub stage: Stage,
 }
 
 impl Reconciled for TenantBilling {
@@ -59,12 +81,13 @@ impl Reconciled for TenantBilling {
     async fn reconcile(&self, context: &Context) -> Result<Again, Error> {
         let observed = observe::observe(self, context); // reads caches only
         let next = plan(validate::validate(self, &observed)); // pure
-        let answer = act::act(next, observed.engine.as_deref()).await; // asks the ledger, which closes
+        // Asks the ledger, which closes and collects.
+        let answer = act::act(next, observed.engine.as_deref(), Timestamp::now()).await;
         let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
-        if status::write(context, self, &status).await? == Written::Patched
-            && let Some(news) = report::issued(self, &status)
-        {
-            context.events.tell(&self.object_ref(&()), EventType::Normal, "InvoiceIssued", news);
+        if status::write(context, self, &status).await? == Written::Patched {
+            for (type_, reason, news) in report::news(self, &status) {
+                context.events.tell(&self.object_ref(&()), type_, reason, news);
+            }
         }
         finish(answer)
     }

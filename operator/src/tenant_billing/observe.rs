@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use kube::ResourceExt;
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use payplane_crds::TenantBilling;
 
 use super::full_name;
 use crate::{
-    context::{Context, Stores, platform_of, readable},
+    context::{Context, Stores, lists, platform_of, readable},
     engine::{Engine, PlatformKey},
 };
 
@@ -20,14 +20,31 @@ pub struct Observed {
     pub engine: Option<Arc<Engine>>,
     /// Namespace and name of an older TenantBilling of the tenant.
     pub rival: Option<String>,
+    /// A namespace of the tenant that is paid, and those of its wallets that grant it. None if nothing is collected, or if
+    /// there is no such Tenant that is Ready and of the same Platform.
+    pub receiver: Option<Receiver>,
 }
+
+/// Who takes what is owed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Receiver {
+    /// A namespace to speak for.
+    pub namespace: String,
+    /// Wallets, as the ledger calls them, whose Wallets say that they collect.
+    pub grants: Vec<String>,
+}
+
+/// The label by which a Wallet says that it takes what other tenants owe. Its namespace is the receiver's, so only the
+/// receiver can say so.
+const COLLECTS: (&str, &str) = ("payplane.io/collects", "billing");
 
 /// Reads the caches.
 pub fn observe(billing: &TenantBilling, context: &Context) -> Observed {
     let found = place(billing, &context.stores);
     let engine = found.as_ref().and_then(|(_, platform)| context.engines.get(platform));
     let rival = rival(billing, &context.stores);
-    Observed { namespace: found.map(|(namespace, _)| namespace), engine, rival }
+    let receiver = found.as_ref().and_then(|(_, platform)| receiver(billing, &context.stores, platform));
+    Observed { namespace: found.map(|(namespace, _)| namespace), engine, rival, receiver }
 }
 
 /// A namespace of the tenant, and its Platform. One elsewhere gets the answer of one that is absent.
@@ -37,6 +54,27 @@ fn place(billing: &TenantBilling, stores: &Stores) -> Option<(String, PlatformKe
     let is_beside = Some(&platform.namespace) == billing.namespace().as_ref();
     let first = tenant.spec.namespaces.first().filter(|_| is_beside)?;
     Some((first.name.clone(), platform))
+}
+
+fn receiver(billing: &TenantBilling, stores: &Stores, platform: &PlatformKey) -> Option<Receiver> {
+    let wanted = &billing.spec.collection.as_ref()?.receiver;
+    let tenant =
+        stores.ready_tenant(&wanted.tenant_ref.name).filter(|tenant| platform_of(tenant) == *platform)?;
+    let namespace = tenant.spec.namespaces.first()?.name.clone();
+    let names = std::iter::once(&wanted.wallet).chain(&wanted.tax_wallet).map(|wallet| wallet.0.clone());
+    let grants = names.filter(|name| {
+        let place = name.split_once('/').filter(|(namespace, _)| lists(&tenant, namespace));
+        place.is_some_and(|(namespace, name)| grants(stores, namespace, name))
+    });
+    Some(Receiver { namespace, grants: grants.collect() })
+}
+
+fn grants(stores: &Stores, namespace: &str, name: &str) -> bool {
+    let found = stores.wallets.get(&ObjectRef::new(name).within(namespace));
+    let label = found.as_ref().and_then(readable).and_then(|wallet| {
+        wallet.spec.metadata.as_ref().and_then(|labels| labels.get(COLLECTS.0)).map(|label| label.0.clone())
+    });
+    label.as_deref() == Some(COLLECTS.1)
 }
 
 /// The oldest other object for the same tenant in the namespace: the first one wins, by time and then by name. One in

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use payplane_crds::tenant_billing::{DunningAction, DunningStep};
 
-use super::{Answer, Billed};
-use crate::{controllers::Again, engine::BillingRequest};
+use super::{Answer, Billed, validate::Wanted};
+use crate::{controllers::Again, engine::Invoice};
 
 /// How many periods one look closes at most: a year that was missed takes a few looks, and each of them shows.
 pub const CLOSES_MAX: usize = 12;
+
+/// How many invoices one look tries to collect at most.
+pub const COLLECTS_MAX: usize = 12;
 
 /// How old the shown usage may be.
 const REFRESH: Duration = Duration::from_mins(5);
@@ -21,14 +25,14 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 pub enum Next {
     /// Nothing: this is the answer.
     Say(Answer),
-    /// Close what is over, and look at what is open.
-    Bill(Box<BillingRequest>),
+    /// Close what is over, collect what is due, and look at what is open.
+    Bill(Box<Wanted>),
 }
 
 /// Asks, if everything is there.
-pub fn plan(valid: Result<BillingRequest, Answer>) -> Next {
+pub fn plan(valid: Result<Wanted, Answer>) -> Next {
     match valid {
-        Ok(request) => Next::Bill(Box::new(request)),
+        Ok(wanted) => Next::Bill(Box::new(wanted)),
         Err(answer) => Next::Say(answer),
     }
 }
@@ -44,10 +48,50 @@ pub fn again(billed: &Billed, now: Timestamp) -> Again {
     if billed.has_more {
         return Again::After(Duration::ZERO);
     }
-    let left = closes_at(billed).duration_since(now).saturating_add(MARGIN);
+    let collects_at = billed.owed.as_ref().and_then(|owed| owed.next_attempt_at);
+    let dunned_at = billed.owed.as_ref().and_then(|owed| owed.stage.next_at);
+    let next = [collects_at, dunned_at].into_iter().flatten().fold(closes_at(billed), Timestamp::min);
+    let left = next.duration_since(now).saturating_add(MARGIN);
     // In the past only if the clocks disagree.
     let left = Duration::try_from(left).unwrap_or_default().max(Duration::from_secs(1));
     Again::After(left.min(REFRESH))
+}
+
+/// When an open invoice is to be tried: at once, or some time after the last refusal. What was collected too much is given
+/// back at once.
+pub fn next_attempt(invoice: &Invoice, retry_after_seconds: &[i64]) -> Timestamp {
+    let refused = invoice.standing.as_ref().filter(|standing| standing.is_due && 0 < standing.attempts);
+    let Some((standing, last)) = refused.and_then(|standing| Some((standing, standing.last_attempt?))) else {
+        return Timestamp::UNIX_EPOCH;
+    };
+    let place = usize::try_from(standing.attempts - 1).unwrap_or_default();
+    let wait = retry_after_seconds.get(place).or(retry_after_seconds.last()).copied().unwrap_or_default();
+    last.checked_add(SignedDuration::from_secs(wait)).unwrap_or(Timestamp::MAX)
+}
+
+/// How far dunning has come.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Stage {
+    /// How many steps have been reached.
+    pub steps: usize,
+    /// Whether one of them suspends.
+    pub is_suspended: bool,
+    /// When the next one is reached.
+    pub next_at: Option<Timestamp>,
+}
+
+/// Which steps have been reached, by when the oldest unpaid invoice was issued.
+pub fn stage(unpaid_since: Option<Timestamp>, steps: &[DunningStep], now: Timestamp) -> Stage {
+    let Some(since) = unpaid_since else { return Stage::default() };
+    let at = |step: &DunningStep| {
+        since.checked_add(SignedDuration::from_secs(step.after_seconds)).unwrap_or(Timestamp::MAX)
+    };
+    let reached = steps.iter().filter(|step| at(step) <= now);
+    Stage {
+        steps: reached.clone().count(),
+        is_suspended: reached.clone().any(|step| step.action == DunningAction::Suspend),
+        next_at: steps.iter().map(at).filter(|at| now < *at).min(),
+    }
 }
 
 #[cfg(test)]

@@ -2,13 +2,20 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::events::EventType;
 use payplane_crds::{
     TenantBilling, TenantBillingStatus,
-    condition::reason::{AS_SPECIFIED, ENGINE_UNAVAILABLE, INVALID, PROGRESSING, SCOPE_TAKEN},
-    tenant_billing::{IssuedInvoice, OpenPeriod},
+    condition::{
+        OVERDUE, SUSPENDED,
+        reason::{
+            AS_SPECIFIED, ENGINE_UNAVAILABLE, INVALID, INVOICE_UNPAID, NOT_OVERDUE, NOT_SUSPENDED,
+            PROGRESSING, SCOPE_TAKEN,
+        },
+    },
+    tenant_billing::{CollectionStatus, IssuedInvoice, OpenPeriod},
 };
 
-use super::{Answer, Billed, plan::closes_at};
+use super::{Answer, Billed, Owed, plan::closes_at};
 use crate::{
     condition::Conditions,
     engine::{EngineError, Invoice},
@@ -27,7 +34,7 @@ pub fn report(billing: &TenantBilling, answer: &Answer, now: Timestamp) -> Tenan
         ),
         Answer::Billed(billed) => {
             let message = "Usage is counted, and periods are closed when they are over.";
-            (billed_status(billed), conditions.ready(AS_SPECIFIED, message))
+            (billed_status(billed), owing(conditions.ready(AS_SPECIFIED, message), billed.owed.as_ref()))
         }
         Answer::Taken(first) => {
             let message =
@@ -47,8 +54,60 @@ pub fn report(billing: &TenantBilling, answer: &Answer, now: Timestamp) -> Tenan
     }
 }
 
+/// Whether the tenant is late, and what follows. Absent where nobody collects or reminds.
+fn owing<'a>(conditions: Conditions<'a>, owed: Option<&Owed>) -> Conditions<'a> {
+    let Some(owed) = owed else { return conditions };
+    let number = owed.oldest.as_ref().map_or(0, |invoice| invoice.number);
+    let conditions = match owed.stage.steps {
+        0 => conditions.set(OVERDUE, "False", NOT_OVERDUE, "No unpaid invoice has reached a dunning step."),
+        steps => {
+            let message = format!("Invoice {number} is not paid; dunning steps reached: {steps}.");
+            conditions.set(OVERDUE, "True", INVOICE_UNPAID, &message)
+        }
+    };
+    match owed.stage.is_suspended {
+        false => conditions.set(SUSPENDED, "False", NOT_SUSPENDED, "Nothing is suspended because of a debt."),
+        true => {
+            let message = format!(
+                "Invoice {number} is not paid: nothing new leaves the tenant's wallets until it is. Put money into the \
+                 wallet that pays, or issue a credit note."
+            );
+            conditions.set(SUSPENDED, "True", INVOICE_UNPAID, &message)
+        }
+    }
+}
+
+/// What to tell people that no condition says: an invoice that is new, and what became of collecting.
+pub fn news(billing: &TenantBilling, status: &TenantBillingStatus) -> Vec<(EventType, &'static str, String)> {
+    let before = billing.status.as_ref().and_then(|status| status.collection.as_ref());
+    let mut news = Vec::new();
+    news.extend(issued(billing, status).map(|note| (EventType::Normal, "InvoiceIssued", note)));
+    let Some(now) = &status.collection else { return news };
+    let attempts = |status: &CollectionStatus| (status.invoice, status.attempts);
+    if let Some(refusal) = now.refusal.as_ref().filter(|_| before.map(attempts) != Some(attempts(now))) {
+        let note = format!(
+            "Invoice {} was not collected (attempt {}): {refusal}.",
+            now.invoice.unwrap_or_default(),
+            now.attempts
+        );
+        news.push((EventType::Warning, "CollectionRefused", note));
+    }
+    if before.is_some_and(|before| 0 < before.unpaid) && now.unpaid == 0 {
+        news.push((EventType::Normal, "InvoicesPaid", "Nothing is due any more.".to_owned()));
+    }
+    if now.dunning_step > before.map_or(0, |before| before.dunning_step) {
+        let note = format!(
+            "Invoice {} is not paid; dunning step {} is reached.",
+            now.invoice.unwrap_or_default(),
+            now.dunning_step
+        );
+        news.push((EventType::Warning, "PaymentReminder", note));
+    }
+    news
+}
+
 /// What to tell people, if an invoice is in the new status that was not in the old one.
-pub fn issued(billing: &TenantBilling, status: &TenantBillingStatus) -> Option<String> {
+fn issued(billing: &TenantBilling, status: &TenantBillingStatus) -> Option<String> {
     let number = |status: &TenantBillingStatus| status.last_invoice.as_ref().map(|invoice| invoice.number);
     let shown = billing.status.as_ref().and_then(number);
     let IssuedInvoice { number, total, currency, .. } =
@@ -64,12 +123,28 @@ fn billed_status(billed: &Billed) -> TenantBillingStatus {
         accrued: Some(total.amount.clone()),
         plan_version: Some(plan_version.clone()),
         last_invoice: billed.last.as_ref().map(last),
+        collection: billed.owed.as_ref().map(collection),
         ..TenantBillingStatus::default()
     }
 }
 
+fn collection(owed: &Owed) -> CollectionStatus {
+    let standing = owed.oldest.as_ref().and_then(|invoice| invoice.standing.as_ref());
+    let refusal = owed.hindrance.clone().or_else(|| standing.and_then(|standing| standing.refusal.clone()));
+    CollectionStatus {
+        unpaid: i64::try_from(owed.unpaid).unwrap_or(i64::MAX),
+        due: standing.map(|standing| standing.due.clone()),
+        invoice: owed.oldest.as_ref().map(|invoice| invoice.number),
+        attempts: standing.map_or(0, |standing| standing.attempts),
+        last_attempt_at: standing.and_then(|standing| standing.last_attempt).map(Time),
+        next_attempt_at: owed.next_attempt_at.map(Time),
+        refusal: refusal.map(|text| text.chars().take(300).collect()),
+        dunning_step: i64::try_from(owed.stage.steps).unwrap_or(i64::MAX),
+    }
+}
+
 fn last(invoice: &Invoice) -> IssuedInvoice {
-    let Invoice { number, start, end, total, plan_version, issued_at } = invoice;
+    let Invoice { number, start, end, total, plan_version, issued_at, standing } = invoice;
     IssuedInvoice {
         number: *number,
         total: total.amount.clone(),
@@ -79,6 +154,7 @@ fn last(invoice: &Invoice) -> IssuedInvoice {
         // An invoice of the list was issued.
         issued_at: Time(issued_at.unwrap_or(*end)),
         plan_version: plan_version.clone(),
+        state: standing.as_ref().map(|standing| standing.state.clone()),
     }
 }
 

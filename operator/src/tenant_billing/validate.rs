@@ -2,16 +2,45 @@
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use payplane_crds::{TenantBilling, condition::reason::NO_TENANT};
+use payplane_crds::{TenantBilling, condition::reason::NO_TENANT, tenant_billing::DunningStep};
 
-use super::{Answer, observe::Observed};
-use crate::{engine::BillingRequest, meta::short_hash, payment::Waiting};
+use super::{
+    Answer,
+    observe::{Observed, Receiver},
+};
+use crate::{
+    engine::{BillingRequest, CollectRequest},
+    meta::short_hash,
+    payment::Waiting,
+};
+
+/// What is to be done for a tenant's bills.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wanted {
+    /// What is asked to be billed.
+    pub request: BillingRequest,
+    /// How it is collected, if it is.
+    pub collecting: Option<Collecting>,
+    /// What follows while an invoice is not paid.
+    pub dunning: Vec<DunningStep>,
+}
+
+/// How invoices are collected.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Collecting {
+    /// Who pays whom.
+    pub request: CollectRequest,
+    /// How long to wait after each refused attempt; the last one repeats.
+    pub retry_after_seconds: Vec<i64>,
+    /// The receiver, with its grants.
+    pub receiver: Receiver,
+}
 
 /// The request, if everything is there.
 ///
 /// # Errors
 /// Why nothing can be asked.
-pub fn validate(billing: &TenantBilling, observed: &Observed) -> Result<BillingRequest, Answer> {
+pub fn validate(billing: &TenantBilling, observed: &Observed) -> Result<Wanted, Answer> {
     if let Some(rival) = &observed.rival {
         return Err(Answer::Taken(rival.clone()));
     }
@@ -24,14 +53,40 @@ pub fn validate(billing: &TenantBilling, observed: &Observed) -> Result<BillingR
     if observed.engine.is_none() {
         return Err(Answer::Waiting(Waiting::engine()));
     }
-    Ok(BillingRequest {
+    let collecting = collecting(billing, observed, &namespace)?;
+    let dunning = billing.spec.dunning.as_ref().map(|dunning| dunning.steps.clone()).unwrap_or_default();
+    let request = BillingRequest {
         namespace,
         plan: billing.spec.plan.clone(),
         plan_version: plan_version(billing),
         period: billing.spec.period.clone(),
         begin: begin(billing),
         grace_seconds: billing.spec.grace_seconds,
-    })
+    };
+    Ok(Wanted { request, collecting, dunning })
+}
+
+fn collecting(
+    billing: &TenantBilling,
+    observed: &Observed,
+    namespace: &str,
+) -> Result<Option<Collecting>, Answer> {
+    let Some(collection) = &billing.spec.collection else { return Ok(None) };
+    let wanted = &collection.receiver;
+    let Some(receiver) = observed.receiver.clone() else {
+        let name = &wanted.tenant_ref.name;
+        let message =
+            format!("There is no Tenant {name:?} to collect for that is Ready and of the same Platform.");
+        return Err(Answer::Waiting(Waiting::new(NO_TENANT, &message)));
+    };
+    let request = CollectRequest {
+        namespace: namespace.to_owned(),
+        wallet: collection.wallet.0.clone(),
+        receiver: wanted.tenant_ref.name.clone(),
+        revenue: wanted.wallet.0.clone(),
+        tax: wanted.tax_wallet.as_ref().unwrap_or(&wanted.wallet).0.clone(),
+    };
+    Ok(Some(Collecting { request, retry_after_seconds: collection.retry_after_seconds.clone(), receiver }))
 }
 
 /// Follows from what the plan says, so that the same plan has the same version wherever it is applied.

@@ -149,3 +149,58 @@ async fn bad_bills_are_refused_or_say_what_is_wrong() {
     }
     tenant.clean_up().await;
 }
+
+/// The example's parts for these tenants, by days in UTC.
+fn collected(payer: &TestTenant, receiver: &TestTenant) -> (Vec<Value>, Value) {
+    let text = include_str!("../../../examples/billing/collection.yaml");
+    let mut parts: Vec<Value> = text.split("\n---\n").map(example).collect();
+    let mut billing = parts.pop().unwrap();
+    let name = |wallet: &str| format!("{}/{wallet}", receiver.name);
+    let start = manifest(payer, 1)["spec"]["period"].clone();
+    billing["spec"]["tenantRef"]["name"] = payer.name.clone().into();
+    billing["spec"]["period"] = start;
+    billing["spec"]["collection"]["wallet"] = format!("{}/purse", payer.name).into();
+    billing["spec"]["collection"]["receiver"] = json!({
+        "tenantRef": {"name": receiver.name}, "wallet": name("revenue"), "taxWallet": name("tax"),
+    });
+    billing["spec"]["collection"]["retryAfterSeconds"] = json!([60]);
+    billing["spec"]["dunning"]["steps"][0]["afterSeconds"] = 0.into();
+    billing["spec"]["dunning"]["steps"][1]["afterSeconds"] = 0.into();
+    // Of the rest the wallets: the tenant is a test's own.
+    let wallets = parts.split_off(1);
+    (wallets, billing)
+}
+
+#[tokio::test]
+async fn an_unpaid_invoice_suspends_until_it_is_collected() {
+    let client = client().await;
+    let (payer, receiver) = (TestTenant::new(&client, "owes").await, TestTenant::new(&client, "paid").await);
+    let (wallets, wanted) = collected(&payer, &receiver);
+    let of_receiver: Api<payplane_crds::Wallet> = Api::namespaced(client.clone(), &receiver.name);
+    for mut wallet in wallets {
+        wallet["metadata"]["namespace"] = receiver.name.clone().into();
+        let name = wallet["metadata"]["name"].as_str().unwrap().to_owned();
+        apply(&of_receiver, &name, wallet).await;
+    }
+    payer.wallet("purse").await;
+    let billings: Api<TenantBilling> = Api::namespaced(client.clone(), SYSTEM);
+    apply(&billings, &payer.name, wanted).await;
+    let suspended = wait_for(&billings, &payer.name, "suspended for debt", |billing| {
+        is_true(Some(&status(billing).conditions), "Suspended")
+    })
+    .await;
+    let owed = status(&suspended).collection.unwrap();
+    // 49.00 and 8.1 %: 3.969.
+    assert_eq!((owed.due.as_deref(), owed.refusal.as_deref()), (Some("52.97"), Some("InsufficientFunds")));
+    payer.fund("purse", "100.00").await;
+    let paid = wait_for(&billings, &payer.name, "collected and resumed", |billing| {
+        let status = status(billing);
+        status.collection.as_ref().is_some_and(|owed| owed.unpaid == 0)
+            && !is_true(Some(&status.conditions), "Suspended")
+    })
+    .await;
+    assert_eq!(status(&paid).last_invoice.unwrap().state.as_deref(), Some("Paid"));
+    delete(&billings, &payer.name).await;
+    payer.clean_up().await;
+    receiver.clean_up().await;
+}

@@ -35,10 +35,13 @@ pub(super) struct Amounts {
 }
 
 /// Nothing new leaves the accounts of a suspended tenant. Where money enters the tenant it goes on: what comes from outside
-/// is no spending of the tenant's.
-pub(super) fn refuse_suspended(snapshot: &Snapshot, payer: Slot<Account>) -> Result<(), Refusal> {
-    let enters = matches!(snapshot.accounts.get(payer).kind, AccountKind::Settlement | AccountKind::Clearing);
-    refuse_if(!enters && snapshot.is_suspended(payer), Reason::TenantSuspended, Field::From)
+/// is no spending of the tenant's. Neither is what goes to clearing, where only the engine pays to: a tenant that is
+/// suspended because it owes could not pay otherwise.
+pub(super) fn refuse_suspended(snapshot: &Snapshot, parties: Parties) -> Result<(), Refusal> {
+    let (payer, payee) = parties.of(snapshot);
+    let enters = matches!(payer.kind, AccountKind::Settlement | AccountKind::Clearing);
+    let goes_on = enters || payee.kind == AccountKind::Clearing;
+    refuse_if(!goes_on && snapshot.is_suspended(parties.debit), Reason::TenantSuspended, Field::From)
 }
 
 pub(super) fn refuse_closed_or_frozen(payer: &Account, payee: &Account) -> Result<(), Refusal> {

@@ -57,7 +57,7 @@ pub(super) fn authorize(
 fn check(snapshot: &Snapshot, case: &Case<'_>, parties: Parties) -> Result<(i64, Tally), Refusal> {
     let (payer, payee) = parties.of(snapshot);
     let terms = &case.request.terms;
-    money::refuse_suspended(snapshot, parties.debit)?;
+    money::refuse_suspended(snapshot, parties)?;
     money::refuse_closed_or_frozen(payer, payee)?;
     expect::refuse_unexpected(snapshot, parties, &terms.expect)?;
     let asked = case.request.minor;

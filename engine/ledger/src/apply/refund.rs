@@ -1,9 +1,10 @@
 //! Refunds: money back to the payer, at once or after approval.
 //!
-//! Reasons in their order: suspended, closed and frozen (if money moves now), nothing was ever taken, more than is left
-//! of what was taken, too late, floor and ceiling (if money moves now). `refunding + refunded <= captured` always
-//! holds, because a refund that waits counts from the moment it is asked for. Limits do not count refunds. The window
-//! and the threshold of approval are those that hold for the payment's payer: it is the payer's right that they govern.
+//! Reasons in their order: suspended, closed and frozen (if money moves now), nothing was ever taken or it went to or came
+//! from another tenant (the engine gives that back, on both sides at once), more than is left of what was taken, too late,
+//! floor and ceiling (if money moves now). `refunding + refunded <= captured` always holds, because a refund that waits
+//! counts from the moment it is asked for. Limits do not count refunds. The window and the threshold of approval are those
+//! that hold for the payment's payer: it is the payer's right that they govern.
 
 use std::sync::Arc;
 
@@ -14,8 +15,8 @@ use super::{
     refuse_if,
 };
 use crate::{
-    After, Field, Movement, OperationId, ParameterName, PaymentState, Reason, RefundPhase, RefundState,
-    Refusal, Snapshot, Timestamp, Verdict,
+    AccountKind, After, Field, Movement, OperationId, ParameterName, PaymentState, Reason, RefundPhase,
+    RefundState, Refusal, Snapshot, Timestamp, Verdict,
 };
 
 /// Gives `minor` (zero: all that is left) back, or asks for approval.
@@ -34,7 +35,9 @@ pub(super) fn refund(
     if !waits {
         refuse_unable(snapshot, back)?;
     }
-    refuse_if(payment.captured == 0, Reason::WrongState, Field::Payment)?;
+    // Half of a payment between tenants: the other half would stay.
+    let is_half = is_of_two_tenants(snapshot, on.parties);
+    refuse_if(payment.captured == 0 || is_half, Reason::WrongState, Field::Payment)?;
     refuse_if(amount < 1 || refundable < amount, Reason::RefundExceedsCaptured, Field::Amount)?;
     refuse_if(is_too_late(snapshot, case.now, on), Reason::RefundWindowClosed, Field::Payment)?;
     let movement = if waits { Movement::None } else { give_back(snapshot, case, back, amount)? };
@@ -60,8 +63,13 @@ pub(super) fn reject(snapshot: &mut Snapshot, case: &Case<'_>, on: OnRefund) -> 
     Ok(decided(snapshot, case, on, (RefundPhase::Rejected, 0), Movement::None))
 }
 
+fn is_of_two_tenants(snapshot: &Snapshot, parties: Parties) -> bool {
+    let (payer, payee) = parties.of(snapshot);
+    [payer, payee].into_iter().any(|account| account.kind == AccountKind::Clearing)
+}
+
 fn refuse_unable(snapshot: &Snapshot, back: Parties) -> Result<(), Refusal> {
-    money::refuse_suspended(snapshot, back.debit)?;
+    money::refuse_suspended(snapshot, back)?;
     let (payer, payee) = back.of(snapshot);
     money::refuse_closed_or_frozen(payer, payee)
 }

@@ -27,6 +27,11 @@ fn nothing_new_leaves_a_suspended_tenants_accounts() {
         # Money comes in as before.
         pay      g  till purse 10 USD r       -> moved 10
         pay      h  clear purse 10 USD r      -> moved 10
+        # What the platform collects leaves, and does not come back alone.
+        pay      m  purse clear 10 USD r      -> moved 10
+        refund   n  m 5                       -> wrong_state payment_id
+        reverse  o  m                         -> wrong_state payment_id
+        refund   p  h 5                       -> wrong_state payment_id
         pay      i  till purse 1000 USD r     -> settlement_cap_exceeded from
         change   j  purse status=frozen       -> changed frozen 0 none
         change   k  purse status=active       -> changed active 0 none

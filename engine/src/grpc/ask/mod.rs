@@ -24,6 +24,7 @@ use payplane_ledger::{
 };
 use tonic::Status;
 
+use self::refs::party;
 use super::{
     Api, Call,
     decode::{self, Path, Violations},

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use payplane_ledger::{AccountId, AccountKind, AccountRef, Currency, Expect, Kind, Request, Sign};
 use payplane_proto::v1 as proto;
 
-use super::{Asker, Texts, wallet_ref};
+use super::{Asker, Texts, party};
 use crate::{
     auth::Role,
     grpc::{
@@ -105,7 +105,7 @@ fn parties(
     let money = decode::money(at.at("amount"), amount.as_ref(), Sign::Positive, violations);
     let (minor, currency) = money.unzip();
     let from = payer(asker, at.at("from"), from.as_ref(), currency, violations);
-    let to = wallet_ref(at.at("to"), to.as_ref(), (asker, currency), violations);
+    let to = party(at.at("to"), to.as_ref(), (asker, currency), violations);
     Parties { minor, currency, from, to }
 }
 
@@ -118,7 +118,7 @@ pub(super) fn payer(
     currency: Option<Currency>,
     violations: &mut Violations,
 ) -> Option<AccountRef> {
-    let from = wallet_ref(field, reference, (asker, currency), violations)?;
+    let from = party(field, reference, (asker, currency), violations)?;
     let is_of_tenant = |currency: Currency| {
         let own = |kind| AccountId::of_tenant(asker.tenant, kind, currency.code());
         AccountKind::OF_TENANT.into_iter().any(|kind| own(kind) == from.first)

@@ -34,6 +34,24 @@ pub(in crate::grpc) fn wallet_ref(
     }
 }
 
+/// A side of a payment. Clearing is none, by whatever reference: what goes between tenants moves on both sides at once, so
+/// only the engine moves it.
+pub(in crate::grpc) fn party(
+    field: Path<'_>,
+    reference: Option<&proto::WalletRef>,
+    (asker, currency): (&Asker, Option<Currency>),
+    violations: &mut Violations,
+) -> Option<AccountRef> {
+    let found = wallet_ref(field, reference, (asker, currency), violations)?;
+    let clearing =
+        |currency: Currency| AccountId::of_tenant(asker.tenant, AccountKind::Clearing, currency.code());
+    if currency.is_some_and(|currency| clearing(currency) == found.first) {
+        violations.add(field, "is the clearing account: only the engine moves money between tenants");
+        return None;
+    }
+    Some(found)
+}
+
 /// Whether a reference means one of the tenant's own accounts, so that a currency has to be known.
 pub(in crate::grpc) fn is_own_account(reference: Option<&proto::WalletRef>) -> bool {
     use proto::wallet_ref::Ref;

@@ -5,9 +5,9 @@ use payplane_ledger::{Kind, LINKED_ITEMS_MAX, OperationId, Request, Sign};
 use payplane_proto::v1::{self as proto, split_part::Share};
 
 use super::{
-    Asker, Group, Texts, items,
+    Asker, Group, Texts, items, party,
     payment::{Parties, payer},
-    shared, wallet_ref,
+    shared,
 };
 use crate::grpc::decode::{self, Path, Violations};
 
@@ -40,7 +40,7 @@ pub(in crate::grpc) fn split(
         .map(|(index, part)| {
             let field = root.entry("parts", index);
             decode::text(field.at("reference"), &part.reference, violations);
-            wallet_ref(field.at("to"), part.to.as_ref(), (asker, currency), violations)
+            party(field.at("to"), part.to.as_ref(), (asker, currency), violations)
         })
         .collect();
     let shares = shares(&parts, money, violations)?;

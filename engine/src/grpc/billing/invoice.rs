@@ -1,10 +1,10 @@
 //! Invoices to proto.
 
-use payplane_billing::{Item, Line, METRICS, Metric, Rate, Statement, Tax};
+use payplane_billing::{Item, Line, METRICS, Metric, State, Statement, Tax};
 use payplane_ledger::{Currency, format_minor};
 use payplane_proto::v1::{self as proto, invoice_line};
 
-use crate::{grpc::encode, store::InvoiceRow};
+use crate::{billing::document::percent, grpc::encode, store::InvoiceRow};
 
 pub(super) fn invoice(row: &InvoiceRow) -> proto::Invoice {
     let Statement { currency, plan_version, lines, subtotal, discount, taxes, total } =
@@ -14,7 +14,17 @@ pub(super) fn invoice(row: &InvoiceRow) -> proto::Invoice {
     let usage = METRICS.map(|metric| proto::MetricUsage {
         metric: number(metric),
         quantity: quantity(row.document.usage.of(metric), metric, currency),
+        event: String::new(),
     });
+    let events = row.document.usage.events.iter().map(|(name, count)| proto::MetricUsage {
+        metric: 0,
+        quantity: count.to_string(),
+        event: name.clone(),
+    });
+    let used = |used: &payplane_billing::Use| proto::PrepaidUse {
+        idempotency_key: used.key.clone(),
+        amount: money(used.minor),
+    };
     proto::Invoice {
         number: row.number,
         start_time: Some(encode::timestamp(row.period.start)),
@@ -27,19 +37,51 @@ pub(super) fn invoice(row: &InvoiceRow) -> proto::Invoice {
         discount: money(*discount),
         taxes: taxes.iter().map(|tax| self::tax(tax, currency)).collect(),
         total: money(*total),
-        usage: usage.to_vec(),
+        usage: usage.into_iter().chain(events).collect(),
         issue_time: row.issued_at.map(encode::timestamp),
+        collection: row.issued_at.map(|_| collection(row, currency)),
+        prepaid: row.document.prepaid.iter().map(used).collect(),
+    }
+}
+
+fn collection(row: &InvoiceRow, currency: Currency) -> proto::InvoiceCollection {
+    let standing = &row.standing;
+    let money = |minor: i64| Some(encode::money(minor, currency));
+    let refusal = row.last_attempt.and_then(|attempt| attempt.refusal);
+    let (refusal, field) =
+        refusal.map_or((0, ""), |(reason, field)| (encode::reason(reason).into(), field.path()));
+    proto::InvoiceCollection {
+        state: state(standing.state()).into(),
+        prepaid: money(standing.prepaid),
+        credited: money(standing.credited),
+        collected: money(standing.collected - standing.returned),
+        due: money(standing.due()),
+        to_return: money(standing.to_return()),
+        attempts: standing.attempts,
+        last_attempt_time: row.last_attempt.map(|attempt| encode::timestamp(attempt.at)),
+        refusal,
+        refusal_field: field.to_owned(),
+    }
+}
+
+const fn state(state: State) -> proto::InvoiceState {
+    match state {
+        State::Issued => proto::InvoiceState::Issued,
+        State::PartlyPaid => proto::InvoiceState::PartlyPaid,
+        State::Paid => proto::InvoiceState::Paid,
+        State::Uncollected => proto::InvoiceState::Uncollected,
     }
 }
 
 fn line(line: &Line, currency: Currency) -> proto::InvoiceLine {
     let text = |count: i64| match line.item {
         Item::Usage(metric) => quantity(count, metric, currency),
-        Item::BaseFee | Item::Minimum => count.to_string(),
+        Item::BaseFee | Item::Minimum | Item::Event(_) => count.to_string(),
     };
-    let item = match line.item {
+    let item = match &line.item {
         Item::BaseFee => invoice_line::Item::BaseFee(proto::BaseFeeItem {}),
-        Item::Usage(metric) => invoice_line::Item::Metric(number(metric)),
+        Item::Usage(metric) => invoice_line::Item::Metric(number(*metric)),
+        Item::Event(name) => invoice_line::Item::Event(name.clone()),
         Item::Minimum => invoice_line::Item::Minimum(proto::MinimumItem {}),
     };
     proto::InvoiceLine {
@@ -66,15 +108,10 @@ const fn number(metric: Metric) -> i32 {
     metric as i32
 }
 
-/// Without zeros that say nothing.
-fn percent(rate: Rate) -> String {
-    let (whole, fraction) = (rate.scaled() / Rate::ONE, rate.scaled() % Rate::ONE);
-    let text = format!("{whole}.{fraction:08}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
+    use payplane_billing::Rate;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,11 @@
-//! Invoices.
+//! Invoices, and what becomes of them.
 
+mod collection;
+mod credit;
+mod document;
 mod invoice;
 mod plan;
+mod usage;
 
 use payplane_ledger::{Sequence, TenantId};
 use payplane_proto::v1::{self as proto, billing_service_server::BillingService};
@@ -10,7 +14,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Api, Call,
     decode::{self, Path, Violations},
-    page, status,
+    encode, page, status,
 };
 use crate::{
     billing::{self, BillingError, Next},
@@ -89,6 +93,81 @@ impl BillingService for Api {
         let (invoices, next_page_token) = self.invoices(tenant, start.map(|start| start.0), size).await?;
         Ok(Response::new(proto::ListInvoicesResponse { invoices, next_page_token }))
     }
+
+    async fn collect_invoice(
+        &self,
+        request: Request<proto::CollectInvoiceRequest>,
+    ) -> Result<Response<proto::CollectInvoiceResponse>, Status> {
+        self.collect(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn put_collector(
+        &self,
+        request: Request<proto::PutCollectorRequest>,
+    ) -> Result<Response<proto::PutCollectorResponse>, Status> {
+        self.grant_collection(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn put_billing_suspension(
+        &self,
+        request: Request<proto::PutBillingSuspensionRequest>,
+    ) -> Result<Response<proto::PutBillingSuspensionResponse>, Status> {
+        let tenant = Call::of(&request)?.tenant()?;
+        let (store, suspended) = (self.engine.store.clone(), request.into_inner().suspended);
+        let done = detached(async move { store.put_billing_suspension(tenant, suspended).await }).await;
+        let changed = done.map_err(|error| status::of_store(&error))?;
+        Ok(Response::new(proto::PutBillingSuspensionResponse { changed }))
+    }
+
+    async fn issue_credit_note(
+        &self,
+        request: Request<proto::IssueCreditNoteRequest>,
+    ) -> Result<Response<proto::IssueCreditNoteResponse>, Status> {
+        self.issue_note(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_credit_notes(
+        &self,
+        request: Request<proto::ListCreditNotesRequest>,
+    ) -> Result<Response<proto::ListCreditNotesResponse>, Status> {
+        self.list_notes(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn grant_prepaid_credit(
+        &self,
+        request: Request<proto::GrantPrepaidCreditRequest>,
+    ) -> Result<Response<proto::GrantPrepaidCreditResponse>, Status> {
+        self.grant_prepaid(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_prepaid_credits(
+        &self,
+        request: Request<proto::ListPrepaidCreditsRequest>,
+    ) -> Result<Response<proto::ListPrepaidCreditsResponse>, Status> {
+        let credits = self.prepaid(Call::of(&request)?.tenant()?, String::new()).await?;
+        Ok(Response::new(proto::ListPrepaidCreditsResponse { prepaid_credits: credits }))
+    }
+
+    async fn record_usage(
+        &self,
+        request: Request<proto::RecordUsageRequest>,
+    ) -> Result<Response<proto::RecordUsageResponse>, Status> {
+        self.record(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn query_usage(
+        &self,
+        request: Request<proto::QueryUsageRequest>,
+    ) -> Result<Response<proto::QueryUsageResponse>, Status> {
+        self.query(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_invoice_document(
+        &self,
+        request: Request<proto::GetInvoiceDocumentRequest>,
+    ) -> Result<Response<proto::GetInvoiceDocumentResponse>, Status> {
+        self.document(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
+    }
 }
 
 impl Api {
@@ -116,6 +195,14 @@ async fn of_its_own<T: Send + 'static>(
         BillingError::Overflow(_) => status::too_much_to_bill(),
         BillingError::Open => status::period_open(),
         BillingError::OutOfOrder => status::period_out_of_order(),
+        BillingError::Commit(error) => status::of_commit(error),
+        BillingError::NoInvoice => status::not_found("invoice"),
+        BillingError::NoGrant => status::no_collection_grant(),
+        BillingError::Declined(refusal) => {
+            let why = proto::RefusalReason::as_str_name(&encode::reason(refusal.reason));
+            status::collection_declined(why)
+        }
+        BillingError::TooOften => status::collected_too_often(),
         BillingError::Cycle(error) => {
             let mut violations = Violations::default();
             let root = Path::Root;

@@ -2,8 +2,8 @@
 //! plan as a whole is said by [`Plan::new`], with the same paths.
 
 use payplane_billing::{
-    Cycle, CycleError, Discount, METRICS, Metric, Model, PRICES_MAX, Plan, Price, Rate, TIERS_MAX, TaxRate,
-    Terms, Tier, Unit,
+    Cycle, CycleError, Discount, EVENTS_MAX, EventPrice, METRICS, Metric, Model, PRICES_MAX, Plan, Price,
+    Rate, TIERS_MAX, TaxRate, Terms, Tier, Unit,
 };
 use payplane_ledger::{Currency, Sign, Timestamp, parse_amount};
 use payplane_proto::v1::{self as proto, billing_discount, metric_price};
@@ -89,11 +89,19 @@ fn terms(at: Path<'_>, plan: &proto::BillingPlan, violations: &mut Violations) -
     let base_fee = reader.money(at.at("base_fee"), plan.base_fee.as_ref());
     let minimum = reader.money(at.at("minimum"), plan.minimum.as_ref());
     let discount = plan.discount.as_ref().and_then(|discount| reader.discount(at.at("discount"), discount));
-    reader.bound(at.at("prices"), plan.prices.len(), PRICES_MAX)?;
+    let is_event = |price: &proto::MetricPrice| !price.event.is_empty();
+    let events_from = plan.prices.iter().position(is_event).unwrap_or(plan.prices.len());
+    let (of_metrics, of_events) = plan.prices.split_at(events_from);
+    reader.bound(at.at("prices"), of_metrics.len(), PRICES_MAX)?;
+    reader.bound(at.at("prices"), of_events.len(), EVENTS_MAX)?;
     reader.bound(at.at("taxes"), plan.taxes.len(), TAXES_MAX)?;
-    let mut prices = Vec::with_capacity(plan.prices.len());
-    for (index, price) in plan.prices.iter().enumerate() {
+    let mut prices = Vec::with_capacity(of_metrics.len());
+    for (index, price) in of_metrics.iter().enumerate() {
         prices.extend(reader.price(at.entry("prices", index), price));
+    }
+    let mut events = Vec::with_capacity(of_events.len());
+    for (index, price) in (events_from..).zip(of_events) {
+        events.extend(reader.event(at.entry("prices", index), price));
     }
     let mut taxes = Vec::with_capacity(plan.taxes.len());
     for (index, tax) in plan.taxes.iter().enumerate() {
@@ -102,7 +110,7 @@ fn terms(at: Path<'_>, plan: &proto::BillingPlan, violations: &mut Violations) -
     }
     let is_complete = reader.is_complete;
     let version = plan.version.clone();
-    is_complete.then_some(Terms { version, currency, base_fee, prices, minimum, discount, taxes })
+    is_complete.then_some(Terms { version, currency, base_fee, prices, events, minimum, discount, taxes })
 }
 
 /// Reads fields of a plan. One that cannot be read counts as zero until all are read; then there is no plan.
@@ -179,6 +187,26 @@ impl Reader<'_> {
             self.wrong(field.at("metric"), "is unknown: expected a value of BillingMetric");
             return None;
         };
+        let (free, model) = self.free_and_model(field, price, metric)?;
+        Some(Price { metric, free, model })
+    }
+
+    /// Usage of others is a count.
+    fn event(&mut self, field: Path<'_>, price: &proto::MetricPrice) -> Option<EventPrice> {
+        if price.event.is_empty() || price.metric != 0 {
+            self.wrong(field, "has a metric and an event, or stands after events: metrics come first");
+            return None;
+        }
+        let (free, model) = self.free_and_model(field, price, Metric::Payments)?;
+        Some(EventPrice { name: price.event.clone(), free, model })
+    }
+
+    fn free_and_model(
+        &mut self,
+        field: Path<'_>,
+        price: &proto::MetricPrice,
+        metric: Metric,
+    ) -> Option<(i64, Model)> {
         let free = match price.free.as_str() {
             "" => 0,
             text => self.quantity(field.at("free"), text, metric),
@@ -203,7 +231,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(Price { metric, free, model })
+        Some((free, model))
     }
 
     fn tiers(&mut self, field: Path<'_>, tiered: &proto::TieredPrice, metric: Metric) -> Option<Vec<Tier>> {

@@ -58,7 +58,7 @@ pub(super) const fn parameter_name(name: ParameterName) -> proto::ParameterName 
     }
 }
 
-const fn reason(reason: Reason) -> proto::RefusalReason {
+pub(in crate::grpc) const fn reason(reason: Reason) -> proto::RefusalReason {
     match reason {
         Reason::IdempotencyConflict => proto::RefusalReason::IdempotencyConflict,
         Reason::WalletNotFound => proto::RefusalReason::WalletNotFound,

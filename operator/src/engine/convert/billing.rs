@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use payplane_crds::{
     money,
     tenant_billing::{BilledUsage, BillingDiscount, BillingMetric, BillingPeriod, BillingPlan, BillingUnit},
-    tenant_billing::{MetricPrice, TieredPrice},
+    tenant_billing::{EventPrice, FlatPrice, MetricPrice, PackagePrice, TieredPrice},
 };
 use payplane_proto::v1 as proto;
 use proto::{billing_discount::Discount, metric_price::Model};
 
-use crate::engine::{Amount, BillingRequest, EngineError, Invoice, Preview};
+use crate::engine::{Amount, BillingRequest, CollectRequest, EngineError, Invoice, Preview, Standing};
 
 pub(in crate::engine) fn preview_request(request: &BillingRequest) -> proto::PreviewInvoiceRequest {
     proto::PreviewInvoiceRequest { plan: Some(plan(request)), cycle: Some(cycle(request)) }
@@ -28,7 +28,7 @@ pub(in crate::engine) fn close_request(
 }
 
 fn plan(request: &BillingRequest) -> proto::BillingPlan {
-    let BillingPlan { currency, base_fee, prices, minimum, discount, taxes } = &request.plan;
+    let BillingPlan { currency, base_fee, prices, events, minimum, discount, taxes } = &request.plan;
     let in_currency = |amount: &money::Amount| coins(&amount.0, currency);
     let tax = |tax: &payplane_crds::tenant_billing::TaxRate| proto::TaxRate {
         name: tax.name.clone(),
@@ -38,7 +38,11 @@ fn plan(request: &BillingRequest) -> proto::BillingPlan {
         version: request.plan_version.clone(),
         currency: currency.0.clone(),
         base_fee: base_fee.as_ref().map(in_currency),
-        prices: prices.iter().map(|price| self::price(price, currency)).collect(),
+        prices: prices
+            .iter()
+            .map(|price| self::price(price, currency))
+            .chain(events.iter().map(|price| event(price, currency)))
+            .collect(),
         minimum: minimum.as_ref().map(in_currency),
         discount: discount.as_ref().map(|discount| self::discount(discount, currency)),
         taxes: taxes.iter().map(tax).collect(),
@@ -47,6 +51,29 @@ fn plan(request: &BillingRequest) -> proto::BillingPlan {
 
 fn price(price: &MetricPrice, currency: &money::Currency) -> proto::MetricPrice {
     let MetricPrice { metric, free, flat, graduated, volume, packages } = price;
+    proto::MetricPrice {
+        metric: wire_metric(*metric).into(),
+        free: free.as_ref().map(|free| free.0.clone()).unwrap_or_default(),
+        model: model((flat, graduated, volume, packages), currency),
+        ..Default::default()
+    }
+}
+
+/// Events come after metrics.
+fn event(price: &EventPrice, currency: &money::Currency) -> proto::MetricPrice {
+    let EventPrice { event, free, flat, graduated, volume, packages } = price;
+    proto::MetricPrice {
+        event: event.clone(),
+        free: free.clone().unwrap_or_default(),
+        model: model((flat, graduated, volume, packages), currency),
+        ..Default::default()
+    }
+}
+
+type Models<'a> =
+    (&'a Option<FlatPrice>, &'a Option<TieredPrice>, &'a Option<TieredPrice>, &'a Option<PackagePrice>);
+
+fn model((flat, graduated, volume, packages): Models<'_>, currency: &money::Currency) -> Option<Model> {
     let flat =
         flat.iter().map(|flat| Model::Flat(proto::FlatPrice { unit_price: flat.unit_price.0.clone() }));
     let graduated = graduated.iter().map(|tiered| Model::Graduated(tiers(tiered, currency)));
@@ -55,12 +82,8 @@ fn price(price: &MetricPrice, currency: &money::Currency) -> proto::MetricPrice 
         let price = Some(coins(&package.price.0, currency));
         Model::Package(proto::PackagePrice { size: package.size.0.clone(), price })
     });
-    proto::MetricPrice {
-        metric: wire_metric(*metric).into(),
-        free: free.as_ref().map(|free| free.0.clone()).unwrap_or_default(),
-        // The schema lets exactly one through.
-        model: flat.chain(graduated).chain(volume).chain(package).next(),
-    }
+    // The schema lets exactly one through.
+    flat.chain(graduated).chain(volume).chain(package).next()
 }
 
 fn tiers(tiered: &TieredPrice, currency: &money::Currency) -> proto::TieredPrice {
@@ -136,6 +159,7 @@ pub(in crate::engine) fn closed(answer: proto::CloseInvoiceResponse) -> Result<I
 pub(in crate::engine) fn invoice(found: proto::Invoice) -> Result<Invoice, EngineError> {
     let total = found.total.ok_or(EngineError::Answer("an invoice without a total"))?;
     let time = |time| super::time(time).ok_or(EngineError::Answer("an invoice without its period"));
+    let standing = found.collection.map(standing);
     Ok(Invoice {
         number: found.number,
         start: time(found.start_time)?,
@@ -143,12 +167,69 @@ pub(in crate::engine) fn invoice(found: proto::Invoice) -> Result<Invoice, Engin
         total: Amount { amount: total.amount, currency: total.currency },
         plan_version: found.plan_version,
         issued_at: super::time(found.issue_time),
+        standing,
     })
+}
+
+fn standing(found: proto::InvoiceCollection) -> Standing {
+    let refusal = found.refusal();
+    let state = match found.state() {
+        proto::InvoiceState::Unspecified | proto::InvoiceState::Issued => "Issued",
+        proto::InvoiceState::PartlyPaid => "PartlyPaid",
+        proto::InvoiceState::Paid => "Paid",
+        proto::InvoiceState::Uncollected => "Uncollected",
+    };
+    let is_something = |money: &Option<proto::Money>| {
+        money.as_ref().is_some_and(|money| money.amount.bytes().any(|byte| (b'1'..=b'9').contains(&byte)))
+    };
+    Standing {
+        state: state.into(),
+        is_due: is_something(&found.due),
+        is_to_return: is_something(&found.to_return),
+        due: found.due.map(|due| due.amount).unwrap_or_default(),
+        attempts: found.attempts,
+        last_attempt: super::time(found.last_attempt_time),
+        refusal: (refusal != proto::RefusalReason::Unspecified).then(|| refusal_word(refusal)),
+    }
+}
+
+/// `REFUSAL_REASON_INSUFFICIENT_FUNDS` as conditions write it: `InsufficientFunds`.
+fn refusal_word(refusal: proto::RefusalReason) -> String {
+    let words = refusal.as_str_name().trim_start_matches("REFUSAL_REASON_").split('_');
+    let capital = |word: &str| {
+        let (initial, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+        initial.to_owned() + &rest.to_lowercase()
+    };
+    words.map(capital).collect()
+}
+
+pub(in crate::engine) fn collect_request(
+    request: &CollectRequest,
+    invoice: &Invoice,
+) -> proto::CollectInvoiceRequest {
+    let CollectRequest { namespace: _, wallet, receiver, revenue, tax } = request;
+    proto::CollectInvoiceRequest {
+        number: invoice.number,
+        wallet: wallet.clone(),
+        receiver: Some(proto::CollectionReceiver {
+            tenant: receiver.clone(),
+            revenue_wallet: revenue.clone(),
+            tax_wallet: tax.clone(),
+        }),
+        known_attempts: invoice.standing.as_ref().map_or(0, |standing| standing.attempts),
+    }
+}
+
+pub(in crate::engine) fn collected(answer: proto::CollectInvoiceResponse) -> Result<Invoice, EngineError> {
+    invoice(answer.invoice.ok_or(EngineError::Answer("a collection without an invoice"))?)
 }
 
 /// A field of a billing request under the name that it has in the spec; None for a field of something else.
 pub(in crate::engine) fn spec_field(field: &str) -> Option<String> {
     let field = match field.split_once('.') {
+        Some(("receiver", "revenue_wallet")) => "collection.receiver.wallet".into(),
+        Some(("receiver", "tenant")) => "collection.receiver.tenantRef".into(),
+        Some(("receiver", rest)) => format!("collection.receiver.{rest}"),
         Some(("cycle", rest)) => format!("period.{}", rest.replace("start_time", "start")),
         Some(("plan", "currency")) => field.to_owned(),
         // A discount has an amount of its own, in which an amount is.
@@ -186,6 +267,7 @@ mod tests {
             ],
             "discount": {"percent": "10"},
             "taxes": [{"name": "VAT", "percent": "8.1"}],
+            "events": [{"event": "calls", "free": "10", "flat": {"unitPrice": "0.015"}}],
         });
         BillingRequest {
             namespace: "acme".into(),
@@ -217,8 +299,10 @@ mod tests {
                 Model::Graduated(proto::TieredPrice { tiers }),
                 Model::Flat(proto::FlatPrice { unit_price: "0.0025".into() }),
                 Model::Package(proto::PackagePrice { size: "100".into(), price: dollars("5.00") }),
+                Model::Flat(proto::FlatPrice { unit_price: "0.015".into() }),
             ]
         );
+        assert_eq!((plan.prices[3].event.as_str(), plan.prices[3].free.as_str()), ("calls", "10"));
         assert_eq!((plan.prices[0].free.as_str(), plan.prices[1].free.as_str()), ("1000", ""));
         assert_eq!(plan.discount.unwrap().discount, Some(Discount::Percent("10".into())));
         assert_eq!(plan.taxes[0].percent, "8.1");
@@ -226,6 +310,25 @@ mod tests {
         assert_eq!((cycle.unit(), cycle.anchor.as_str()), (proto::BillingUnit::Month, "2026-01-31"));
         assert_eq!((cycle.start_time.unwrap().seconds, sent.start_time.unwrap().seconds), (1_000, 2_000));
         assert_eq!(sent.grace.unwrap().seconds, 60);
+    }
+
+    #[test]
+    fn how_an_invoice_stands_is_read_as_it_was_said() {
+        let dollars = |amount: &str| Some(proto::Money { amount: amount.into(), currency: "USD".into() });
+        let found = proto::InvoiceCollection {
+            state: proto::InvoiceState::Uncollected.into(),
+            due: dollars("108.10"),
+            to_return: dollars("0.00"),
+            attempts: 2,
+            last_attempt_time: Some(prost_types::Timestamp { seconds: 9, nanos: 0 }),
+            refusal: proto::RefusalReason::InsufficientFunds.into(),
+            ..Default::default()
+        };
+        let read = standing(found);
+        assert_eq!((read.state.as_str(), read.due.as_str(), read.attempts), ("Uncollected", "108.10", 2));
+        assert!(read.is_due && !read.is_to_return);
+        assert_eq!(read.refusal.as_deref(), Some("InsufficientFunds"));
+        assert_eq!(read.last_attempt, Timestamp::from_second(9).ok());
     }
 
     #[test]
@@ -241,6 +344,9 @@ mod tests {
             ("cycle.time_zone", Some("period.timeZone")),
             ("cycle.start_time", Some("period.start")),
             ("grace", Some("graceSeconds")),
+            ("receiver.revenue_wallet", Some("collection.receiver.wallet")),
+            ("receiver.tax_wallet", Some("collection.receiver.taxWallet")),
+            ("receiver.tenant", Some("collection.receiver.tenantRef")),
             ("amount.currency", None),
         ];
         for (field, name) in cases {

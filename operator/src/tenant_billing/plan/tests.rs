@@ -3,7 +3,10 @@
 use payplane_crds::tenant_billing::BilledUsage;
 
 use super::*;
-use crate::engine::{Amount, Invoice, Preview};
+use crate::{
+    engine::{Amount, Invoice, Preview, Standing},
+    tenant_billing::Owed,
+};
 
 fn billed(end: &str, grace_seconds: i64, has_more: bool) -> Billed {
     let invoice = Invoice {
@@ -13,9 +16,10 @@ fn billed(end: &str, grace_seconds: i64, has_more: bool) -> Billed {
         total: Amount { amount: "1.00".into(), currency: "USD".into() },
         plan_version: "7".into(),
         issued_at: None,
+        standing: None,
     };
     let preview = Preview { invoice, usage: BilledUsage::default(), is_over: has_more };
-    Billed { preview, last: None, grace_seconds, has_more }
+    Billed { preview, last: None, grace_seconds, has_more, owed: None }
 }
 
 #[test]
@@ -30,5 +34,72 @@ fn a_period_is_looked_at_when_it_closes_and_now_and_then_before() {
     ];
     for (billed, wait) in cases {
         assert_eq!(again(&billed, now), Again::After(wait), "{billed:?}");
+    }
+}
+
+fn second(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap()
+}
+
+#[test]
+fn a_refused_invoice_is_tried_again_by_the_schedule() {
+    let invoice = |attempts, is_due, last: Option<i64>| {
+        let standing = Standing {
+            state: "Uncollected".into(),
+            due: "1.00".into(),
+            is_due,
+            is_to_return: !is_due,
+            attempts,
+            last_attempt: last.map(second),
+            refusal: Some("InsufficientFunds".into()),
+        };
+        Invoice { standing: Some(standing), ..billed("2026-12-01T00:00:00Z", 0, false).preview.invoice }
+    };
+    let cases = [
+        (invoice(0, true, None), 0),
+        (invoice(1, true, Some(1_000)), 1_060),
+        (invoice(2, true, Some(1_000)), 4_600),
+        // The last one repeats.
+        (invoice(9, true, Some(1_000)), 4_600),
+        // What was collected too much is not kept for a schedule.
+        (invoice(1, false, Some(1_000)), 0),
+    ];
+    for (invoice, at) in cases {
+        assert_eq!(next_attempt(&invoice, &[60, 3_600]), second(at), "{invoice:?}");
+    }
+}
+
+#[test]
+fn dunning_counts_from_the_oldest_unpaid_invoice_and_ends_with_it() {
+    let step = |after_seconds, action| DunningStep { after_seconds, action };
+    let steps = [
+        step(100, DunningAction::Remind),
+        step(200, DunningAction::Remind),
+        step(300, DunningAction::Suspend),
+    ];
+    let cases = [
+        (None, 9_999, (0, false, None)),
+        (Some(1_000), 1_099, (0, false, Some(1_100))),
+        (Some(1_000), 1_100, (1, false, Some(1_200))),
+        (Some(1_000), 1_299, (2, false, Some(1_300))),
+        (Some(1_000), 1_300, (3, true, None)),
+    ];
+    for (since, now, (reached, is_suspended, next)) in cases {
+        let expected = Stage { steps: reached, is_suspended, next_at: next.map(second) };
+        assert_eq!(stage(since.map(second), &steps, second(now)), expected, "{since:?} {now}");
+    }
+}
+
+#[test]
+fn what_is_due_next_decides_when_to_look() {
+    let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+    let at = |seconds| now.checked_add(SignedDuration::from_secs(seconds)).ok();
+    let owed = |next_attempt_at, next_at| {
+        let stage = Stage { next_at, ..Stage::default() };
+        Some(Owed { next_attempt_at, stage, ..Owed::default() })
+    };
+    for (owed, wait) in [(owed(at(30), at(90)), 32), (owed(at(90), at(30)), 32), (owed(None, at(10)), 12)] {
+        let billed = Billed { owed, ..billed("2026-12-01T00:00:00Z", 0, false) };
+        assert_eq!(again(&billed, now), Again::After(Duration::from_secs(wait)));
     }
 }

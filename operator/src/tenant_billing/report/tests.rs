@@ -10,8 +10,9 @@ use tonic::Code;
 use super::*;
 use crate::{
     condition::find,
-    engine::{Amount, Preview},
+    engine::{Amount, Preview, Standing},
     payment::Waiting,
+    tenant_billing::plan::Stage,
 };
 
 fn billing() -> TenantBilling {
@@ -38,12 +39,35 @@ fn invoice(number: i64, issued: bool) -> Invoice {
         total: Amount { amount: format!("{number}.00"), currency: "USD".into() },
         plan_version: "7".into(),
         issued_at: issued.then(|| at(1_000 * number + 1_060)),
+        standing: None,
     }
 }
 
 fn billed(has_more: bool) -> Answer {
     let preview = Preview { invoice: invoice(3, false), usage: BilledUsage::default(), is_over: has_more };
-    Answer::Billed(Box::new(Billed { preview, last: Some(invoice(2, true)), grace_seconds: 60, has_more }))
+    let last = Some(invoice(2, true));
+    Answer::Billed(Box::new(Billed { preview, last, grace_seconds: 60, has_more, owed: None }))
+}
+
+/// Invoice 2 lacks a hundred after so many attempts, at a dunning step; or nothing is due.
+fn owing(attempts: Option<i32>, stage: Stage) -> Answer {
+    let Answer::Billed(mut answer) = billed(false) else { unreachable!() };
+    let oldest = attempts.map(|attempts| {
+        let standing = Standing {
+            state: "Uncollected".into(),
+            due: "100.00".into(),
+            is_due: true,
+            is_to_return: false,
+            attempts,
+            last_attempt: Timestamp::from_second(9_000).ok(),
+            refusal: Some("InsufficientFunds".into()),
+        };
+        Invoice { standing: Some(standing), ..invoice(2, true) }
+    });
+    let unpaid = usize::from(oldest.is_some());
+    let next_attempt_at = oldest.is_some().then(|| Timestamp::from_second(9_060).unwrap());
+    answer.owed = Some(Owed { unpaid, oldest, next_attempt_at, hindrance: None, stage });
+    Answer::Billed(answer)
 }
 
 #[test]
@@ -88,4 +112,35 @@ fn an_invoice_is_told_once() {
     assert_eq!(issued(&before, &after), None);
     let waiting = report(&before, &Answer::Waiting(Waiting::engine()), Timestamp::UNIX_EPOCH);
     assert_eq!(issued(&before, &waiting), None);
+}
+
+#[test]
+fn what_is_owed_is_told_with_each_transition_and_ends_by_itself() {
+    let stage = |steps, is_suspended| Stage { steps, is_suspended, next_at: None };
+    // What the ledger says, look after look: overdue, suspended, and which Events are told.
+    let looks = [
+        (owing(Some(1), stage(0, false)), "FF", vec!["InvoiceIssued", "CollectionRefused"]),
+        (owing(Some(1), stage(0, false)), "FF", vec![]),
+        (owing(Some(2), stage(1, false)), "TF", vec!["CollectionRefused", "PaymentReminder"]),
+        (owing(Some(2), stage(2, true)), "TT", vec!["PaymentReminder"]),
+        (owing(None, stage(0, false)), "FF", vec!["InvoicesPaid"]),
+        (owing(None, stage(0, false)), "FF", vec![]),
+    ];
+    let mut object = billing();
+    for (answer, letters, events) in looks {
+        let status = report(&object, &answer, Timestamp::UNIX_EPOCH);
+        let told = [OVERDUE, SUSPENDED].map(|type_| &find(&status.conditions, type_).unwrap().status[..1]);
+        assert_eq!(told.concat(), letters, "{answer:?}");
+        let told: Vec<_> = news(&object, &status).into_iter().map(|(_, reason, _)| reason).collect();
+        assert_eq!(told, events, "{answer:?}");
+        object.status = Some(status);
+    }
+    let status = report(&billing(), &owing(Some(2), stage(1, false)), Timestamp::UNIX_EPOCH);
+    let owed = status.collection.unwrap();
+    assert_eq!(
+        (owed.unpaid, owed.due.as_deref(), owed.invoice, owed.attempts),
+        (1, Some("100.00"), Some(2), 2)
+    );
+    assert_eq!((owed.refusal.as_deref(), owed.dunning_step), (Some("InsufficientFunds"), 1));
+    assert_eq!(owed.next_attempt_at.unwrap().0.as_second(), 9_060);
 }

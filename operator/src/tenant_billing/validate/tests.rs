@@ -19,7 +19,12 @@ fn billing(plan: Value, start: Option<&str>) -> TenantBilling {
 }
 
 fn observed(namespace: Option<&str>, rival: Option<&str>) -> Observed {
-    Observed { namespace: namespace.map(Into::into), engine: None, rival: rival.map(Into::into) }
+    Observed {
+        namespace: namespace.map(Into::into),
+        engine: None,
+        rival: rival.map(Into::into),
+        receiver: None,
+    }
 }
 
 #[test]

@@ -219,7 +219,9 @@ impl Model {
         let end = window.zip(payment.moved_at).map(|(window, start)| start + window);
         let mut all = if waits { Vec::new() } else { self.against_giving_back(payment, amount) };
         let mut also = |holds: bool, why: Why| all.extend(holds.then_some(why));
-        also(payment.captured == 0, why(24, 0, PAYMENT));
+        // Nobody gives back the half of what is between tenants (3).
+        let is_half = [payment.from, payment.to].into_iter().any(|index| self.accounts[index].kind == 3);
+        also(payment.captured == 0 || is_half, why(24, 0, PAYMENT));
         also(amount <= 0 || left < amount, why(26, 0, AMOUNT));
         also(end.is_some_and(|end| end <= self.now), why(27, 0, PAYMENT));
         all
@@ -231,11 +233,13 @@ impl Model {
         all
     }
 
-    /// The same, and that the tenant may not spend. Money enters through settlement (2) and clearing (3).
+    /// The same, and that the tenant may not spend. Money enters through settlement (2) and clearing (3), and what it owes
+    /// leaves to clearing.
     fn against_pair(&self, payer: &Account, payee: &Account, amount: i128) -> Vec<Why> {
         let suspended = self.settings.iter().any(|setting| setting.name == SUSPENDED);
         let mut all = against_pair(payer, payee, amount);
-        all.extend((suspended && ![2, 3].contains(&payer.kind)).then_some(why(19, 0, FROM)));
+        let goes_on = [2, 3].contains(&payer.kind) || payee.kind == 3;
+        all.extend((suspended && !goes_on).then_some(why(19, 0, FROM)));
         all
     }
 
