@@ -320,7 +320,7 @@ async fn a_rate_is_that_of_all_engines_together_and_of_each_without_redis() {
         let began = Instant::now();
         let ((one, refused), (two, also)) =
             tokio::join!(hammer(&clients[0], lasts), hammer(&clients[1], lasts));
-        assert!(0 < refused && 0 < also);
+        assert!(0 < refused + also, "the callers are faster than the rate");
         (one + two, began.elapsed())
     };
     // On a busy machine a question may take too long, and then each engine counts by itself for a moment: such a round
