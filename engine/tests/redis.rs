@@ -239,6 +239,7 @@ async fn harass(world: &World, redis: &mut Redis, done: &AtomicUsize) -> String 
     let started = Instant::now();
     while errors() == before {
         assert!(started.elapsed() < support::PATIENCE, "nobody met the nonsense");
+        // Between two looks: nothing that is waited for here can wake us.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     talks.store(true, Ordering::SeqCst);
@@ -263,6 +264,7 @@ async fn a_connection_with_a_certificate_is_encrypted_and_checked() {
     redis.signal("-KILL");
     let cache = world.engines[CACHED].engine.cache.clone();
     eventually("the old one is gone", async || (!cache.is_up()).then_some(())).await;
+    // Longer than the wait before a new connection: one that would be made is made by then.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(!cache.is_up(), "a server that cannot prove its name is not used");
     let right = std::fs::read(other.directory().join("ca.crt")).unwrap();
@@ -318,7 +320,7 @@ async fn a_rate_is_that_of_all_engines_together_and_of_each_without_redis() {
         let began = Instant::now();
         let ((one, refused), (two, also)) =
             tokio::join!(hammer(&clients[0], lasts), hammer(&clients[1], lasts));
-        assert!(0 < refused && 0 < also);
+        assert!(0 < refused + also, "the callers are faster than the rate");
         (one + two, began.elapsed())
     };
     // On a busy machine a question may take too long, and then each engine counts by itself for a moment: such a round

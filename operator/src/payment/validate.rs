@@ -88,12 +88,6 @@ fn request(payment: &Payment) -> PaymentRequest {
     }
 }
 
-/// What makes it the same payment wherever it is applied.
-fn key(payment: &Payment) -> String {
-    let default = || format!("{}/{}", payment.namespace().unwrap_or_default(), payment.name_any());
-    payment.spec.idempotency_key.clone().unwrap_or_else(default)
-}
-
 /// Admission guarantees that at most one of the two is given, and what a total looks like.
 fn wish(spec: &PaymentSpec) -> Result<Wish, Waiting> {
     match &spec.capture {

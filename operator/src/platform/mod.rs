@@ -105,7 +105,8 @@ impl Reconciled for Platform {
             Ok(_) if is_paused(self) => Answer::Paused,
             Ok(names) => {
                 platform = scaled::scaled(self, context, &names).await?; // reads
-                match look(&platform, context, &names).await {
+                // In pieces on the heap: together they would fill the stack of a thread.
+                match Box::pin(look(&platform, context, &names)).await {
                     Err(error) => Answer::Refused(validate::rejected(&error).ok_or(error)?),
                     Ok(answer) => answer,
                 }
@@ -118,7 +119,7 @@ impl Reconciled for Platform {
 }
 
 async fn look(platform: &Platform, context: &Context, names: &Names) -> Result<Answer, Error> {
-    let observed = observe::observe(platform, context, names).await?; // reads
+    let observed = Box::pin(observe::observe(platform, context, names)).await?; // reads
     let valid = match validate::validate(platform, &observed) {
         Err(refused) => return Ok(Answer::Refused(refused)),
         Ok(valid) => valid,
@@ -128,13 +129,13 @@ async fn look(platform: &Platform, context: &Context, names: &Names) -> Result<A
         Ok(kafka) => kafka,
     };
     let (made, authority) =
-        credentials::ensure(platform, context, names, &observed, (valid, kafka)).await?; // writes Secrets
+        Box::pin(credentials::ensure(platform, context, names, &observed, (valid, kafka))).await?; // writes Secrets
     let parts = build::parts(platform, &context.settings, names, &made); // pure
-    let redis = redis::bring(platform, context, names, &authority).await?; // reads and writes its own
+    let redis = Box::pin(redis::bring(platform, context, names, &authority)).await?; // reads and writes its own
     let verdict = verdict(&observed, &parts); // pure
     let parts = hold_back(parts, &verdict, &observed); // pure
     let grown = volume::grown(platform, names, observed.claim.as_ref()); // pure
-    let Running { postgres, engine, kafka } = act(context, &observed, parts, grown).await?; // writes the rest
+    let Running { postgres, engine, kafka } = Box::pin(act(context, &observed, parts, grown)).await?; // writes the rest
     introduce(context, names, &made.ca_pem)?;
     let mut applied = Applied {
         postgres,

@@ -141,7 +141,7 @@ where
     within("a look that nobody else was faster at", async {
         loop {
             let object = objects.get(name).await.unwrap();
-            match object.reconcile(context).await {
+            match Box::pin(object.reconcile(context)).await {
                 Ok(again) => return (objects.get(name).await.unwrap(), again),
                 Err(Error::Raced { .. }) => {}
                 Err(error) => panic!("{name}: {error:?}"),

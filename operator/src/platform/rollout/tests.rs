@@ -85,12 +85,15 @@ fn letter(seen: &Seen, wanted: &str) -> char {
     }
 }
 
+/// A situation, the sets by revision as (ready, age in seconds) of the old and the new one, a pod, and the verdict.
+type Case = (&'static str, Option<(i32, i64)>, (i32, i64), Pod, char);
+
 #[test]
 fn each_situation_has_its_verdict() {
     let unsaid = crashed(1, "it said so");
     let bad = hash(&template("engine:2"));
     // What runs, the sets by revision as (ready, age in seconds) of the old and the new one, the new pod, and the verdict.
-    let cases: Vec<(&str, Option<(i32, i64)>, (i32, i64), Pod, char)> = vec![
+    let cases: Vec<Case> = vec![
         ("all is well", Some((2, 9_000)), (1, 60), pod("2", done(), json!({})), 'P'),
         ("not ready yet", Some((2, 9_000)), (0, 60), pod("2", done(), json!({})), 'P'),
         ("never ready", Some((2, 9_000)), (0, 600), pod("2", done(), json!({})), 'B'),
