@@ -10,7 +10,8 @@ use crate::money::{Amount, Currency, PositiveAmount};
 mod collection;
 
 pub use collection::{
-    BillingCollection, BillingDunning, BillingReceiver, CollectionStatus, DunningAction, DunningStep, LedgerWallet,
+    BillingCollection, BillingDunning, BillingReceiver, CollectionStatus, DunningAction, DunningStep,
+    LedgerWallet,
 };
 
 /// What a Tenant pays for what it uses. The ledger counts usage from its own journal, so that every operation is in

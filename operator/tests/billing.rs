@@ -100,7 +100,8 @@ async fn a_whole_plan_is_accepted_and_tenant_and_currency_stay() {
             serde_saphyr::from_str(include_str!("../../examples/billing/tenant-billing.yaml")).unwrap();
         body["metadata"] = json!({"name": "acme"});
         create(&billings, body).await.unwrap();
-        let collected = include_str!("../../examples/billing/collection.yaml").rsplit("\n---\n").next().unwrap();
+        let collected =
+            include_str!("../../examples/billing/collection.yaml").rsplit("\n---\n").next().unwrap();
         let mut body: Value = serde_saphyr::from_str(collected).unwrap();
         body["metadata"] = json!({"name": "collected"});
         create(&billings, body).await.unwrap();

@@ -282,14 +282,16 @@ fn random_credits_are_used_in_order_and_never_beyond() {
             let lives = |credit: &&Credit| credit.expires.is_none_or(|expires| end <= expires);
             let left: i64 = credits.iter().filter(lives).map(|credit| credit.granted - credit.used).sum();
             assert_eq!(sum, due.min(left));
-            let find = |key: &str| credits.iter().position(|credit| credit.key == key).unwrap();
+            let find =
+                |credits: &[Credit], key: &str| credits.iter().position(|credit| credit.key == key).unwrap();
             let order: Vec<i64> = used
                 .iter()
-                .map(|each| credits[find(&each.key)].expires.map_or(i64::MAX, |expires| expires.0))
+                .map(|each| credits[find(&credits, &each.key)].expires.map_or(i64::MAX, |expires| expires.0))
                 .collect();
             assert!(order.is_sorted(), "{order:?}");
             for each in &used {
-                let credit = &mut credits[find(&each.key)];
+                let place = find(&credits, &each.key);
+                let credit = &mut credits[place];
                 assert_eq!(each.before, credit.used);
                 credit.used += each.minor;
                 assert!(0 < each.minor && credit.used <= credit.granted);

@@ -341,7 +341,7 @@ async fn what_cannot_be_paid_is_tried_again_only_when_somebody_decides_so() {
             .await
             .unwrap();
     let back =
-        operator.payments.clone().refund_payment(refund("mine", &id.to_string(), "1.00")).await.unwrap();
+        treasury.payments.clone().refund_payment(refund("mine", &id.to_string(), "1.00")).await.unwrap();
     let why = format!("{:?}", back.into_inner().outcome.unwrap().result);
     assert!(why.contains("Refusal") && why.contains("payment_id"), "{why}");
     // And without the receiver's grant nobody collects.
