@@ -20,8 +20,8 @@ pub mod tenant_billing;
 pub mod timeout_policy;
 
 pub mod condition;
-pub mod kafka;
 pub mod conventions;
+pub mod kafka;
 pub mod money;
 pub mod reference;
 

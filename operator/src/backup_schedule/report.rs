@@ -273,7 +273,7 @@ pub fn measure(metrics: &Metrics, schedule: &BackupSchedule, status: &BackupSche
     let labels = [namespace.as_str(), name.as_str()];
     let recoverable = status.recoverable_to.as_ref().map_or(0, |time| time.0.as_second());
     metrics.backup_recoverable.with_label_values(&labels).set(recoverable);
-    let is_met = !find(&status.conditions, OBJECTIVE_MET).is_some_and(|told| told.status == "False");
+    let is_met = find(&status.conditions, OBJECTIVE_MET).is_none_or(|told| told.status != "False");
     metrics.backup_objective_met.with_label_values(&labels).set(i64::from(is_met));
     let is_stored =
         find(&status.conditions, ARCHIVE_CURRENT).is_none() || is_true(&status.conditions, ARCHIVE_CURRENT);

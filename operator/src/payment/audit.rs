@@ -142,11 +142,15 @@ mod tests {
 
     fn refused(definitive: bool) -> Answer {
         let refusal = Refusal { reason: "X", field: String::new(), message: String::new(), definitive };
-        let (payment_id, origin_ref) = (String::new(), String::new());
-        Answer::Outcome(
-            Box::new(Outcome { payment_id, origin_ref, replayed: true, result: Err(refusal) }),
-            None,
-        )
+        let outcome = Outcome {
+            payment_id: String::new(),
+            origin_ref: String::new(),
+            replayed: true,
+            approver: String::new(),
+            fees: Vec::new(),
+            result: Err(refusal),
+        };
+        Answer::Outcome(Box::new(outcome), None)
     }
 
     #[test]

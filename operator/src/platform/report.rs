@@ -10,8 +10,8 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use payplane_crds::{
     Platform, PlatformStatus,
     condition::{
-        CREDENTIALS_ROTATED, ENGINE_READY, KAFKA_READY, PAUSED, POSTGRES_READY, READY, RECONCILING, REDIS_READY,
-        ROLLED_BACK, STALLED,
+        CREDENTIALS_ROTATED, ENGINE_READY, KAFKA_READY, PAUSED, POSTGRES_READY, READY, RECONCILING,
+        REDIS_READY, ROLLED_BACK, STALLED,
         reason::{
             self, AS_SPECIFIED, DATABASE_CLAIMED, DATABASE_NOT_READY, DATABASE_UNSUITABLE, MIGRATION_FAILED,
             PROGRESSING,
@@ -89,7 +89,8 @@ fn progress(platform: &Platform, applied: &Applied, conditions: Conditions) -> P
         ready_replicas: Some(ready),
         observed_generation: None,
         conditions: {
-            let conditions = kafka::condition(platform, applied.kafka.as_ref(), parts(conditions, database, ready));
+            let conditions =
+                kafka::condition(platform, applied.kafka.as_ref(), parts(conditions, database, ready));
             let conditions = redis::report(conditions, &applied.redis);
             rotation::report(conditions, applied.rotation).into_vec()
         },

@@ -38,6 +38,7 @@ async fn calls(bed: &Bed, wallet: &str, payment: &str, key: &str) -> Vec<(&'stat
     let mut answers = Vec::new();
     macro_rules! call {
         ($client:ident . $method:ident ( $kind:ident { $($field:ident : $value:expr),* $(,)? })) => {{
+            #[allow(clippy::needless_update, reason = "some kinds have no other field")]
             let request = proto::$kind { $($field: $value,)* ..Default::default() };
             let (refused, text) = told($client.clone().$method(request).await, key);
             answers.push((stringify!($method), refused, text));

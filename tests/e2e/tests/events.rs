@@ -173,11 +173,11 @@ async fn an_external_kafka_is_taken_from_its_secret_and_nothing_of_money_waits_f
     let secret_name = secret["metadata"]["name"].as_str().unwrap().to_owned();
     platform["metadata"] = json!({});
     apply(&platforms(&client), &name, platform).await;
-    let refused = wait_for(&platforms(&client), &name, "missed its Secret", |platform| {
+    wait_for(&platforms(&client), &name, "missed its Secret", |platform| {
         let conditions = platform.status.as_ref().map(|status| status.conditions.as_slice());
         condition(conditions, "Ready").is_some_and(|ready| ready.reason == "SecretNotFound")
-    });
-    refused.await;
+    })
+    .await;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM);
     secret["metadata"] = json!({});
     apply(&secrets, &secret_name, secret).await;

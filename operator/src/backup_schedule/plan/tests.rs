@@ -27,10 +27,13 @@ fn names(backups: &[Doomed]) -> Vec<&str> {
     backups.iter().map(|one| one.name.rsplit_once('-').unwrap().1).collect()
 }
 
+/// Copies by the hour that they were made in, and what became of them.
+type Copies<'a> = &'a [(u32, &'a str)];
+
 #[test]
 fn one_look_makes_one_backup_of_the_latest_time_and_never_two_at_once() {
     let good = "Succeeded";
-    let cases: [(Value, &[(u32, &str)], &str, Option<&str>, &str); 9] = [
+    let cases: [(Value, Copies<'_>, &str, Option<&str>, &str); 9] = [
         // Nothing is due from before the object.
         (json!({}), &[], "2027-01-01T00:59:59Z", None, "01:00"),
         (json!({}), &[], "2027-01-01T01:00:00Z", Some("20270101t0100z"), "02:00"),
@@ -68,7 +71,7 @@ fn a_copy_goes_when_neither_number_nor_age_keeps_it() {
     let five = [(1, "Succeeded"), (2, "Succeeded"), (3, "Succeeded"), (4, "Succeeded"), (5, "Succeeded")];
     let failed = [(1, "Failed"), (2, "Failed"), (3, "Failed"), (4, "Failed"), (5, "Succeeded")];
     let mixed = [(1, "Succeeded"), (2, "Failed"), (3, "Running")];
-    let cases: [(&[(u32, &str)], Value, &[&str]); 6] = [
+    let cases: [(Copies<'_>, Value, &[&str]); 6] = [
         (&five, json!({"keepLast": 5}), &[]),
         (&five, json!({"keepLast": 2}), &["20270101t0100z", "20270101t0200z", "20270101t0300z"]),
         (&five, json!({"keepLast": 2, "keepWithinSeconds": 2 * 3600}), &["20270101t0100z", "20270101t0200z"]),

@@ -92,7 +92,8 @@ mod tests {
         let found = || Ok(ValidKafka::External { secret: "bus".into() });
         let password =
             |password: Option<&str>| Ok(ValidKafka::Managed { password: password.map(String::from) });
-        let cases: [(&Platform, Option<&[&str]>, bool, Result<ValidKafka, String>); 9] = [
+        type Case<'a> = (&'a Platform, Option<&'a [&'a str]>, bool, Result<ValidKafka, String>);
+        let cases: [Case<'_>; 9] = [
             (&external, None, true, no("SecretNotFound: There is no Secret \"bus\" in this namespace.")),
             (
                 &external,

@@ -109,6 +109,7 @@ fn a_platform_is_ready_whatever_its_redis_does_and_says_what_that_is() {
         let applied = Applied {
             postgres: postgres(1),
             engine: engine(7, [2, 2, 2]),
+            kafka: None,
             endpoint: String::new(),
             redis: seen,
             rollout: Verdict::Proceed,
