@@ -244,7 +244,8 @@ impl<'a> Running<'a> {
         let (used, written) = (used(self.backend), self.written().await);
         self.store(batches).await;
         self.microseconds.push((self::used(self.backend) - used) / 1_000.0 / rows);
-        self.bytes.push((self.written().await - written) / rows);
+        let bytes = self.written().await - written;
+        self.bytes.push(bytes / rows);
     }
 
     /// Bytes of the log so far.
