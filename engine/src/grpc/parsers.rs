@@ -1,4 +1,6 @@
 //! The small parts of requests under fuzz: what is taken is in its range, and is read again from what is written.
+// A test fails by panicking, in its helpers too.
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use payplane_ledger::{Currency, Sequence, Sign, Timestamp};
 use payplane_proto::v1 as proto;

@@ -1,5 +1,7 @@
 //! Whole requests under fuzz, as bytes on the wire: what can be decoded at all is either asked of the ledger, in its
 //! range, or refused by name; and never both, and never neither.
+// A test fails by panicking, in its helpers too.
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use std::{
     cell::RefCell,
