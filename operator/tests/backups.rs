@@ -3,6 +3,8 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
+#[path = "support/own.rs"]
+mod own;
 mod support;
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::PersistentVolumeClaim};
@@ -10,13 +12,14 @@ use kube::{
     Api, ResourceExt,
     api::{ListParams, Patch, PatchParams, PostParams},
 };
+use own::in_namespace;
 use payplane_crds::{Backup, BackupSchedule, Restore, RestoreState};
 use payplane_operator::{
     condition::find,
     controllers::{Again, Reconciled},
 };
 use serde_json::{Value, json};
-use support::{context, create, in_namespace, look, objects};
+use support::{context, create, look, objects};
 
 const API: &str = "payplane.io/v1alpha1";
 

@@ -4,6 +4,8 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
+#[path = "support/own.rs"]
+mod own;
 mod support;
 
 use k8s_openapi::api::{
@@ -17,11 +19,12 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams},
     core::NamespaceResourceScope,
 };
+use own::in_namespace;
 use payplane_crds::Platform;
 use payplane_operator::{condition::find, context::Context, controllers::Again};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use support::{context, create, in_namespace, look, objects};
+use support::{context, create, look, objects};
 
 /// One namespace with a Platform called "main".
 struct Place {

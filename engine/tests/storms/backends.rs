@@ -26,13 +26,13 @@ async fn killed_server_processes_lose_nothing_and_double_nothing() {
     let storm = Storm::start(vec![world.as_role("acme", "operator")]);
     let mut slowest = Duration::ZERO;
     for _ in 0..kills {
-        storm.flows(50).await;
+        storm.flows(150).await;
         let mut witness = world.database.superuser().await;
         postgres.kill_backend(sqlx::query_scalar(BACKENDS).fetch_one(&mut witness).await.unwrap());
         let killed = Instant::now();
         eventually("everybody else to be cut off", async || witness.ping().await.is_err().then_some(()))
             .await;
-        storm.flows(20).await;
+        storm.flows(50).await;
         slowest = slowest.max(killed.elapsed());
     }
     let told = storm.end(&world).await;

@@ -22,6 +22,7 @@ use payplane_crds::{
 use super::{
     Answer, Applied,
     kafka::report as kafka,
+    retire::Rotation,
     rollout::{Trouble, Verdict},
 };
 use crate::{condition::Conditions, meta::RESTART, status::Reported};
@@ -133,7 +134,9 @@ pub fn is_quiet(applied: &Applied) -> bool {
         rolled_out(engine, engine.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0))
     });
     let is_settled = matches!(applied.rollout, Verdict::Proceed | Verdict::StayBack { .. });
-    has_all && is_settled
+    // Jobs are not watched.
+    let is_rotating = matches!(applied.rotation, Rotation::Replacing | Rotation::Retiring);
+    has_all && is_settled && !is_rotating
 }
 
 /// Whether all engines are of this login, and none of before is left.

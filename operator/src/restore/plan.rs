@@ -53,6 +53,11 @@ pub fn plan<'a>(restore: &Restore, observed: &'a Observed, now: Timestamp) -> Ne
     if let Some(job) = &observed.job {
         return Next::Look(job);
     }
+    if !observed.is_served {
+        // Another operator may serve it, or this one after its settings have changed.
+        let message = "No Platform is served in this namespace. Put the Restore beside the Backup.";
+        return Next::Wait(Waiting::unwatched(NAMESPACE_NOT_SERVED, message));
+    }
     match (refusal(restore, observed, now), &observed.backup) {
         (Some((reason, message)), _) => Next::Refuse { reason, message },
         (None, None) => {
@@ -90,10 +95,6 @@ fn source<'a>(observed: &'a Observed, backup: &'a Backup) -> Source<'a> {
 /// Why it can never be done.
 fn refusal(restore: &Restore, observed: &Observed, now: Timestamp) -> Option<(&'static str, String)> {
     let spec = &restore.spec;
-    if !observed.is_served {
-        let message = "No Platform is served in this namespace. Put the Restore beside the Backup.";
-        return Some((NAMESPACE_NOT_SERVED, message.into()));
-    }
     if let Some(backup) = &observed.backup {
         let (name, platform) = (backup.name_any(), &backup.spec.platform_ref.name);
         if *platform != spec.platform_ref.name {

@@ -37,8 +37,8 @@ async fn killed_at_each_write_and_each_call_the_operator_pays_once() {
     let payments = settle_up(&bed.tenant, &bed.books(), &paid).await;
     println!("kills: {kills:?} at writes and calls, {payments} payments, each once; {}", engine.table());
     assert!(
-        kills.iter().all(|count| 3 < *count),
-        "a payment and a hold have more writes and calls: {kills:?}"
+        kills.iter().all(|count| 3 <= *count),
+        "a payment and a hold have at least three of each: {kills:?}"
     );
 }
 

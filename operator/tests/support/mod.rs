@@ -32,6 +32,15 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 pub async fn in_namespace<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Client, String) -> F) {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = Client::try_default().await.expect("no cluster: start one and set KUBECONFIG");
+    in_namespace_at(client, name, test).await;
+}
+
+/// The same on an API server that the test chose.
+pub async fn in_namespace_at<F: Future<Output = ()>>(
+    client: Client,
+    name: &str,
+    test: impl FnOnce(Client, String) -> F,
+) {
     install(&client).await;
     let namespace = create_namespace(&client, name).await;
     test(client.clone(), namespace.clone()).await;

@@ -43,6 +43,21 @@ fn answer(postgres: Option<StatefulSet>, engine: Option<Deployment>) -> Answer {
     }))
 }
 
+#[test]
+fn a_change_of_logins_is_looked_at_until_it_ends() {
+    let cases = [
+        (Rotation::Never, true),
+        (Rotation::Replacing, false),
+        (Rotation::Retiring, false),
+        (Rotation::Failed, true),
+        (Rotation::Done, true),
+    ];
+    for (rotation, quiet) in cases {
+        let Answer::Applied(applied) = answer(postgres(1), engine(7, [2, 2, 2])) else { panic!() };
+        assert_eq!(is_quiet(&Applied { rotation, ..*applied }), quiet, "{rotation:?}");
+    }
+}
+
 /// Ready, Reconciling, Stalled, PostgresReady and EngineReady by first letter, and Ready's reason.
 fn told(answer: &Answer) -> (String, String) {
     let status = report(&platform(), answer, Timestamp::UNIX_EPOCH);

@@ -48,7 +48,7 @@ fn nothing_that_exists_is_written_to_and_nothing_doubtful_is_begun_with() {
     let there = Some(fixture::platform(json!({"postgres": {"managed": {}}})));
     let at = |time: &str| json!({"point": {"time": time}});
     let cases = [
-        (Observed::default(), json!({}), "refuse NamespaceNotServed"),
+        (Observed::default(), json!({}), "wait NamespaceNotServed"),
         (Observed { backup: None, ..good() }, json!({}), "wait BackupNotFound"),
         (Observed { backup: None, ..good() }, json!({"deadlineSeconds": 60}), "refuse TimedOut"),
         (Observed { backup: backup("main", "Running"), ..good() }, json!({}), "wait BackupNotFound"),
