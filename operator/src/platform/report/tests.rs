@@ -52,8 +52,11 @@ fn a_change_of_logins_is_looked_at_until_it_ends() {
         (Rotation::Failed, true),
         (Rotation::Done, true),
     ];
+    let spec = json!({"replicas": 2, "selector": {}, "template": {}});
     for (rotation, quiet) in cases {
-        let Answer::Applied(applied) = answer(postgres(1), engine(7, [2, 2, 2])) else { panic!() };
+        let mut engine = engine(7, [2, 2, 2]);
+        engine.as_mut().unwrap().spec = serde_json::from_value(spec.clone()).unwrap();
+        let Answer::Applied(applied) = answer(postgres(1), engine) else { panic!() };
         assert_eq!(is_quiet(&Applied { rotation, ..*applied }), quiet, "{rotation:?}");
     }
 }
