@@ -128,7 +128,10 @@ impl Engine {
         if result.is_err() && was_up {
             result = self.probe_once().await;
         }
-        let is_wrong = matches!(result, Err(StoreError::ReadOnly | StoreError::OldSchema { .. }));
+        let is_wrong = matches!(
+            result,
+            Err(StoreError::ReadOnly | StoreError::OldSchema { .. } | StoreError::OtherEpoch { .. })
+        );
         if was_up && !is_wrong && commits != self.pulse.commits() {
             result = Ok(());
         }
