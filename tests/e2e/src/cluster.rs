@@ -4,8 +4,9 @@ use std::{fmt::Debug, future::Future, time::Duration};
 
 use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource, ResourceExt};
 use payplane_crds::Platform;
@@ -124,15 +125,41 @@ where
     K: Resource<Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + 'static,
     K::DynamicType: Default,
 {
-    api.delete(name, &kube::api::DeleteParams::default())
-        .await
-        .unwrap_or_else(|error| panic!("{name}: {error}"));
+    api.delete(name, &DeleteParams::default()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
     wait_gone(api, name).await;
 }
 
+/// Deletes a Platform with what it leaves behind on purpose, its volumes and logins, so that a test can come again.
+pub async fn remove_platform(client: &Client, name: &str) {
+    delete(&Api::<Platform>::namespaced(client.clone(), SYSTEM), name).await;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), SYSTEM);
+    for part in ["postgres", "kafka"] {
+        wait_gone(&pods, &format!("{name}-{part}-0")).await;
+    }
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), SYSTEM);
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM);
+    for part in ["data-", ""] {
+        remove_all(&claims, &format!("{part}{name}-")).await;
+    }
+    remove_all(&secrets, &format!("{name}-")).await;
+}
+
+/// Deletes all whose names begin so.
+async fn remove_all<K>(api: &Api<K>, prefix: &str)
+where
+    K: Resource<Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    for one in api.list(&ListParams::default()).await.expect("objects cannot be listed") {
+        if one.name_any().starts_with(prefix) {
+            // The Platform's own end may be faster.
+            drop(api.delete(&one.name_any(), &DeleteParams::default()).await);
+        }
+    }
+}
+
 /// Names of the pods in the system's namespace that begin so.
-pub async fn pods(client: &Client, prefix: &str) -> Vec<k8s_openapi::api::core::v1::Pod> {
-    let api: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(client.clone(), SYSTEM);
-    let all = api.list(&kube::api::ListParams::default()).await.expect("pods cannot be listed");
+pub async fn pods(client: &Client, prefix: &str) -> Vec<Pod> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), SYSTEM);
+    let all = api.list(&ListParams::default()).await.expect("pods cannot be listed");
     all.items.into_iter().filter(|pod| pod.name_any().starts_with(prefix)).collect()
 }

@@ -9,7 +9,7 @@ use std::{
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use payplane_crds::Platform;
-use payplane_e2e::cluster::{DEADLINE, SYSTEM, apply, condition, delete, is_true, wait_for};
+use payplane_e2e::cluster::{DEADLINE, SYSTEM, apply, condition, delete, is_true, remove_platform, wait_for};
 use payplane_e2e::tenant::{example, payment_id};
 use payplane_e2e::{TestTenant, client, faults};
 use serde_json::{Value, json};
@@ -173,7 +173,7 @@ async fn payments_arrive_through_kafka_and_wait_for_nobody() {
         assert!(refused.unwrap_err().contains("NotFound"), "{method}");
     }
     tenant.clean_up().await;
-    delete(&platforms(&client), PLATFORM).await;
+    remove_platform(&client, PLATFORM).await;
 }
 
 #[tokio::test]
@@ -201,6 +201,6 @@ async fn an_external_kafka_is_taken_from_its_secret_and_nothing_of_money_waits_f
             && condition(conditions, "KafkaReady").is_some_and(|kafka| kafka.status == "Unknown")
     })
     .await;
-    delete(&platforms(&client), &name).await;
+    remove_platform(&client, &name).await;
     delete(&secrets, &secret_name).await;
 }

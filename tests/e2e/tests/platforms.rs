@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use payplane_crds::{PaymentState, Platform};
-use payplane_e2e::cluster::{SYSTEM, apply, condition, delete, is_true, wait_for};
+use payplane_e2e::cluster::{SYSTEM, apply, condition, is_true, remove_platform, wait_for};
 use payplane_e2e::tenant::example;
 use payplane_e2e::{TestTenant, client, faults};
 use serde_json::{Value, json};
@@ -103,5 +103,5 @@ async fn redis_dies_a_login_changes_and_a_bad_image_comes_while_payments_run() {
     assert_eq!(tenant.balance("bob").await["available"], format!("{}.00", 3 * PAYMENTS));
     assert_eq!(tenant.assert_books_balance().await, 3 * PAYMENTS as u64 + 1);
     tenant.clean_up().await;
-    delete(&platforms, NAME).await;
+    remove_platform(&client, NAME).await;
 }

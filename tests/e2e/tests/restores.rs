@@ -12,7 +12,9 @@ use kube::{
     api::{DeleteParams, ListParams, PropagationPolicy},
 };
 use payplane_crds::{Backup, BackupSchedule, BackupState, Platform, Restore, RestoreState};
-use payplane_e2e::cluster::{PLATFORM, SYSTEM, apply, condition, delete, is_true, wait_for, wait_gone};
+use payplane_e2e::cluster::{
+    PLATFORM, SYSTEM, apply, condition, delete, is_true, remove_platform, wait_for, wait_gone,
+};
 use payplane_e2e::tenant::example;
 use payplane_e2e::{TestTenant, client};
 use serde_json::{Value, json};
@@ -133,20 +135,6 @@ async fn pay(tenant: &TestTenant, name: &str) {
     assert!(is_true(Some(&status.conditions), "Succeeded"), "{name}: {status:#?}");
 }
 
-/// Deletes a Platform with what it leaves behind on purpose.
-async fn clean_up(client: &Client, platform: &str) {
-    let gone = DeleteParams::default();
-    drop(here::<Platform>(client).delete(platform, &gone).await);
-    wait_gone(&here::<Platform>(client), platform).await;
-    wait_gone(&here::<Pod>(client), &format!("{platform}-postgres-0")).await;
-    for claim in [format!("data-{platform}-postgres-0"), format!("{platform}-backups")] {
-        drop(here::<PersistentVolumeClaim>(client).delete(&claim, &gone).await);
-    }
-    for secret in ["ca", "database-owner", "database-app"] {
-        drop(here::<Secret>(client).delete(&format!("{platform}-{secret}"), &gone).await);
-    }
-}
-
 #[tokio::test]
 async fn damage_of_a_copy_or_of_the_log_is_never_a_success() {
     let client = client().await;
@@ -203,7 +191,7 @@ async fn damage_of_a_copy_or_of_the_log_is_never_a_success() {
     }
     delete(&here::<Backup>(&client), "damage-copy").await;
     tenant.clean_up().await;
-    clean_up(&client, platform_name).await;
+    remove_platform(&client, platform_name).await;
 }
 
 #[tokio::test]
@@ -279,7 +267,7 @@ async fn a_restore_goes_back_to_the_moment_before_the_disaster() {
     }
     delete(&here::<Backup>(&client), "pitr-copy").await;
     tenant.clean_up().await;
-    clean_up(&client, name).await;
+    remove_platform(&client, name).await;
 }
 
 async fn engines(client: &Client, platform: &str) -> Vec<Pod> {
