@@ -25,7 +25,8 @@ pub async fn scaled(platform: &Platform, context: &Context, names: &Names) -> Re
     if is_scaled && platform.spec.engine.replicas > 0 {
         let deployments = Api::<Deployment>::namespaced(context.client.clone(), &names.namespace);
         let engine = api::call("read the engine", deployments.get_opt(&names.engine())).await?;
-        let replicas = engine.and_then(|engine| engine.spec?.replicas);
+        // An autoscaler leaves zero alone: whoever asked for that and now wants engines gets them from the Platform.
+        let replicas = engine.and_then(|engine| engine.spec?.replicas).filter(|replicas| 0 < *replicas);
         scaled.spec.engine.replicas = replicas.unwrap_or(platform.spec.engine.replicas);
     }
     Ok(scaled)
