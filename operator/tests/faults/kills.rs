@@ -36,10 +36,10 @@ async fn killed_at_each_write_and_each_call_the_operator_pays_once() {
     }
     let payments = settle_up(&bed.tenant, &bed.books(), &paid).await;
     println!("kills: {kills:?} at writes and calls, {payments} payments, each once; {}", engine.table());
-    assert!(
-        kills.iter().all(|count| 3 <= *count),
-        "a payment and a hold have at least three of each: {kills:?}"
-    );
+    // A status of each, and Create, Authorize and Capture. Events come besides, when they come.
+    let least = [2, 3];
+    let is_enough = kills.iter().zip(least.iter().cycle()).all(|(count, least)| least <= count);
+    assert!(is_enough, "a payment and a hold have at least {least:?} writes and calls: {kills:?}");
 }
 
 /// Kills at the first, the second and every further such call, until the payments are through before it comes.
