@@ -118,7 +118,7 @@ const VARIANTS: [Variant; 11] = [
     Variant {
         table: Table::Accounts,
         name: "an index by a column that changes",
-        change: "create index on $TABLE (tenant_id, last_operation)",
+        change: "create index on $TABLE (tenant_id, version)",
     },
 ];
 
