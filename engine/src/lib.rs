@@ -2,6 +2,8 @@
 
 pub mod config;
 
+pub mod mounted;
+
 pub mod server;
 
 mod grpc;

@@ -10,6 +10,8 @@ use redis::{
     TlsCertificates,
 };
 
+use crate::mounted::{self, MountedError};
+
 /// What the files say. Cannot be printed: one of them is a password.
 pub struct RedisConfig {
     host: String,
@@ -19,38 +21,23 @@ pub struct RedisConfig {
     ca: Option<Vec<u8>>,
 }
 
-/// A file is missing or makes no sense.
-#[derive(Debug, thiserror::Error)]
-pub enum RedisConfigError {
-    /// A file could not be read.
-    #[error("read {}", path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The port is no number.
-    #[error("{} holds no port number", path.display())]
-    Port {
-        /// Which file.
-        path: PathBuf,
-    },
-}
-
 impl RedisConfig {
     /// Reads `host` and `port` and, where they are there, `username`, `password` and `ca.crt`.
-    pub fn read(directory: &Path) -> Result<Self, RedisConfigError> {
-        let needed = |name| {
-            let missing = || io::Error::from(io::ErrorKind::NotFound);
-            text(directory, name)?
-                .ok_or_else(|| RedisConfigError::Read { path: directory.join(name), source: missing() })
+    pub fn read(directory: &Path) -> Result<Self, MountedError> {
+        let read = |path: PathBuf| fs::read(&path).map_err(|source| MountedError::Read { path, source });
+        let ca = mounted::authority(directory).map(read).transpose()?;
+        let value = |name| mounted::optional(directory, name);
+        let missing = || {
+            let source = io::Error::from(io::ErrorKind::NotFound);
+            MountedError::Read { path: directory.join("host"), source }
         };
-        let port = needed("port")?;
-        let port = port.parse().map_err(|_| RedisConfigError::Port { path: directory.join("port") })?;
-        let ca = optional(directory, "ca.crt")?;
-        let (username, password) = (text(directory, "username")?, text(directory, "password")?);
-        Ok(Self { host: needed("host")?, port, username, password, ca })
+        Ok(Self {
+            port: mounted::port(directory)?,
+            host: value("host")?.ok_or_else(missing)?,
+            username: value("username")?,
+            password: value("password")?,
+            ca,
+        })
     }
 
     /// With a CA the connection is encrypted and the server's certificate and name are verified; without one it is in the
@@ -76,19 +63,4 @@ impl RedisConfig {
 
 fn with(address: ConnectionAddr, login: RedisConnectionInfo) -> Result<redis::ConnectionInfo, RedisError> {
     Ok(address.into_connection_info()?.set_redis_settings(login))
-}
-
-fn text(directory: &Path, name: &str) -> Result<Option<String>, RedisConfigError> {
-    let bytes = optional(directory, name)?;
-    let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim_end_matches(['\r', '\n']).to_owned());
-    Ok(text.filter(|text| !text.is_empty()))
-}
-
-fn optional(directory: &Path, name: &str) -> Result<Option<Vec<u8>>, RedisConfigError> {
-    let path = directory.join(name);
-    match fs::read(&path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(RedisConfigError::Read { path, source }),
-    }
 }

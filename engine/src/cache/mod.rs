@@ -15,7 +15,7 @@ mod proof;
 mod rates;
 
 pub use bucket::Rates;
-pub use config::{RedisConfig, RedisConfigError};
+pub use config::RedisConfig;
 pub use rates::Limiter;
 
 use std::{path::PathBuf, sync::Arc};

@@ -1,12 +1,11 @@
 //! Where Kafka is: a directory with one file per value, the shape of a mounted Secret, read anew for each connection, so
 //! that rotated credentials are found. Nothing secret is ever an argument, an environment variable or part of a log line.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use rdkafka::ClientConfig;
+
+use crate::mounted::{self, MountedError};
 
 /// What topics are called before their last word, if no file says so.
 const TOPIC_PREFIX_DEFAULT: &str = "payplane.";
@@ -27,13 +26,8 @@ pub struct KafkaConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaConfigError {
     /// A file could not be read.
-    #[error("read {}", path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Mounted(#[from] MountedError),
     /// The prefix cannot begin a topic's name.
     #[error("{} holds no prefix of topics: expected 1 to 200 characters of [a-zA-Z0-9._-]", path.display())]
     Prefix {
@@ -46,22 +40,21 @@ impl KafkaConfig {
     /// Reads `brokers` (`host:port`, separated by commas) and, if they are there, `username` with `password`, `ca.crt` and
     /// `topic-prefix`.
     pub fn read(directory: &Path) -> Result<Self, KafkaConfigError> {
-        let username = optional(directory, "username")?;
+        let username = mounted::optional(directory, "username")?;
         let login = match username {
-            Some(username) => Some((username, required(directory, "password")?)),
+            Some(username) => Some((username, mounted::required(directory, "password")?)),
             None => None,
         };
-        let prefix = optional(directory, "topic-prefix")?;
+        let prefix = mounted::optional(directory, "topic-prefix")?;
         let prefix = prefix.unwrap_or_else(|| TOPIC_PREFIX_DEFAULT.to_owned());
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         if TOPIC_PREFIX_CHARS_MAX < prefix.len() || !prefix.bytes().all(inner) {
             return Err(KafkaConfigError::Prefix { path: directory.join("topic-prefix") });
         }
-        let ca = directory.join("ca.crt");
         Ok(Self {
-            brokers: required(directory, "brokers")?,
+            brokers: mounted::required(directory, "brokers")?,
             login,
-            ca: ca.exists().then_some(ca),
+            ca: mounted::authority(directory),
             topic: format!("{prefix}events"),
         })
     }
@@ -96,22 +89,5 @@ impl KafkaConfig {
             client.set("sasl.username", username).set("sasl.password", password);
         }
         client
-    }
-}
-
-fn required(directory: &Path, name: &str) -> Result<String, KafkaConfigError> {
-    let path = directory.join(name);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-        Err(source) => Err(KafkaConfigError::Read { path, source }),
-    }
-}
-
-/// An empty file is none.
-fn optional(directory: &Path, name: &str) -> Result<Option<String>, KafkaConfigError> {
-    match required(directory, name) {
-        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-        Err(KafkaConfigError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }

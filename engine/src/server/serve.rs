@@ -27,7 +27,8 @@ use crate::{
     events,
     grpc::{self, GuardLayer},
     metrics::Metrics,
-    store::{DatabaseConfig, DatabaseConfigError, Store},
+    mounted::MountedError,
+    store::{DatabaseConfig, Store},
 };
 
 const STREAMS_PER_CONNECTION_MAX: u32 = 200;
@@ -45,7 +46,7 @@ const ACCEPTED_MAX: usize = 64;
 pub enum ServeError {
     /// The database's directory cannot be read.
     #[error("read the database's directory")]
-    Database(#[from] DatabaseConfigError),
+    Database(#[from] MountedError),
     /// The configuration of tokens makes no sense.
     #[error("prepare to verify tokens")]
     Auth(#[from] VerifierError),

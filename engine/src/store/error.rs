@@ -1,5 +1,7 @@
 //! What a failure of the database means. SQLSTATEs are looked at here and nowhere else.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgDatabaseError;
 
 /// What a key violates that was decided meanwhile.
@@ -134,6 +136,16 @@ impl StoreError {
         let late = std::io::Error::new(std::io::ErrorKind::TimedOut, step);
         Self::Unavailable(sqlx::Error::Io(late))
     }
+}
+
+/// A network that swallows packets answers nothing, so each step of a connection has a bound on this side too.
+pub(super) async fn bounded<T>(
+    step: &'static str,
+    limit: Duration,
+    query: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    let done = tokio::time::timeout(limit, query).await;
+    Ok(done.map_err(|_| StoreError::timed_out(step))??)
 }
 
 /// No room on the disk or in memory, or the disk fails. Nothing that is wrong with the statement, which was rolled back.

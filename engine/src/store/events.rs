@@ -4,13 +4,13 @@
 //! The right is an advisory lock of that connection, so it goes when the connection goes. It is not what keeps the
 //! position right: that is the epoch, which the database compares in the same statement that moves the position.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use payplane_ledger::{AccountId, Decision, OperationId, TenantId, Timestamp};
 use sqlx::{Executor as _, PgConnection, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{Store, StoreError, row};
+use super::{Store, StoreError, error::bounded, row};
 
 /// More operations than a batch has, so that a page is a few batches at least.
 pub const PAGE_OPERATIONS: i64 = 2_048;
@@ -149,12 +149,12 @@ impl Store {
     /// Takes the right to publish; nothing if another engine has it.
     pub async fn event_session(&self) -> Result<Option<EventSession>, StoreError> {
         let mut connection = self.connect().await?;
-        bounded("prepare", connection.execute(sqlx::raw_sql(PREPARE))).await?;
-        if !bounded("lock", sqlx::query_scalar(LOCK).fetch_one(&mut connection)).await? {
+        bounded("prepare", STEP_TIMEOUT, connection.execute(sqlx::raw_sql(PREPARE))).await?;
+        if !bounded("lock", STEP_TIMEOUT, sqlx::query_scalar(LOCK).fetch_one(&mut connection)).await? {
             return Ok(None);
         }
         let claim = sqlx::query_scalar("select epoch from payplane.claim_events()");
-        let epoch = bounded("claim", claim.fetch_one(&mut connection)).await?;
+        let epoch = bounded("claim", STEP_TIMEOUT, claim.fetch_one(&mut connection)).await?;
         Ok(Some(EventSession { connection, epoch }))
     }
 
@@ -219,7 +219,7 @@ impl EventSession {
     /// Where things stand. Nothing if this publisher is no longer the one, or the position was set anew.
     pub async fn look(&mut self) -> Result<Option<EventLook>, StoreError> {
         let query = sqlx::query("select * from payplane.look_events($1)").bind(LETTERS_MAX);
-        let found = bounded("look", query.fetch_one(&mut self.connection)).await?;
+        let found = bounded("look", STEP_TIMEOUT, query.fetch_one(&mut self.connection)).await?;
         let look = EventLook {
             epoch: found.try_get("epoch")?,
             seal: found.try_get("seal")?,
@@ -234,14 +234,14 @@ impl EventSession {
     pub async fn page(&mut self, after: i64) -> Result<Vec<EventRow>, StoreError> {
         let query = sqlx::query("select * from payplane.read_events($1, $2, $3)");
         let query = query.bind(after).bind(PAGE_SEALS).bind(PAGE_OPERATIONS);
-        let rows = bounded("read", query.fetch_all(&mut self.connection)).await?;
+        let rows = bounded("read", STEP_TIMEOUT, query.fetch_all(&mut self.connection)).await?;
         rows.iter().map(event_row).collect()
     }
 
     /// Letters that are to be sent again.
     pub async fn retries(&mut self) -> Result<Vec<EventRow>, StoreError> {
         let query = sqlx::query("select * from payplane.read_retries($1)").bind(RETRIES_MAX);
-        let rows = bounded("read", query.fetch_all(&mut self.connection)).await?;
+        let rows = bounded("read", STEP_TIMEOUT, query.fetch_all(&mut self.connection)).await?;
         rows.iter().map(event_row).collect()
     }
 
@@ -256,7 +256,7 @@ impl EventSession {
             .bind(names.accounts)
             .bind(refused.iter().map(|letter| letter.seal).collect::<Vec<_>>())
             .bind(names.problems);
-        bounded("advance", query.fetch_one(&mut self.connection)).await
+        bounded("advance", STEP_TIMEOUT, query.fetch_one(&mut self.connection)).await
     }
 
     /// Says what became of letters that were sent again. False if somebody else publishes by now.
@@ -268,13 +268,13 @@ impl EventSession {
             .bind(names.operations)
             .bind(names.accounts)
             .bind(names.problems);
-        bounded("settle", query.fetch_one(&mut self.connection)).await
+        bounded("settle", STEP_TIMEOUT, query.fetch_one(&mut self.connection)).await
     }
 
     /// Says why nothing moves.
     pub async fn note(&mut self, problem: &str) -> Result<(), StoreError> {
         let query = sqlx::query("select payplane.note_event_problem($1, $2)").bind(self.epoch).bind(problem);
-        bounded("note", query.execute(&mut self.connection)).await?;
+        bounded("note", STEP_TIMEOUT, query.execute(&mut self.connection)).await?;
         Ok(())
     }
 }
@@ -326,12 +326,4 @@ fn letter(found: &PgRow) -> Result<LetterRow, StoreError> {
         decided_by: found.try_get("decided_by")?,
         reason: found.try_get("reason")?,
     })
-}
-
-async fn bounded<T>(
-    step: &'static str,
-    query: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, StoreError> {
-    let done = tokio::time::timeout(STEP_TIMEOUT, query).await;
-    Ok(done.map_err(|_| StoreError::timed_out(step))??)
 }

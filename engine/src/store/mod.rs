@@ -36,7 +36,7 @@ pub use billing::{
     Attempt, CreditNotePage, CreditNoteRow, Document, InvoicePage, InvoiceRow, NewGrant, Recorded,
     UsageEvent, UsageSum,
 };
-pub use connect::{DatabaseConfig, DatabaseConfigError};
+pub use connect::DatabaseConfig;
 pub use epoch::{AdoptError, adopt};
 pub use error::StoreError;
 pub use events::{

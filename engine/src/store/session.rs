@@ -5,7 +5,7 @@
 //! the client's side too, because a network that swallows packets answers nothing. After any error that is not a plain
 //! refusal the session is thrown away: its state is unknown.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use payplane_ledger::{
     BatchId, Effects, Parameters, PaymentState, Request, Setting, Snapshot, TenantId, Timestamp,
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError,
+    error::bounded,
     journal::{JournalOids, JournalRows},
     locked, row,
 };
@@ -64,14 +65,14 @@ impl commit::Database for Store {
 
 impl Session {
     async fn new(mut connection: PgConnection) -> Result<Self, StoreError> {
-        bounded("prepare", connection.execute(sqlx::raw_sql(PREPARE))).await?;
+        bounded("prepare", STEP_TIMEOUT, connection.execute(sqlx::raw_sql(PREPARE))).await?;
         let types = sqlx::query_as(JOURNAL_TYPES).fetch_one(&mut connection);
-        let (row, array): (Oid, Oid) = bounded("prepare", types).await?;
+        let (row, array): (Oid, Oid) = bounded("prepare", STEP_TIMEOUT, types).await?;
         Ok(Self { connection, journal: JournalOids { row, array }, ticket: None })
     }
 
     async fn execute(&mut self, step: &'static str, statement: &'static str) -> Result<(), StoreError> {
-        bounded(step, self.connection.execute(sqlx::raw_sql(statement))).await?;
+        bounded(step, STEP_TIMEOUT, self.connection.execute(sqlx::raw_sql(statement))).await?;
         Ok(())
     }
 
@@ -83,7 +84,7 @@ impl Session {
     ) -> Result<(), StoreError> {
         let query =
             sqlx::query(READ_DECISIONS).bind(tenants).bind(operations).fetch_all(&mut self.connection);
-        for found in bounded("read", query).await? {
+        for found in bounded("read", STEP_TIMEOUT, query).await? {
             let (tenant, operation, decision) = row::decision(&found)?;
             snapshot.insert_decision(tenant, operation, Arc::new(decision));
         }
@@ -99,7 +100,7 @@ impl Session {
     ) -> Result<(), StoreError> {
         let query =
             sqlx::query(READ_DECISIONS).bind(tenants).bind(operations).fetch_all(&mut self.connection);
-        for found in bounded("read", query).await? {
+        for found in bounded("read", STEP_TIMEOUT, query).await? {
             let (tenant, operation, decision) = row::decision(&found)?;
             if let Some(state) = PaymentState::of_immediate(&decision) {
                 snapshot.insert_payment(tenant, operation, state);
@@ -136,7 +137,7 @@ impl commit::Session for Session {
             .bind(locks == Locks::Skip)
             .bind(with_usages)
             .fetch_one(&mut self.connection);
-        let found = bounded("lock", query).await?;
+        let found = bounded("lock", STEP_TIMEOUT, query).await?;
         let mut snapshot = Snapshot::new(BatchId(found.try_get("batch_id")?));
         locked::insert_accounts(&mut snapshot, &found)?;
         locked::insert_states(&mut snapshot, &found)?;
@@ -157,7 +158,7 @@ impl commit::Session for Session {
     async fn read_settings(&mut self, tenants: &[TenantId]) -> Result<(i64, TenantParameters), StoreError> {
         let ids: Vec<Uuid> = tenants.iter().map(|tenant| tenant.uuid()).collect();
         let query = sqlx::query(READ_SETTINGS).bind(ids).fetch_one(&mut self.connection);
-        let found = bounded("read", query).await?;
+        let found = bounded("read", STEP_TIMEOUT, query).await?;
         let texts: Vec<String> = found.try_get::<Option<_>, _>("settings")?.unwrap_or_default();
         let settings = texts.iter().map(|text| row::setting(text)).collect::<Result<Vec<_>, _>>()?;
         let suspended: Vec<Uuid> = found.try_get::<Option<_>, _>("suspended")?.unwrap_or_default();
@@ -203,7 +204,7 @@ impl commit::Session for Session {
             .bind(usages.iter().map(|change| change.base).collect::<Vec<_>>())
             // Not "one": outside a transaction the row comes before the commit, and the end of all rows after it.
             .fetch_all(&mut self.connection);
-        let found = bounded("write", query).await?;
+        let found = bounded("write", STEP_TIMEOUT, query).await?;
         let found = found.first().ok_or(StoreError::Ended)?;
         let next_batch = BatchId(found.try_get("next_batch")?);
         self.ticket = Some(Ticket(next_batch));
@@ -217,14 +218,6 @@ impl commit::Session for Session {
     async fn rollback(&mut self) -> Result<(), StoreError> {
         self.execute("rollback", "rollback").await
     }
-}
-
-async fn bounded<T>(
-    step: &'static str,
-    query: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, StoreError> {
-    let done = tokio::time::timeout(STEP_TIMEOUT, query).await;
-    Ok(done.map_err(|_| StoreError::timed_out(step))??)
 }
 
 /// Sorted and without duplicates: the order in which rows are locked.

@@ -9,7 +9,8 @@ use std::{
 use super::{Report, VerifyOptions, verify};
 use crate::{
     config::VerifyConfig,
-    store::{DatabaseConfig, DatabaseConfigError, Store, StoreError},
+    mounted::MountedError,
+    store::{DatabaseConfig, Store, StoreError},
 };
 
 /// Nothing is wrong.
@@ -27,7 +28,7 @@ const RETRY_EVERY: Duration = Duration::from_millis(500);
 pub enum VerifyError {
     /// Where the database is could not be read.
     #[error("read the database files")]
-    Config(#[from] DatabaseConfigError),
+    Config(#[from] MountedError),
     /// The database did not give what was asked for.
     #[error("verify the ledger")]
     Store(#[from] StoreError),

@@ -102,6 +102,8 @@ impl Kafka {
         let started = std::time::Instant::now();
         while tokio::net::TcpStream::connect(self.address()).await.is_err() {
             let log = || std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+            let ended = self.broker.lock().unwrap().as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "Kafka ended: {}", log());
             assert!(started.elapsed() < STARTS_IN, "Kafka does not start: {}", log());
             // Between two looks.
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -11,10 +11,12 @@ use kube::{
 };
 
 use super::{
-    ISSUER, eventually,
     process::{Folder, Running, free_port, output},
+    wait::eventually,
 };
 
+/// Issuer of the tokens of every API server here.
+pub const ISSUER: &str = "https://kubernetes.default.svc";
 /// Token of an administrator of every API server here.
 const ADMIN: &str = "admin";
 

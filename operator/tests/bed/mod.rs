@@ -19,37 +19,20 @@ pub mod operator;
 pub mod process;
 pub mod site;
 pub mod switch;
+pub mod wait;
 
-use std::time::{Duration, Instant};
-
+pub use api_server::ISSUER;
 pub use books::Books;
 pub use ledger::Ledger;
 pub use operator::Operator;
 pub use site::Site;
 pub use switch::{Fault, Rule};
-
-/// How long anything may take: statuses are right within a minute of healing.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub use wait::{PATIENCE, eventually};
 
 /// Namespace of the operator and its Platform.
 pub const SYSTEM: &str = "payplane-system";
 /// Name of the Platform.
 pub const PLATFORM: &str = "main";
-/// Issuer of the tokens of every API server here.
-pub const ISSUER: &str = "https://kubernetes.default.svc";
-
-/// Polls until `condition` gives a value. Fails with `what` when patience ends.
-pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(value) = condition().await {
-            return value;
-        }
-        assert!(started.elapsed() < PATIENCE, "still waiting after {PATIENCE:?}: {what}");
-        // Between two looks, not instead of one.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
 
 /// How many cases: few in a normal run, all of them under `make prove`.
 pub fn sized(few: usize, all: usize) -> usize {

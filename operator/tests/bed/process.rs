@@ -11,7 +11,7 @@ use std::{
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{
         Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU16, AtomicU32, Ordering},
     },
 };
 
@@ -150,8 +150,19 @@ impl Drop for Running {
     }
 }
 
+/// A port that nobody listens at. Not one of those that the kernel gives to outgoing connections, of which tests make
+/// thousands: one of them could have it before its server starts, or while the server is away.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 10_000;
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    let next = NEXT.get_or_init(|| AtomicU16::new(std::process::id() as u16));
+    loop {
+        let port = FIRST + next.fetch_add(1, Ordering::Relaxed) % COUNT;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Runs a program to its end and gives what it printed.

@@ -8,8 +8,8 @@
 mod api_server;
 #[path = "../bed/process.rs"]
 mod process;
-
-use std::time::{Duration, Instant};
+#[path = "../bed/wait.rs"]
+mod wait;
 
 use kube::Client;
 use tokio::sync::OnceCell;
@@ -17,23 +17,9 @@ use tokio::sync::OnceCell;
 use super::support::in_namespace_at;
 use api_server::{ApiServer, Keys};
 
-const ISSUER: &str = "https://kubernetes.default.svc";
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Runs a test in a namespace of its own there.
 pub async fn in_namespace<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Client, String) -> F) {
     static SERVER: OnceCell<ApiServer> = OnceCell::const_new();
     let server = SERVER.get_or_init(|| async { ApiServer::new(&Keys::new()).await }).await;
     in_namespace_at(server.client(), name, test).await;
-}
-
-async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(value) = condition().await {
-            return value;
-        }
-        assert!(started.elapsed() < PATIENCE, "still waiting after {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
