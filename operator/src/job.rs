@@ -1,4 +1,8 @@
-//! What a Job of several steps came to, read from it and from its pod. Pure.
+//! Jobs of several steps: how they are built, and what one came to, read from it and from its pod. Pure.
+
+mod build;
+
+pub use build::{once, pod, serve};
 
 use jiff::Timestamp;
 use k8s_openapi::{

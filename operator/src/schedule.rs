@@ -17,6 +17,8 @@ use jiff::{
     civil::DateTime,
     tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase},
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use payplane_crds::standing_order::InForce;
 
 /// A schedule that can be followed.
 #[derive(Clone, Debug)]
@@ -42,6 +44,26 @@ pub enum Invalid {
         /// What was given.
         name: String,
     },
+}
+
+/// The schedule and since when it is followed: since the object was made, or since a look saw another schedule or the end of
+/// a pause. `before` is what a status says that was written by a look, if there is one.
+///
+/// Without a status it goes back to the object's creation. What a forged one says never brings back times from before
+/// the object, and keeps none away.
+pub fn in_force(
+    (schedule, time_zone): (&str, &str),
+    made: Option<&Time>,
+    before: Option<Option<&InForce>>,
+    now: Timestamp,
+) -> InForce {
+    let made = made.map_or(now, |made| made.0);
+    let since = match before {
+        Some(Some(before)) if before.schedule == schedule && before.time_zone == time_zone => before.since.0,
+        Some(_) => now,
+        None => made,
+    };
+    InForce { schedule: schedule.into(), time_zone: time_zone.into(), since: Time(since.min(now).max(made)) }
 }
 
 impl Schedule {

@@ -4,11 +4,7 @@
 //! script has stored it. A failure therefore loses nothing and stops no payment; the log grows on the ledger's volume
 //! meanwhile, which is what a BackupSchedule's `ArchiveCurrent` warns of.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::api::core::v1::{
-    PersistentVolumeClaim, PersistentVolumeClaimSpec, Volume, VolumeResourceRequirements,
-};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Volume};
 use kube::ResourceExt;
 use payplane_crds::{
     Platform,
@@ -16,7 +12,7 @@ use payplane_crds::{
     platform::{Archive, ManagedPostgres},
 };
 
-use super::container::claim_volume;
+use super::{claim, container::claim_volume};
 use crate::meta::kept;
 
 /// Where copies and the stored log are mounted.
@@ -31,15 +27,9 @@ pub fn copies_name(volume: &BackupVolume, platform: &str) -> String {
 
 /// The volume of all copies of a Platform. It has no owner: copies outlive whatever they were made of.
 pub fn claim_of_copies(volume: &BackupVolume, platform: &Platform) -> PersistentVolumeClaim {
-    let requests = BTreeMap::from([("storage".to_owned(), volume.size.clone())]);
     PersistentVolumeClaim {
         metadata: kept(platform, copies_name(volume, &platform.name_any()), COMPONENT),
-        spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".into()]),
-            resources: Some(VolumeResourceRequirements { requests: Some(requests), limits: None }),
-            storage_class_name: volume.storage_class_name.clone(),
-            ..PersistentVolumeClaimSpec::default()
-        }),
+        spec: Some(claim::once(&volume.size, volume.storage_class_name.as_ref())),
         ..PersistentVolumeClaim::default()
     }
 }

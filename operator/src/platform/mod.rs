@@ -46,9 +46,9 @@ pub use names::GRPC_PORT;
 pub use validate::Database;
 
 use build::Parts;
-pub use build::container;
 #[cfg(test)]
 pub use build::fixture;
+pub use build::{claim, container, single};
 pub use names::Names;
 use observe::Observed;
 use retire::Rotation;

@@ -1,6 +1,7 @@
 //! Sizes such as "1.5Gi", only to derive settings from them: the API server remains the judge of what is valid.
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use payplane_crds::platform::Resources;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 const UNITS: [(&str, u64); 8] = [
@@ -20,6 +21,12 @@ pub fn bytes(quantity: &Quantity) -> Option<u64> {
     let unit = UNITS.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)));
     let (number, factor) = unit.unwrap_or((text, 1));
     Decimal::from_str_exact(number).ok()?.checked_mul(factor.into())?.to_u64()
+}
+
+/// How much memory a container may use, in bytes; `otherwise` when nobody says so in a common way.
+pub fn memory(resources: &Resources, otherwise: u64) -> u64 {
+    let quantity = resources.limits.get("memory").or_else(|| resources.requests.get("memory"));
+    quantity.and_then(bytes).unwrap_or(otherwise)
 }
 
 #[cfg(test)]

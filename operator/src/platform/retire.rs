@@ -12,13 +12,14 @@ use payplane_crds::Platform;
 
 use super::{
     Names,
-    build::container::{mount, pod_security, resources, secret_volume, security},
+    build::container::{mount, resources, secret_volume, security},
     credentials::Made,
 };
 use crate::{
     api, apply,
     context::{Context, Settings},
     error::Error,
+    job,
     meta::{labels, owned},
 };
 
@@ -92,7 +93,6 @@ fn job(platform: &Platform, settings: &Settings, names: &Names, made: &Made, log
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
                 spec: Some(PodSpec {
-                    automount_service_account_token: Some(false),
                     containers: vec![Container {
                         name: COMPONENT.into(),
                         command: Some(vec!["payplane-engine".into()]),
@@ -104,11 +104,8 @@ fn job(platform: &Platform, settings: &Settings, names: &Names, made: &Made, log
                         volume_mounts: Some(vec![mount("database-owner", OWNER_DIR, true)]),
                         ..Container::default()
                     }],
-                    enable_service_links: Some(false),
-                    restart_policy: Some("Never".into()),
-                    security_context: Some(pod_security(USER)),
                     volumes: Some(vec![secret_volume("database-owner", made.owner_secret.clone())]),
-                    ..PodSpec::default()
+                    ..job::pod(USER)
                 }),
             },
             ..JobSpec::default()

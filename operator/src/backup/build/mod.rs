@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::{
-        batch::v1::{Job, JobSpec},
-        core::v1::{Container, ExecAction, PersistentVolumeClaim, PodSpec, PodTemplateSpec, Probe},
+        batch::v1::Job,
+        core::v1::{Container, PersistentVolumeClaim, PodSpec},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -17,12 +17,11 @@ use payplane_crds::{Backup, Platform, platform::ManagedPostgres};
 
 use crate::{
     context::Settings,
+    job,
     meta::{BACKUP, HEAD, labels, owner},
     platform::{
         Names, POSTGRES, claim_of_copies,
-        container::{
-            beside, claim_volume, mount, pod_security, resources, scratch, secret_volume, security, variable,
-        },
+        container::{beside, claim_volume, mount, resources, scratch, secret_volume, security, variable},
         copies_name,
     },
 };
@@ -64,46 +63,32 @@ pub fn job(
     let mut labels = labels(&platform.name_any(), COMPONENT);
     labels.insert(BACKUP.into(), backup.name_any());
     let names = Names { namespace: platform.namespace().unwrap_or_default(), platform: platform.name_any() };
-    Job {
-        metadata: ObjectMeta {
-            name: Some(job_name(backup)),
-            namespace: platform.namespace(),
-            annotations: head.map(|head| BTreeMap::from([(HEAD.into(), head.into())])),
-            labels: Some(labels.clone()),
-            owner_references: Some(vec![owner(backup)]),
-            ..ObjectMeta::default()
-        },
-        spec: Some(JobSpec {
-            active_deadline_seconds: Some(backup.spec.deadline_seconds),
-            backoff_limit: Some(0),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
-                spec: Some(PodSpec {
-                    // A server that stores its log holds the same volume, which one node can mount at a time.
-                    affinity: postgres.archive.as_ref().map(|_| beside(&names.platform, POSTGRES)),
-                    automount_service_account_token: Some(false),
-                    containers: vec![verify(backup, platform, settings, head)],
-                    enable_service_links: Some(false),
-                    init_containers: Some(vec![
-                        step(backup, postgres, settings, COPY, include_str!("backup.sh")),
-                        step(backup, postgres, settings, "restore", include_str!("restore.sh")),
-                        serve(backup, postgres, settings),
-                    ]),
-                    restart_policy: Some("Never".into()),
-                    security_context: Some(pod_security(USER)),
-                    volumes: Some(vec![
-                        claim_volume("backups", claim_name(backup)),
-                        secret_volume("database-owner", names.database_owner()),
-                        scratch("scratch"),
-                        scratch("tmp"),
-                    ]),
-                    ..PodSpec::default()
-                }),
-            },
-            ..JobSpec::default()
-        }),
-        ..Job::default()
-    }
+    let metadata = ObjectMeta {
+        name: Some(job_name(backup)),
+        namespace: platform.namespace(),
+        annotations: head.map(|head| BTreeMap::from([(HEAD.into(), head.into())])),
+        labels: Some(labels),
+        owner_references: Some(vec![owner(backup)]),
+        ..ObjectMeta::default()
+    };
+    let pod = PodSpec {
+        // A server that stores its log holds the same volume, which one node can mount at a time.
+        affinity: postgres.archive.as_ref().map(|_| beside(&names.platform, POSTGRES)),
+        containers: vec![verify(backup, platform, settings, head)],
+        init_containers: Some(vec![
+            step(backup, postgres, settings, COPY, include_str!("backup.sh")),
+            step(backup, postgres, settings, "restore", include_str!("restore.sh")),
+            serve(backup, postgres, settings),
+        ]),
+        volumes: Some(vec![
+            claim_volume("backups", claim_name(backup)),
+            secret_volume("database-owner", names.database_owner()),
+            scratch("scratch"),
+            scratch("tmp"),
+        ]),
+        ..job::pod(USER)
+    };
+    job::once(metadata, backup.spec.deadline_seconds, pod)
 }
 
 fn step(
@@ -123,29 +108,9 @@ fn step(
 
 /// The scratch server, for as long as the ledger is being verified.
 fn serve(backup: &Backup, postgres: &ManagedPostgres, settings: &Settings) -> Container {
-    let mut container = container(backup, postgres, settings, "scratch");
-    let settings = [
-        "listen_addresses=127.0.0.1",
-        "hba_file=/scratch/pg_hba.conf",
-        "unix_socket_directories=/tmp",
-        // What it holds is thrown away in any case.
-        "fsync=off",
-        "ssl=off",
-    ];
-    let flags = settings.into_iter().flat_map(|setting| ["-c", setting]);
-    let command = ["postgres", "-D", "/scratch/data"].into_iter().chain(flags);
-    container.command = Some(command.map(String::from).collect());
-    container.restart_policy = Some("Always".into());
-    container.startup_probe = Some(Probe {
-        exec: Some(ExecAction {
-            command: Some(["pg_isready", "-h", "127.0.0.1", "-q"].map(String::from).to_vec()),
-        }),
-        period_seconds: Some(1),
-        failure_threshold: Some(300),
-        timeout_seconds: Some(5),
-        ..Probe::default()
-    });
-    container
+    let container = container(backup, postgres, settings, "scratch");
+    // What it holds is thrown away in any case.
+    job::serve(container, "/scratch/data", &["fsync=off"])
 }
 
 fn container(backup: &Backup, postgres: &ManagedPostgres, settings: &Settings, name: &str) -> Container {

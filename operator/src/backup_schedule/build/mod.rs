@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
-        batch::v1::{Job, JobSpec},
-        core::v1::{Container, PodSpec, PodTemplateSpec},
+        batch::v1::Job,
+        core::v1::{Container, PodSpec},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -19,10 +19,11 @@ use payplane_crds::{
 use super::plan::Doomed;
 use crate::{
     context::Settings,
+    job,
     meta::{BACKUP_SCHEDULE, DOOMED, MANAGER, labels, owner, short_hash},
     platform::{
         POSTGRES,
-        container::{beside, claim_volume, mount, pod_security, resources, security, variable},
+        container::{beside, claim_volume, mount, resources, security, variable},
         copies_name,
     },
     schedule,
@@ -82,47 +83,35 @@ pub fn prune(
     let hash = short_hash([list.as_bytes()]);
     let archives = postgres.is_some_and(|postgres| postgres.archive.is_some());
     let image = postgres.and_then(|postgres| postgres.image.clone());
-    Job {
-        metadata: ObjectMeta {
-            name: Some(format!("{}-prune-{}", of.name_any(), &hash[..8])),
-            namespace: of.namespace(),
-            annotations: Some(BTreeMap::from([(DOOMED.into(), list.clone())])),
-            labels: Some(labels.clone()),
-            owner_references: Some(vec![owner(of)]),
-            ..ObjectMeta::default()
-        },
-        spec: Some(JobSpec {
-            active_deadline_seconds: Some(DEADLINE_SECONDS),
-            backoff_limit: Some(0),
-            ttl_seconds_after_finished: Some(TTL_SECONDS),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
-                spec: Some(PodSpec {
-                    affinity: archives.then(|| beside(platform, POSTGRES)),
-                    automount_service_account_token: Some(false),
-                    containers: vec![Container {
-                        name: PRUNE.into(),
-                        command: Some(["sh", "-c", include_str!("prune.sh")].map(String::from).to_vec()),
-                        env: Some(vec![variable("DOOMED", list)]),
-                        image: Some(image.unwrap_or_else(|| settings.postgres_image.clone())),
-                        image_pull_policy: Some("IfNotPresent".into()),
-                        resources: Some(resources(&Resources::default(), "50m", "64Mi")),
-                        security_context: Some(security()),
-                        termination_message_policy: Some("FallbackToLogsOnError".into()),
-                        volume_mounts: Some(vec![mount("backups", "/backups", false)]),
-                        ..Container::default()
-                    }],
-                    enable_service_links: Some(false),
-                    restart_policy: Some("Never".into()),
-                    security_context: Some(pod_security(USER)),
-                    volumes: Some(vec![claim_volume("backups", copies_name(&of.spec.volume, platform))]),
-                    ..PodSpec::default()
-                }),
-            },
-            ..JobSpec::default()
-        }),
-        ..Job::default()
-    }
+    let metadata = ObjectMeta {
+        name: Some(format!("{}-prune-{}", of.name_any(), &hash[..8])),
+        namespace: of.namespace(),
+        annotations: Some(BTreeMap::from([(DOOMED.into(), list.clone())])),
+        labels: Some(labels),
+        owner_references: Some(vec![owner(of)]),
+        ..ObjectMeta::default()
+    };
+    let container = Container {
+        name: PRUNE.into(),
+        command: Some(["sh", "-c", include_str!("prune.sh")].map(String::from).to_vec()),
+        env: Some(vec![variable("DOOMED", list)]),
+        image: Some(image.unwrap_or_else(|| settings.postgres_image.clone())),
+        image_pull_policy: Some("IfNotPresent".into()),
+        resources: Some(resources(&Resources::default(), "50m", "64Mi")),
+        security_context: Some(security()),
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
+        volume_mounts: Some(vec![mount("backups", "/backups", false)]),
+        ..Container::default()
+    };
+    let pod = PodSpec {
+        affinity: archives.then(|| beside(platform, POSTGRES)),
+        containers: vec![container],
+        volumes: Some(vec![claim_volume("backups", copies_name(&of.spec.volume, platform))]),
+        ..job::pod(USER)
+    };
+    let mut job = job::once(metadata, DEADLINE_SECONDS, pod);
+    job.spec.get_or_insert_default().ttl_seconds_after_finished = Some(TTL_SECONDS);
+    job
 }
 
 /// As the Job is told: NAME:UID, separated by spaces.

@@ -1,8 +1,10 @@
 //! The objects of a Platform, one builder each. Pure: the same Platform gives the same objects, byte for byte.
 
+pub mod claim;
 pub mod container;
 pub mod redis;
 pub mod secret;
+pub mod single;
 
 mod budget;
 mod config_map;

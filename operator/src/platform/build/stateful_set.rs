@@ -3,28 +3,21 @@
 //! Works with any image that has PostgreSQL's programs on its PATH and a user of number 999: programs are started by
 //! name, never through an image's own entry point. The volume stays when the object goes.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::{
-    api::{
-        apps::v1::{StatefulSet, StatefulSetSpec},
-        core::v1::{
-            Container, ContainerPort, ExecAction, Lifecycle, LifecycleHandler, PersistentVolumeClaim,
-            PersistentVolumeClaimSpec, PodSpec, PodTemplateSpec, Probe, VolumeResourceRequirements,
-        },
-    },
-    apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Container, ContainerPort, ExecAction, Lifecycle, LifecycleHandler, PodSpec, Probe},
 };
 use payplane_crds::{Platform, platform::ManagedPostgres};
 
 use super::{
-    POSTGRES,
+    POSTGRES, claim,
     config_map::{HBA, INITIALISE},
     container::{config_volume, mount, pod_security, resources, scratch, secret_volume, security, variable},
+    single,
 };
 use crate::{
     context::Settings,
-    meta::{RESTART, labels, owned, selector, short_hash},
+    meta::short_hash,
     platform::{
         archive,
         credentials::Made,
@@ -57,48 +50,8 @@ pub fn postgres(
 ) -> StatefulSet {
     // Settings are read at the start only, and so is the certificate.
     let restart = short_hash([HBA.as_bytes(), INITIALISE.as_bytes(), made.postgres_hash.as_bytes()]);
-    StatefulSet {
-        metadata: owned(platform, names.postgres(), POSTGRES),
-        spec: Some(StatefulSetSpec {
-            replicas: Some(1),
-            revision_history_limit: Some(3),
-            selector: LabelSelector {
-                match_labels: Some(selector(&names.platform, POSTGRES)),
-                ..LabelSelector::default()
-            },
-            service_name: Some(names.postgres()),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    annotations: Some(BTreeMap::from([(RESTART.into(), restart)])),
-                    labels: Some(labels(&names.platform, POSTGRES)),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod(spec, settings, names)),
-            },
-            volume_claim_templates: Some(vec![volume(spec, names)]),
-            ..StatefulSetSpec::default()
-        }),
-        ..StatefulSet::default()
-    }
-}
-
-/// Its fields can never change, so it carries only the labels that never do.
-fn volume(spec: &ManagedPostgres, names: &Names) -> PersistentVolumeClaim {
-    let requests = BTreeMap::from([("storage".to_owned(), spec.storage.size.clone())]);
-    PersistentVolumeClaim {
-        metadata: ObjectMeta {
-            name: Some("data".into()),
-            labels: Some(selector(&names.platform, POSTGRES)),
-            ..ObjectMeta::default()
-        },
-        spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".into()]),
-            resources: Some(VolumeResourceRequirements { requests: Some(requests), limits: None }),
-            storage_class_name: spec.storage.storage_class_name.clone(),
-            ..PersistentVolumeClaimSpec::default()
-        }),
-        ..PersistentVolumeClaim::default()
-    }
+    let volume = claim::once(&spec.storage.size, spec.storage.storage_class_name.as_ref());
+    single::server(platform, (POSTGRES, names.postgres()), restart, volume, pod(spec, settings, names))
 }
 
 fn pod(spec: &ManagedPostgres, settings: &Settings, names: &Names) -> PodSpec {
@@ -168,7 +121,7 @@ fn server(spec: &ManagedPostgres, settings: &Settings, names: &Names) -> Contain
 }
 
 fn server_settings(spec: &ManagedPostgres) -> Vec<String> {
-    let memory = memory(spec);
+    let memory = quantity::memory(&spec.resources, MEMORY);
     let mib = |bytes: u64| format!("{}MB", bytes / MIB);
     let own = [
         "listen_addresses=*".into(),
@@ -192,15 +145,6 @@ fn server_settings(spec: &ManagedPostgres) -> Vec<String> {
         "log_timezone=UTC".into(),
     ];
     own.into_iter().chain(spec.archive.iter().flat_map(archive::settings)).collect()
-}
-
-fn memory(spec: &ManagedPostgres) -> u64 {
-    let Some(quantity) =
-        spec.resources.limits.get("memory").or_else(|| spec.resources.requests.get("memory"))
-    else {
-        return MEMORY;
-    };
-    quantity::bytes(quantity).unwrap_or(MEMORY)
 }
 
 /// An eighth of the volume, so that the log never fills a small one.

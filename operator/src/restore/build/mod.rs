@@ -8,11 +8,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::{
-        batch::v1::{Job, JobSpec},
-        core::v1::{
-            Container, EmptyDirVolumeSource, ExecAction, PersistentVolumeClaim, PersistentVolumeClaimSpec,
-            PodSpec, PodTemplateSpec, Probe, Secret, Volume, VolumeResourceRequirements,
-        },
+        batch::v1::Job,
+        core::v1::{Container, EmptyDirVolumeSource, PersistentVolumeClaim, PodSpec, Secret, Volume},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -22,12 +19,11 @@ use payplane_crds::{Restore, platform::Resources, restore::NewPlatform};
 use super::plan::Source;
 use crate::{
     context::Settings,
+    job,
     meta::{RESTORE, labels, owner, selector},
     platform::{
-        Names, POSTGRES,
-        container::{
-            beside, claim_volume, mount, pod_security, resources, scratch, secret_volume, security, variable,
-        },
+        Names, POSTGRES, claim,
+        container::{beside, claim_volume, mount, resources, scratch, secret_volume, security, variable},
         copies_name, own_database, owner_login, secret,
     },
 };
@@ -63,7 +59,6 @@ pub fn volume_name(platform: &str) -> String {
 
 /// The volume. It has no owner: it outlives the Restore, like any ledger.
 pub fn volume(restore: &Restore, into: &NewPlatform) -> PersistentVolumeClaim {
-    let requests = BTreeMap::from([("storage".to_owned(), into.storage.size.clone())]);
     PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(volume_name(&into.name)),
@@ -72,12 +67,7 @@ pub fn volume(restore: &Restore, into: &NewPlatform) -> PersistentVolumeClaim {
             labels: Some(selector(&into.name, POSTGRES)),
             ..ObjectMeta::default()
         },
-        spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".into()]),
-            resources: Some(VolumeResourceRequirements { requests: Some(requests), limits: None }),
-            storage_class_name: into.storage.storage_class_name.clone(),
-            ..PersistentVolumeClaimSpec::default()
-        }),
+        spec: Some(claim::once(&into.storage.size, into.storage.storage_class_name.as_ref())),
         ..PersistentVolumeClaim::default()
     }
 }
@@ -111,36 +101,22 @@ pub fn job(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Job {
         Some(_) => step(restore, source, settings, "release", include_str!("release.sh")),
         None => steps.remove(steps.len() - 1),
     };
-    Job {
-        metadata: ObjectMeta {
-            name: Some(job_name(restore)),
-            namespace: restore.namespace(),
-            labels: Some(labels.clone()),
-            owner_references: Some(vec![owner(restore)]),
-            ..ObjectMeta::default()
-        },
-        spec: Some(JobSpec {
-            active_deadline_seconds: Some(restore.spec.deadline_seconds),
-            backoff_limit: Some(0),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
-                spec: Some(PodSpec {
-                    // A server that stores its log holds the volume of the copies, which one node can mount at a time.
-                    affinity: archives.then(|| beside(platform, POSTGRES)),
-                    automount_service_account_token: Some(false),
-                    containers: vec![last],
-                    enable_service_links: Some(false),
-                    init_containers: Some(steps),
-                    restart_policy: Some("Never".into()),
-                    security_context: Some(pod_security(USER)),
-                    volumes: Some(volumes(restore, source)),
-                    ..PodSpec::default()
-                }),
-            },
-            ..JobSpec::default()
-        }),
-        ..Job::default()
-    }
+    let metadata = ObjectMeta {
+        name: Some(job_name(restore)),
+        namespace: restore.namespace(),
+        labels: Some(labels),
+        owner_references: Some(vec![owner(restore)]),
+        ..ObjectMeta::default()
+    };
+    let pod = PodSpec {
+        // A server that stores its log holds the volume of the copies, which one node can mount at a time.
+        affinity: archives.then(|| beside(platform, POSTGRES)),
+        containers: vec![last],
+        init_containers: Some(steps),
+        volumes: Some(volumes(restore, source)),
+        ..job::pod(USER)
+    };
+    job::once(metadata, restore.spec.deadline_seconds, pod)
 }
 
 fn volumes(restore: &Restore, source: &Source<'_>) -> Vec<Volume> {
@@ -175,28 +151,7 @@ fn step(restore: &Restore, source: &Source<'_>, settings: &Settings, name: &str,
 
 /// The server, for as long as the ledger is made and verified.
 fn serve(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Container {
-    let mut container = container(restore, source, settings, "serve");
-    let flags = [
-        "listen_addresses=127.0.0.1",
-        "hba_file=/scratch/pg_hba.conf",
-        "unix_socket_directories=/tmp",
-        "archive_mode=off",
-        "ssl=off",
-    ];
-    let flags = flags.into_iter().flat_map(|setting| ["-c", setting]);
-    let command = ["postgres", "-D", "/target/ledger"].into_iter().chain(flags);
-    container.command = Some(command.map(String::from).collect());
-    container.restart_policy = Some("Always".into());
-    container.startup_probe = Some(Probe {
-        exec: Some(ExecAction {
-            command: Some(["pg_isready", "-h", "127.0.0.1", "-q"].map(String::from).to_vec()),
-        }),
-        period_seconds: Some(1),
-        failure_threshold: Some(300),
-        timeout_seconds: Some(5),
-        ..Probe::default()
-    });
-    container
+    job::serve(container(restore, source, settings, "serve"), "/target/ledger", &["archive_mode=off"])
 }
 
 fn container(restore: &Restore, source: &Source<'_>, settings: &Settings, name: &str) -> Container {

@@ -12,10 +12,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
 };
-use payplane_crds::{
-    Platform,
-    platform::{ManagedRedis, Resources},
-};
+use payplane_crds::{Platform, platform::ManagedRedis};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -154,7 +151,7 @@ fn server(spec: &ManagedRedis, settings: &Settings) -> Container {
 fn arguments(spec: &ManagedRedis) -> Vec<String> {
     let port = REDIS_PORT.to_string();
     let file = |directory: &str, name: &str| format!("{directory}/{name}");
-    let maximum = format!("{}mb", (memory(spec) / 4 * 3 / MIB).max(1));
+    let maximum = format!("{}mb", (quantity::memory(&spec.resources, MEMORY) / 4 * 3 / MIB).max(1));
     let settings = [
         ("--port", "0"),
         ("--tls-port", &port),
@@ -172,12 +169,6 @@ fn arguments(spec: &ManagedRedis) -> Vec<String> {
         ("--dir", "/data"),
     ];
     settings.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()]).collect()
-}
-
-fn memory(spec: &ManagedRedis) -> u64 {
-    let Resources { requests, limits } = &spec.resources;
-    let quantity = limits.get("memory").or_else(|| requests.get("memory"));
-    quantity.and_then(quantity::bytes).unwrap_or(MEMORY)
 }
 
 /// Whether it answers: that a caller without a password is turned away is an answer too.

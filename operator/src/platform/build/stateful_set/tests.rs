@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{super::fixture, *};
+use crate::meta::RESTART;
 
 fn built(managed: Value) -> Value {
     let platform = fixture::platform(json!({"postgres": {"managed": managed}}));

@@ -3,32 +3,25 @@
 //! Works with any image that has Kafka in /opt/kafka and a user of number 1000, such as the official one: programs are
 //! started by their paths, never through an image's own entry point. The volume stays when the object goes.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::{
     api::{
-        apps::v1::{StatefulSet, StatefulSetSpec},
-        core::v1::{
-            Container, ContainerPort, EnvVar, PersistentVolumeClaim, PersistentVolumeClaimSpec, PodSpec,
-            PodTemplateSpec, Probe, TCPSocketAction, VolumeResourceRequirements,
-        },
+        apps::v1::StatefulSet,
+        core::v1::{Container, ContainerPort, EnvVar, PodSpec, Probe, TCPSocketAction},
     },
-    apimachinery::pkg::{
-        apis::meta::v1::{LabelSelector, ObjectMeta},
-        util::intstr::IntOrString,
-    },
+    apimachinery::pkg::util::intstr::IntOrString,
 };
 use payplane_crds::{Platform, kafka::ManagedKafka};
 
 use super::{KAFKA, START};
 use crate::{
     context::Settings,
-    meta::{RESTART, labels, owned, selector, short_hash},
+    meta::short_hash,
     platform::{
+        claim,
         container::{config_volume, mount, pod_security, resources, scratch, secret_volume, security},
         kafka::{KAFKA_PORT, MadeKafka},
         names::Names,
-        quantity,
+        quantity, single,
     },
 };
 
@@ -56,48 +49,8 @@ pub fn broker(
     made: &MadeKafka,
 ) -> StatefulSet {
     let restart = short_hash([START.as_bytes(), made.broker_hash.as_bytes()]);
-    StatefulSet {
-        metadata: owned(platform, names.kafka(), KAFKA),
-        spec: Some(StatefulSetSpec {
-            replicas: Some(1),
-            revision_history_limit: Some(3),
-            selector: LabelSelector {
-                match_labels: Some(selector(&names.platform, KAFKA)),
-                ..LabelSelector::default()
-            },
-            service_name: Some(names.kafka()),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    annotations: Some(BTreeMap::from([(RESTART.into(), restart)])),
-                    labels: Some(labels(&names.platform, KAFKA)),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod(spec, settings, names)),
-            },
-            volume_claim_templates: Some(vec![volume(spec, names)]),
-            ..StatefulSetSpec::default()
-        }),
-        ..StatefulSet::default()
-    }
-}
-
-/// Its fields can never change, so it carries only the labels that never do.
-fn volume(spec: &ManagedKafka, names: &Names) -> PersistentVolumeClaim {
-    let requests = BTreeMap::from([("storage".to_owned(), spec.storage.size.clone())]);
-    PersistentVolumeClaim {
-        metadata: ObjectMeta {
-            name: Some("data".into()),
-            labels: Some(selector(&names.platform, KAFKA)),
-            ..ObjectMeta::default()
-        },
-        spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".into()]),
-            resources: Some(VolumeResourceRequirements { requests: Some(requests), limits: None }),
-            storage_class_name: spec.storage.storage_class_name.clone(),
-            ..PersistentVolumeClaimSpec::default()
-        }),
-        ..PersistentVolumeClaim::default()
-    }
+    let volume = claim::once(&spec.storage.size, spec.storage.storage_class_name.as_ref());
+    single::server(platform, (KAFKA, names.kafka()), restart, volume, pod(spec, settings, names))
 }
 
 fn pod(spec: &ManagedKafka, settings: &Settings, names: &Names) -> PodSpec {
@@ -149,7 +102,7 @@ fn server(spec: &ManagedKafka, settings: &Settings, names: &Names) -> Container 
 }
 
 fn environment(spec: &ManagedKafka, names: &Names) -> Vec<EnvVar> {
-    let heap = memory(spec) / 2 / MIB;
+    let heap = quantity::memory(&spec.resources, MEMORY) / 2 / MIB;
     let values = [
         ("ADVERTISED_HOST", names.host(&names.kafka())),
         ("CLIENT_DIR", CLIENT_DIR.to_owned()),
@@ -164,15 +117,6 @@ fn environment(spec: &ManagedKafka, names: &Names) -> Vec<EnvVar> {
     let variable =
         |(name, value): (&str, String)| EnvVar { name: name.into(), value: Some(value), value_from: None };
     values.into_iter().map(variable).collect()
-}
-
-fn memory(spec: &ManagedKafka) -> u64 {
-    let Some(quantity) =
-        spec.resources.limits.get("memory").or_else(|| spec.resources.requests.get("memory"))
-    else {
-        return MEMORY;
-    };
-    quantity::bytes(quantity).unwrap_or(MEMORY)
 }
 
 /// Of each partition: half of the volume for all, so that the log never fills it. Whoever needs older events has the
