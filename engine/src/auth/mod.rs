@@ -1,6 +1,7 @@
 //! Who calls, and what they may do. A token decides the tenant, never the request alone: a ServiceAccount belongs to
-//! the tenant of its namespace. Only the operator, which speaks for everybody, names the namespace that it speaks for.
+//! the tenant of its namespace, an API key to the one that it was registered for. Only the operator, which speaks for everybody, names the namespace that it speaks for.
 
+mod api_keys;
 mod directory;
 mod keys;
 #[cfg(any(test, fuzzing))]
@@ -9,6 +10,7 @@ mod revocations;
 mod role;
 mod token;
 
+pub use api_keys::{ApiKeys, PREFIX};
 pub use directory::Directory;
 pub use revocations::Revocations;
 pub use role::Role;
@@ -53,6 +55,9 @@ pub enum AuthError {
     /// The token is not believed.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The API key is malformed, unknown or ended: nobody learns which.
+    #[error("the API key is not valid")]
+    ApiKey,
     /// Somebody took the token or its subject back.
     #[error("the token was revoked")]
     Revoked,
@@ -76,6 +81,7 @@ pub struct Authenticator {
     verifier: Option<Verifier>,
     directory: Directory,
     revocations: Arc<Revocations>,
+    api_keys: Arc<ApiKeys>,
     platform_subjects: HashSet<String>,
 }
 
@@ -85,10 +91,11 @@ impl Authenticator {
         config: &AuthConfig,
         directory: Directory,
         revocations: Arc<Revocations>,
+        api_keys: Arc<ApiKeys>,
     ) -> Result<Self, VerifierError> {
         let verifier = Verifier::from_config(config)?;
         let platform_subjects = config.platform_subjects.iter().cloned().collect();
-        Ok(Self { verifier, directory, revocations, platform_subjects })
+        Ok(Self { verifier, directory, revocations, api_keys, platform_subjects })
     }
 
     /// Identifies the bearer of `token`, who may name a namespace.
@@ -97,6 +104,12 @@ impl Authenticator {
         token: Option<&str>,
         namespace: Option<&str>,
     ) -> Result<Caller, AuthError> {
+        if let Some(key) = token.filter(|token| api_keys::is_key(token)) {
+            return match namespace {
+                None => self.key_caller(key).await,
+                Some(_) => Err(AuthError::NamespaceNotAllowed),
+            };
+        }
         let verifier = self.verifier.as_ref().ok_or(AuthError::NoIssuer)?;
         let identity = verifier.verify(token.ok_or(AuthError::NoToken)?).await?;
         if self.revocations.covers(&identity).await? {
@@ -110,6 +123,19 @@ impl Authenticator {
             return Err(AuthError::NamespaceNotAllowed);
         }
         self.tenant_caller(subject).await
+    }
+
+    /// Whoever has a key belongs to its tenant, and never to the platform. A key can be revoked by its id like a token, and
+    /// is refused then as if it had ended.
+    async fn key_caller(&self, key: &str) -> Result<Caller, AuthError> {
+        let (tenant, identity) = self.api_keys.verify(key).await?;
+        if self.revocations.covers(&identity).await? {
+            return Err(AuthError::ApiKey);
+        }
+        let found = self.directory.find_key(tenant, identity.id.as_deref().unwrap_or_default()).await?;
+        let found = found.and_then(|row| Some((row.rates, Role::from_number(row.role)?)));
+        let (rates, role) = found.filter(|(_, role)| role.is_for_keys()).ok_or(AuthError::ApiKey)?;
+        Ok(Caller { subject: identity.subject, role, tenant: Some(tenant), origin: Origin::Api, rates })
     }
 
     async fn platform_caller(&self, subject: Arc<str>, namespace: Option<&str>) -> Result<Caller, AuthError> {

@@ -57,15 +57,7 @@ impl Revocations {
 
     /// Whether this token or its subject was taken back.
     pub async fn covers(&self, identity: &Identity) -> Result<bool, AuthError> {
-        if !*self.has_copy.borrow() {
-            // While the database is away, waiting for it would only keep the caller from hearing so.
-            if !*self.database.borrow() {
-                return Err(StoreError::Away.into());
-            }
-            let mut first = self.has_copy.subscribe();
-            let waited = tokio::time::timeout(FIRST_MAX, first.wait_for(|has| *has)).await;
-            waited.map_err(|_| StoreError::Away)?.map_err(|_| StoreError::Away)?;
-        }
+        first_copy(&self.has_copy, &self.database).await?;
         let copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
         if copy.until.is_empty() {
             return Ok(false);
@@ -140,7 +132,25 @@ impl Copy {
     }
 }
 
-fn now() -> Timestamp {
+/// Waits a moment for a list that was never read.
+pub(super) async fn first_copy(
+    has_copy: &watch::Sender<bool>,
+    database: &watch::Receiver<bool>,
+) -> Result<(), StoreError> {
+    if *has_copy.borrow() {
+        return Ok(());
+    }
+    // While the database is away, waiting for it would only keep the caller from hearing so.
+    if !*database.borrow() {
+        return Err(StoreError::Away);
+    }
+    let mut first = has_copy.subscribe();
+    let waited = tokio::time::timeout(FIRST_MAX, first.wait_for(|has| *has)).await;
+    waited.map_err(|_| StoreError::Away)?.map_err(|_| StoreError::Away)?;
+    Ok(())
+}
+
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

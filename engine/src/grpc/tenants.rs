@@ -61,7 +61,7 @@ impl TenantService for Api {
 
 impl Api {
     /// The tenant that is asked for by name.
-    async fn tenant(&self, name: String) -> Result<TenantRow, Status> {
+    pub(super) async fn tenant(&self, name: String) -> Result<TenantRow, Status> {
         let mut violations = Violations::default();
         dns_name(Path::Root.at("name"), &name, &mut violations);
         violations.check()?;
@@ -150,7 +150,7 @@ fn caps(tenant: Path<'_>, wanted: &[proto::Money], violations: &mut Violations) 
 }
 
 /// Tenants grant every role but that of the platform, which is configured where the engine is started.
-fn role(field: Path<'_>, number: i32, violations: &mut Violations) -> Option<i16> {
+pub(super) fn role(field: Path<'_>, number: i32, violations: &mut Violations) -> Option<i16> {
     let role = i16::try_from(number).ok().and_then(Role::from_number).filter(|role| *role != Role::Platform);
     if role.is_none() {
         violations.add(field, "is unknown: expected viewer, operator, approver, treasury or admin");
@@ -158,7 +158,7 @@ fn role(field: Path<'_>, number: i32, violations: &mut Violations) -> Option<i16
     role.map(|role| role as i16)
 }
 
-fn dns_name(field: Path<'_>, name: &str, violations: &mut Violations) {
+pub(super) fn dns_name(field: Path<'_>, name: &str, violations: &mut Violations) {
     let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     let is_right = !name.is_empty()
         && name.len() <= NAME_CHARS_MAX

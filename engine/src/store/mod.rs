@@ -8,6 +8,7 @@
 //! Isolation is READ COMMITTED throughout: decisions are made on rows that are locked, and each statement after the
 //! lock sees what was committed while it waited.
 
+mod api_keys;
 mod archive;
 mod background;
 mod billing;
@@ -29,6 +30,9 @@ mod tenants;
 mod verify;
 mod wallets;
 
+pub use api_keys::{
+    API_KEYS_MAX, ApiKeyChange, ApiKeyRow, Hash, NewApiKey, PutApiKey, TENANT_API_KEYS_MAX,
+};
 pub use archive::ArchiveRow;
 pub use background::DuePayment;
 pub(crate) use billing::Sides;
