@@ -10,8 +10,10 @@ create table payplane.api_keys (
     role       smallint not null,
     hash       bytea    not null,
     created_us bigint   not null,
-    -- When the key ends. Only ever moved forward to an earlier time: what has ended never begins again.
+    -- When the key ends. What has ended never begins again.
     expires_us bigint   not null,
+    -- Whether that end was decided: then it only ever becomes an earlier one. Before, whoever makes the key may confirm it.
+    is_ending  boolean  not null default false,
     -- Who registered it.
     actor      text     not null,
     -- When this row was last written, counted in changes of this table.
@@ -33,7 +35,7 @@ create table payplane.api_key_head (
 );
 insert into payplane.api_key_head default values;
 
--- Registers a key, or gives a registered one this role. 0 done, 1 the tenant has p_tenant_max other keys that are valid, 2
+-- Registers a key, or gives a registered one this role, and this end unless its end is decided. 0 done, 1 the tenant has p_tenant_max other keys that are valid, 2
 -- all tenants together have p_max, 3 the id is another key's or the key has ended. Forgets those that ended a day ago, when
 -- every engine has read that they end.
 create function payplane.put_api_key(
@@ -69,8 +71,11 @@ begin
     insert into payplane.api_keys (tenant_id, key_id, name, role, hash, created_us, expires_us, actor, change)
     values (p_tenant, p_key, p_name, p_role, p_hash, v_now_us, p_expires_us, p_actor, v_change)
     on conflict (tenant_id, key_id) do update
-    set role = excluded.role, expires_us = least(payplane.api_keys.expires_us, excluded.expires_us),
-        change = excluded.change;
+    set role = excluded.role, change = excluded.change,
+        expires_us = case
+            when payplane.api_keys.is_ending then least(payplane.api_keys.expires_us, excluded.expires_us)
+            else excluded.expires_us
+        end;
     return 0;
 end $$;
 
@@ -86,18 +91,20 @@ declare
 begin
     update payplane.api_key_head set change = change + 1 where only_row returning change into v_change;
     update payplane.api_keys k
-    set expires_us = least(k.expires_us, greatest(p_at_us, v_now_us)), change = v_change
+    set expires_us = least(k.expires_us, greatest(p_at_us, v_now_us)), is_ending = true, change = v_change
     where k.tenant_id = p_tenant and k.key_id = p_key;
     return found;
 end $$;
 
 -- A tenant's keys that have not ended, the eldest first.
 create function payplane.list_api_keys(p_tenant uuid)
-returns table (key_id text, name text, role smallint, hash bytea, created_us bigint, expires_us bigint)
+returns table (
+    key_id text, name text, role smallint, hash bytea, created_us bigint, expires_us bigint, is_ending boolean
+)
 language sql stable security definer
 set search_path = pg_catalog, payplane, pg_temp
 as $$
-    select k.key_id, k.name, k.role, k.hash, k.created_us, k.expires_us
+    select k.key_id, k.name, k.role, k.hash, k.created_us, k.expires_us, k.is_ending
     from payplane.api_keys k
     where k.tenant_id = p_tenant and (extract(epoch from clock_timestamp()) * 1000000)::bigint < k.expires_us
     order by k.created_us, k.key_id;

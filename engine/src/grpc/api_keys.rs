@@ -103,13 +103,14 @@ fn key_id(field: Path<'_>, id: &str, violations: &mut Violations) {
     }
 }
 
-fn told(ApiKeyRow { key, created }: ApiKeyRow) -> proto::ApiKey {
+fn told(ApiKeyRow { key, created, is_ending }: ApiKeyRow) -> proto::ApiKey {
     proto::ApiKey {
         id: key.id,
         name: key.name,
         role: i32::from(key.role),
         hash: key.hash.to_vec(),
         create_time: Some(encode::timestamp(created)),
+        is_ending,
         expire_time: (key.expires != NEVER).then(|| encode::timestamp(key.expires)),
     }
 }

@@ -30,11 +30,11 @@ use std::{sync::Arc, time::Duration};
 
 use payplane_ledger::TenantId;
 use payplane_proto::v1::{
-    api_key_service_server::ApiKeyServiceServer, billing_service_server::BillingServiceServer, event_service_server::EventServiceServer,
-    ledger_service_server::LedgerServiceServer, payment_service_server::PaymentServiceServer,
-    people_service_server::PeopleServiceServer, settings_service_server::SettingsServiceServer,
-    tenant_service_server::TenantServiceServer, token_service_server::TokenServiceServer,
-    wallet_service_server::WalletServiceServer,
+    api_key_service_server::ApiKeyServiceServer, billing_service_server::BillingServiceServer,
+    event_service_server::EventServiceServer, ledger_service_server::LedgerServiceServer,
+    payment_service_server::PaymentServiceServer, people_service_server::PeopleServiceServer,
+    settings_service_server::SettingsServiceServer, tenant_service_server::TenantServiceServer,
+    token_service_server::TokenServiceServer, wallet_service_server::WalletServiceServer,
 };
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;

@@ -36,6 +36,8 @@ pub struct ApiKeyRow {
     pub key: NewApiKey,
     /// When it was registered.
     pub created: Timestamp,
+    /// Whether its end was decided.
+    pub is_ending: bool,
 }
 
 /// One key that changed.
@@ -77,18 +79,19 @@ impl Store {
         actor: &str,
     ) -> Result<PutApiKey, StoreError> {
         let mut connection = self.connection().await?;
-        let outcome: i16 = sqlx::query_scalar("select payplane.put_api_key($1, $2, $3, $4, $5, $6, $7, $8, $9)")
-            .bind(tenant.uuid())
-            .bind(&key.id)
-            .bind(&key.name)
-            .bind(key.role)
-            .bind(&key.hash[..])
-            .bind(key.expires.0)
-            .bind(actor)
-            .bind(TENANT_API_KEYS_MAX)
-            .bind(API_KEYS_MAX)
-            .fetch_one(&mut *connection)
-            .await?;
+        let outcome: i16 =
+            sqlx::query_scalar("select payplane.put_api_key($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+                .bind(tenant.uuid())
+                .bind(&key.id)
+                .bind(&key.name)
+                .bind(key.role)
+                .bind(&key.hash[..])
+                .bind(key.expires.0)
+                .bind(actor)
+                .bind(TENANT_API_KEYS_MAX)
+                .bind(API_KEYS_MAX)
+                .fetch_one(&mut *connection)
+                .await?;
         Ok(match outcome {
             0 => PutApiKey::Done,
             1 => PutApiKey::TenantFull,
@@ -111,14 +114,14 @@ impl Store {
     /// A tenant's keys that have not ended, the eldest first.
     pub async fn api_keys(&self, tenant: TenantId) -> Result<Vec<ApiKeyRow>, StoreError> {
         let mut connection = self.connection().await?;
-        let rows: Vec<(String, String, i16, Vec<u8>, i64, i64)> =
+        let rows: Vec<(String, String, i16, Vec<u8>, i64, i64, bool)> =
             sqlx::query_as("select * from payplane.list_api_keys($1)")
                 .bind(tenant.uuid())
                 .fetch_all(&mut *connection)
                 .await?;
-        let row = |(id, name, role, bytes, created, expires)| {
+        let row = |(id, name, role, bytes, created, expires, is_ending)| {
             let key = NewApiKey { id, name, role, hash: hash(bytes)?, expires: Timestamp(expires) };
-            Ok(ApiKeyRow { key, created: Timestamp(created) })
+            Ok(ApiKeyRow { key, created: Timestamp(created), is_ending })
         };
         rows.into_iter().map(row).collect()
     }

@@ -30,9 +30,7 @@ mod tenants;
 mod verify;
 mod wallets;
 
-pub use api_keys::{
-    API_KEYS_MAX, ApiKeyChange, ApiKeyRow, Hash, NewApiKey, PutApiKey, TENANT_API_KEYS_MAX,
-};
+pub use api_keys::{API_KEYS_MAX, ApiKeyChange, ApiKeyRow, Hash, NewApiKey, PutApiKey, TENANT_API_KEYS_MAX};
 pub use archive::ArchiveRow;
 pub use background::DuePayment;
 pub(crate) use billing::Sides;

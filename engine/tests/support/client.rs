@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use payplane_proto::v1::{
-    self as proto, api_key_service_client::ApiKeyServiceClient, billing_service_client::BillingServiceClient, event_service_client::EventServiceClient,
-    ledger_service_client::LedgerServiceClient, payment_outcome,
+    self as proto, api_key_service_client::ApiKeyServiceClient, billing_service_client::BillingServiceClient,
+    event_service_client::EventServiceClient, ledger_service_client::LedgerServiceClient, payment_outcome,
     payment_service_client::PaymentServiceClient, people_service_client::PeopleServiceClient,
     settings_service_client::SettingsServiceClient, tenant_service_client::TenantServiceClient,
     token_service_client::TokenServiceClient, wallet_service_client::WalletServiceClient,

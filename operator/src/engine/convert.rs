@@ -9,12 +9,14 @@ use payplane_proto::v1 as proto;
 
 use super::{EngineError, Refusal, Wallet, WalletRef};
 
+mod api_key;
 mod billing;
 mod payment;
 mod refund;
 mod settings;
 mod wallet;
 
+pub(super) use api_key::{api_key_request, api_keys, end_key_request};
 pub(super) use billing::{
     close_request, closed, collect_request, collected, invoice, preview, preview_request,
 };
