@@ -2,6 +2,7 @@
 
 mod api_key;
 mod isolation;
+mod oidc;
 mod quota;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -13,6 +14,7 @@ use crate::money::{Amount, Currency};
 
 pub use api_key::{ApiKeyRole, ApiKeyStatus, TenantApiKey};
 pub use isolation::{Isolation, IsolationMode, LabelValue, Opening, OpeningPort, Peer, Protocol};
+pub use oidc::{OidcRole, TenantOidc};
 pub use quota::{Limits, Quantity, Quota, Resources};
 
 /// A customer of a Platform. Everything in its namespaces acts for it in the ledger. Deleting the object waits until
@@ -74,6 +76,9 @@ pub struct TenantSpec {
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub api_keys: Vec<TenantApiKey>,
+    /// An issuer of tokens for callers outside the cluster who have an identity of their own. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<TenantOidc>,
     /// How payments are approved that the ledger's parameter PAYMENT_APPROVAL_FROM asks approval for. Default: by an Approval
     /// of somebody else.
     #[serde(default, skip_serializing_if = "PaymentApproval::is_default")]

@@ -132,3 +132,77 @@ as $$
     where k.tenant_id = p_tenant and k.key_id = p_key
       and exists (select 1 from payplane.tenant_namespaces n where n.tenant_id = k.tenant_id);
 $$;
+
+-- Issuers of tokens that tenants trust for themselves, one per tenant. The whole of it is in the text, whose form is the
+-- engine's; empty for a tenant that has none any more.
+create table payplane.tenant_issuers (
+    tenant_id uuid   not null,
+    issuer    text   not null collate "C",
+    audience  text   not null collate "C",
+    terms     text   not null,
+    -- When this row was last written, counted in changes of these and of API keys.
+    change    bigint not null,
+    constraint tenant_issuers_pkey primary key (tenant_id)
+);
+
+-- Gives a tenant this issuer, or none if it is empty. 0 as it was, 1 changed, 2 another tenant has the issuer with this
+-- audience (a token has to be of one tenant), 3 p_max other tenants have one.
+create function payplane.put_issuer(p_tenant uuid, p_issuer text, p_audience text, p_terms text, p_max bigint)
+returns smallint
+language plpgsql security definer
+set search_path = pg_catalog, payplane, pg_temp
+as $$
+declare
+    v_change bigint;
+    v_before text := coalesce((select i.terms from payplane.tenant_issuers i where i.tenant_id = p_tenant), '');
+begin
+    if v_before = p_terms then
+        return 0;
+    end if;
+    update payplane.api_key_head set change = change + 1 where only_row returning change into v_change;
+    if p_issuer <> '' and exists (
+        select 1 from payplane.tenant_issuers i
+        where i.tenant_id <> p_tenant and i.issuer = p_issuer and i.audience = p_audience
+    ) then
+        return 2;
+    end if;
+    if p_issuer <> '' and p_max <= (
+        select count(*) from payplane.tenant_issuers i where i.tenant_id <> p_tenant and i.issuer <> ''
+    ) then
+        return 3;
+    end if;
+    insert into payplane.tenant_issuers (tenant_id, issuer, audience, terms, change)
+    values (p_tenant, p_issuer, p_audience, p_terms, v_change)
+    on conflict (tenant_id) do update
+    set issuer = excluded.issuer, audience = excluded.audience, terms = excluded.terms, change = excluded.change;
+    return 1;
+end $$;
+
+create function payplane.get_issuer(p_tenant uuid)
+returns text
+language sql stable security definer
+set search_path = pg_catalog, payplane, pg_temp
+as $$
+    select i.terms from payplane.tenant_issuers i where i.tenant_id = p_tenant;
+$$;
+
+-- What changed after p_change, in order.
+create function payplane.read_issuers(p_change bigint)
+returns table (tenant_id uuid, terms text, change bigint)
+language sql stable security definer
+set search_path = pg_catalog, payplane, pg_temp
+as $$
+    select i.tenant_id, i.terms, i.change from payplane.tenant_issuers i where p_change < i.change order by i.change;
+$$;
+
+-- Like find_key_caller. What a caller may do is in its token.
+create function payplane.find_outsider(p_tenant uuid)
+returns table (tenant_id uuid, role smallint, calls_per_second integer, call_burst integer)
+language sql stable security definer
+set search_path = pg_catalog, payplane, pg_temp
+as $$
+    select t.tenant_id, 0::smallint, t.calls_per_second, t.call_burst
+    from payplane.tenants t
+    where t.tenant_id = p_tenant
+      and exists (select 1 from payplane.tenant_namespaces n where n.tenant_id = t.tenant_id);
+$$;

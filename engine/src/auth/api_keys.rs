@@ -20,12 +20,11 @@ use tokio::sync::watch;
 
 use super::{
     AuthError, Identity,
-    revocations::{first_copy, now},
+    revocations::{Copied, first_copy, keep_looking, now},
 };
 use crate::{
     engine::detached,
     store::{ApiKeyChange, NewApiKey, PutApiKey, Store, StoreError},
-    telemetry::Causes,
 };
 
 /// How every key begins. No JSON Web Token does.
@@ -117,21 +116,16 @@ impl ApiKeys {
 
     /// Keeps the copy young until the process ends.
     pub async fn follow(self: Arc<Self>) {
-        let (mut failed, mut database) = (false, self.database.clone());
-        loop {
-            if database.wait_for(|up| *up).await.is_err() {
-                return;
-            }
-            match self.look().await {
-                Ok(()) => failed = false,
-                Err(error) if !failed => {
-                    failed = true;
-                    tracing::warn!(reason = %Causes(&error), "API keys not read");
-                }
-                Err(_) => {}
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        keep_looking(self).await;
+    }
+}
+
+impl Copied for ApiKeys {
+    const WHAT: &'static str = "API keys";
+    const LOOK_EVERY: Duration = LOOK_EVERY;
+
+    fn database(&self) -> watch::Receiver<bool> {
+        self.database.clone()
     }
 
     async fn look(&self) -> Result<(), StoreError> {

@@ -29,6 +29,8 @@ enum Key {
     ServiceAccount(String, String),
     /// Whose it is, and its id.
     ApiKey(TenantId, String),
+    /// Of a tenant's own issuer.
+    Outsider(TenantId),
 }
 
 /// Filled by the first caller that asks; the others wait for it instead of asking too.
@@ -69,6 +71,11 @@ impl Directory {
         self.remembered(Key::ApiKey(tenant, id.to_owned())).await
     }
 
+    /// The tenant of its own issuer; nothing if it was archived. What the caller may do is in its token.
+    pub async fn find_outsider(&self, tenant: TenantId) -> Result<Option<CallerRow>, StoreError> {
+        self.remembered(Key::Outsider(tenant)).await
+    }
+
     async fn remembered(&self, key: Key) -> Result<Option<CallerRow>, StoreError> {
         let entry = self.entry(&key);
         entry.row.get_or_try_init(|| self.look_up(key)).await.copied()
@@ -84,6 +91,7 @@ impl Directory {
             match key {
                 Key::ServiceAccount(namespace, name) => store.resolve_caller(&namespace, &name).await,
                 Key::ApiKey(tenant, id) => store.resolve_key(tenant, &id).await,
+                Key::Outsider(tenant) => store.resolve_outsider(tenant).await,
             }
         })
         .await

@@ -132,6 +132,36 @@ impl Copy {
     }
 }
 
+/// A list in PostgreSQL that each engine has a copy of.
+pub(super) trait Copied: Send + Sync {
+    /// For people.
+    const WHAT: &'static str;
+    /// How old the copy may be, the time of the query not counted.
+    const LOOK_EVERY: Duration;
+
+    /// Whether asking makes sense.
+    fn database(&self) -> watch::Receiver<bool>;
+
+    /// Reads what is new.
+    fn look(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Looks again and again while the database is there, until the process ends. The first failure is told.
+pub(super) async fn keep_looking<L: Copied>(list: Arc<L>) {
+    let (mut failed, mut database) = (false, list.database());
+    while database.wait_for(|up| *up).await.is_ok() {
+        match list.look().await {
+            Ok(()) => failed = false,
+            Err(error) if !failed => {
+                failed = true;
+                tracing::warn!(reason = %Causes(&error), what = L::WHAT, "a list of callers was not read");
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(L::LOOK_EVERY).await;
+    }
+}
+
 /// Waits a moment for a list that was never read.
 pub(super) async fn first_copy(
     has_copy: &watch::Sender<bool>,

@@ -10,6 +10,7 @@ mod encode;
 mod events;
 mod guard;
 mod holds;
+mod issuers;
 mod ledger;
 mod page;
 #[cfg(any(test, fuzzing))]
@@ -41,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status, service::Routes};
 
 use crate::{
-    auth::{ApiKeys, Caller, Revocations},
+    auth::{ApiKeys, Caller, Issuers, Revocations},
     commit::CommitError,
     engine::Engine,
 };
@@ -63,6 +64,7 @@ struct Api {
     follower: Arc<payments::Follower>,
     revocations: Arc<Revocations>,
     api_keys: Arc<ApiKeys>,
+    issuers: Arc<Issuers>,
     /// One proof of the ledger at a time.
     verifying: Arc<Semaphore>,
     /// Ends streams, which would never end by themselves.
@@ -83,12 +85,12 @@ impl Api {
 pub fn routes(
     engine: Arc<Engine>,
     revocations: Arc<Revocations>,
-    api_keys: Arc<ApiKeys>,
+    (api_keys, issuers): (Arc<ApiKeys>, Arc<Issuers>),
     draining: CancellationToken,
 ) -> Routes {
     let follower = payments::Follower::start(&engine);
     let verifying = Arc::new(Semaphore::new(1));
-    let api = Api { engine, follower, revocations, api_keys, verifying, draining };
+    let api = Api { engine, follower, revocations, api_keys, issuers, verifying, draining };
     Routes::default()
         .add_service(PaymentServiceServer::new(api.clone()).max_decoding_message_size(BULK_BYTES_MAX))
         .add_service(WalletServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))

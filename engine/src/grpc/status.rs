@@ -105,6 +105,11 @@ pub(super) fn too_many_api_keys(of_tenant: bool) -> Status {
     with_reason(Code::ResourceExhausted, message.to_owned(), "TOO_MANY_API_KEYS", None)
 }
 
+pub(super) fn too_many_issuers() -> Status {
+    let message = "as many tenants have an issuer as engines remember".to_owned();
+    with_reason(Code::ResourceExhausted, message, "TOO_MANY_ISSUERS", None)
+}
+
 pub(super) fn api_key_taken() -> Status {
     let message = "the id is another API key's, or the key has ended: make a new key".to_owned();
     with_reason(Code::AlreadyExists, message, "API_KEY_TAKEN", None)

@@ -20,7 +20,7 @@ use super::{
     tls::{Certificate, TlsError},
 };
 use crate::{
-    auth::{ApiKeys, Authenticator, Directory, Revocations, VerifierError},
+    auth::{ApiKeys, Authenticator, Directory, Issuers, Revocations, VerifierError},
     cache::{Cache, Limiter},
     config::{ServeConfig, TransportConfig},
     engine::Engine,
@@ -106,9 +106,11 @@ impl Server {
         let engine = Engine::new(cache.clone(), store.clone(), metrics.clone(), config.sweep_every());
         let revocations = Revocations::new(store.clone(), cache, engine.database());
         let api_keys = ApiKeys::new(store.clone(), engine.database());
+        let issuers = Issuers::new(store.clone(), engine.database(), config.auth.issuer.clone());
+        let outside = (api_keys.clone(), issuers.clone());
         let directory = Directory::new(store, engine.database());
         let authenticator =
-            Authenticator::new(&config.auth, directory, revocations.clone(), api_keys.clone())?;
+            Authenticator::new(&config.auth, directory, revocations.clone(), outside.clone())?;
         let authenticator = Arc::new(authenticator);
         if config.auth.issuer.is_none() {
             tracing::warn!("no issuer is configured: every call but health will be refused");
@@ -117,7 +119,7 @@ impl Server {
         let (http_listener, http_address) = listen(config.http_address).await?;
         let (grpc_listener, grpc_address) = listen(config.grpc_address).await?;
         let acceptor = acceptor(&config.transport)?;
-        let routes = routes(&engine, (&revocations, &api_keys), config.reflection, &stop)?;
+        let routes = routes(&engine, (&revocations, outside), config.reflection, &stop)?;
         let guard = GuardLayer { authenticator, limiter, metrics };
         let committer = engine.start();
         let publisher = config.kafka_dir.clone().map(|directory| {
@@ -126,6 +128,7 @@ impl Server {
         });
         tokio::spawn(revocations.follow());
         tokio::spawn(api_keys.follow());
+        tokio::spawn(issuers.follow());
         tokio::spawn(serve_http(http_listener, engine.clone(), stop.clone()));
         let grpc = tokio::spawn(serve_grpc(grpc_listener, acceptor, routes, guard, stop.clone()));
         let drain = config.drain();
@@ -175,13 +178,13 @@ fn acceptor(config: &TransportConfig) -> Result<Option<TlsAcceptor>, TlsError> {
 
 fn routes(
     engine: &Arc<Engine>,
-    (revocations, api_keys): (&Arc<Revocations>, &Arc<ApiKeys>),
+    (revocations, outside): (&Arc<Revocations>, (Arc<ApiKeys>, Arc<Issuers>)),
     reflection: bool,
     stop: &CancellationToken,
 ) -> Result<Routes, ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(reporter, engine.clone(), stop.clone()));
-    let routes = grpc::routes(engine.clone(), revocations.clone(), api_keys.clone(), stop.clone());
+    let routes = grpc::routes(engine.clone(), revocations.clone(), outside, stop.clone());
     let routes = routes.add_service(health);
     if !reflection {
         return Ok(routes);

@@ -16,6 +16,7 @@ mod connect;
 mod epoch;
 mod error;
 mod events;
+mod issuers;
 mod journal;
 mod locked;
 mod migrate;
@@ -45,6 +46,7 @@ pub use events::{
     EventLook, EventRow, EventSession, EventStatus, LETTERS_MAX, Letter, LetterAct, LetterRow,
     PAGE_OPERATIONS,
 };
+pub use issuers::{ISSUERS_MAX, IssuerRow, PutIssuer};
 pub use migrate::{MigrateError, MigrateOptions, migrate, retire};
 pub use read::{
     AsOf, BalanceRow, HeadRow, HoldSummary, HoldsRow, PaymentFilter, PaymentPage, PaymentRow,

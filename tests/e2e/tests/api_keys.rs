@@ -1,4 +1,5 @@
-//! API keys: what is in the Secret opens the engine, and only as far as the spec says.
+//! Callers from outside: what is in the Secret of API keys opens the engine, and only as far as the spec says; a tenant's own
+//! issuer is taken, and opens nothing to a token that it has not signed.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams};
@@ -69,5 +70,25 @@ async fn the_key_in_the_secret_acts_for_the_tenant_until_the_spec_drops_it() {
         while !refused().await {}
     });
     waited.await.expect("a key that the spec dropped is believed");
+    tenant.clean_up().await;
+}
+
+/// Header and claims of a token of the example's issuer; its signature is made up.
+const FORGED: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImEifQ.\
+    eyJpc3MiOiJodHRwczovL2xvZ2luLnVtYnJlbGxhLmV4YW1wbGUiLCJhdWQiOiJwYXlwbGFuZS11bWJyZWxsYSIsInN1YiI6ImJlYSJ9.AAAA";
+
+#[tokio::test]
+async fn an_issuer_of_the_tenants_own_is_taken_and_forged_tokens_of_it_are_not() {
+    let spec = example(include_str!("../../../examples/tenants/oidc.yaml"))["spec"].clone();
+    // One issuer and audience belong to one tenant: a test that runs again is another tenant.
+    let mut oidc = spec["oidc"].clone();
+    let audience = format!("payplane-{}", uuid::Uuid::new_v4());
+    oidc["audience"] = audience.into();
+    let more = json!({"deletionPolicy": "Archive", "oidc": oidc});
+    let tenant = TestTenant::with(&client().await, "oidc", more).await;
+    tenant.client_pod().await;
+    let own = tenant.call("wallet_service.proto", "WalletService/ListWallets", &json!({})).await;
+    assert!(own.is_ok(), "tokens of the cluster go on: {own:?}");
+    assert_eq!(outcomes(&tenant, FORGED, "forged").await, [false, false]);
     tenant.clean_up().await;
 }

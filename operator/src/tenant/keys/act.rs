@@ -105,14 +105,9 @@ async fn write(
         return apply::prune::<Secret>(client, namespace, SECRET, &tenant_labels(tenant)).await;
     }
     let secret = build::secret(tenant, namespace, change.version.clone(), &tokens);
-    match change.version {
-        // With the version that was read: another operator may have written meanwhile.
-        Some(_) => apply::apply(client, &secret).await.map(|_| ()),
-        None => match apply::create(client, &secret).await? {
-            true => Ok(()),
-            false => Err(Error::Raced { operation: "create the Secret of API keys" }),
-        },
-    }
+    // With the version that was read, if there is one: another operator may have written meanwhile. Applied also where it is
+    // new, because the right to create by POST cannot be limited to a name.
+    apply::apply(client, &secret).await.map(|_| ())
 }
 
 fn tell(tenant: &Tenant, context: &Context, plan: &Plan, made: &Made) {

@@ -1,21 +1,19 @@
-//! Who may call from outside the cluster: API keys.
-// A test fails by panicking, in its helpers too.
-#![allow(clippy::panic, clippy::unwrap_used)]
-
-mod support;
+//! API keys.
 
 use std::time::{Duration, Instant};
 
 use payplane_proto::v1::{self as proto, revoke_token_request::Revoked};
 use sha2::{Digest as _, Sha256};
-use support::{
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use uuid::Uuid;
+
+use crate::support::{
+    self,
     client::{Client, code, funding, paid, payment},
     eventually,
     world::World,
 };
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
-use uuid::Uuid;
 
 /// A key as the operator makes them.
 struct Key {
