@@ -14,6 +14,7 @@ const SERVICES: &[&str] = &[
     "payplane/v1/billing.proto",
     "payplane/v1/event_service.proto",
     "payplane/v1/token_service.proto",
+    "payplane/v1/api_key_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

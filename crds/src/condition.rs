@@ -26,6 +26,8 @@ pub const SUSPENDED: &str = "Suspended";
 pub const OVERDUE: &str = "Overdue";
 /// On a TimeoutPolicy: whether holds are given back soon after their deadline.
 pub const REVERSALS_CURRENT: &str = "ReversalsCurrent";
+/// On a Tenant with API keys: whether each is in its Secret and was replaced in time.
+pub const API_KEYS_CURRENT: &str = "ApiKeysCurrent";
 /// On a Tenant or Wallet that was deleted: it stays until nothing is left in it. The reason says what that is.
 pub const OFFBOARDING: &str = "Offboarding";
 /// On a Platform: PostgreSQL accepts connections.
@@ -130,6 +132,8 @@ pub mod reason {
     pub const LEDGER_NOT_SOUND: &str = "LedgerNotSound";
     /// The broker is not there or not ready; events wait in the journal.
     pub const KAFKA_NOT_READY: &str = "KafkaNotReady";
+    /// Every API key is in its Secret, and was replaced in time.
+    pub const KEYS_CURRENT: &str = "KeysCurrent";
     /// A limit on payments of the wallet or the tenant.
     pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
     /// The payee would hold more than its maximum.
@@ -220,6 +224,8 @@ pub mod reason {
     pub const SCOPE_TAKEN: &str = "ScopeTaken";
     /// A Secret that is referred to is absent or lacks a key.
     pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
+    /// A Secret of the name that API keys have is somebody else's; it is left alone.
+    pub const SECRET_TAKEN: &str = "SecretTaken";
     /// The settlement account would go beyond its cap.
     pub const SETTLEMENT_CAP_EXCEEDED: &str = "SettlementCapExceeded";
     /// A StorageClass that is referred to is absent.

@@ -1,6 +1,8 @@
 //! Tenant: one customer of the platform, with its namespaces, its access and its place in the ledger.
 
+mod api_key;
 mod isolation;
+mod oidc;
 mod quota;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -10,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::{Amount, Currency};
 
+pub use api_key::{ApiKeyRole, ApiKeyStatus, TenantApiKey};
 pub use isolation::{Isolation, IsolationMode, LabelValue, Opening, OpeningPort, Peer, Protocol};
+pub use oidc::{OidcRole, TenantOidc};
 pub use quota::{Limits, Quantity, Quota, Resources};
 
 /// A customer of a Platform. Everything in its namespaces acts for it in the ledger. Deleting the object waits until
@@ -45,7 +49,10 @@ pub use quota::{Limits, Quantity, Quota, Resources};
     validation = Rule::new("!has(self.groups) || [self.groups.?viewers.orValue([]), self.groups.?operators.orValue([]), \
          self.groups.?approvers.orValue([]), self.groups.?admins.orValue([])] \
          .all(groups, groups.all(group, !group.startsWith('system:')))")
-        .message("groups cannot begin with \"system:\": name a group of people, not one that every caller is in")
+        .message("groups cannot begin with \"system:\": name a group of people, not one that every caller is in"),
+    validation = Rule::new("!has(self.apiKeys) || self.apiKeys.all(key, \
+         self.namespaces.exists(listed, listed.name == key.namespace))")
+        .message("apiKeys can only be in namespaces that spec.namespaces lists")
 )]
 pub struct TenantSpec {
     /// The Platform that keeps this tenant's money.
@@ -63,6 +70,15 @@ pub struct TenantSpec {
     /// Who may call the engine over gRPC with a ServiceAccount token.
     #[serde(default)]
     pub access: TenantAccess,
+    /// Keys for callers outside the cluster. The operator makes them, keeps them in the Secret `payplane-api-keys` of a
+    /// namespace under their names, and replaces them. The ledger knows their hashes only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub api_keys: Vec<TenantApiKey>,
+    /// An issuer of tokens for callers outside the cluster who have an identity of their own. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<TenantOidc>,
     /// How payments are approved that the ledger's parameter PAYMENT_APPROVAL_FROM asks approval for. Default: by an Approval
     /// of somebody else.
     #[serde(default, skip_serializing_if = "PaymentApproval::is_default")]
@@ -285,7 +301,11 @@ pub struct TenantStatus {
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, Suspended; Offboarding while the object is being deleted.
+    /// The keys of `spec.apiKeys` that are in their Secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub api_keys: Vec<ApiKeyStatus>,
+    /// Ready, Reconciling, Stalled, Suspended; ApiKeysCurrent with API keys; Offboarding while the object is being deleted.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

@@ -89,6 +89,7 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
     tokio::spawn(children::wake_by_children(context.clone(), health.clone()));
     tokio::spawn(children::wake_by_jobs(context.clone(), health.clone()));
     tokio::spawn(children::wake_by_children_of_tenants(context.clone(), health.clone()));
+    tokio::spawn(children::wake_by_api_keys(context.clone(), health.clone()));
     tokio::spawn(children::wake_by_namespaces(context.clone(), health.clone()));
     tokio::join!(
         platforms(&context, writers.platforms, wake::listen(wakeups.platforms), &health, &stop),

@@ -3,6 +3,7 @@
 //! Every call carries the operator's token and, where a tenant is meant, one of the tenant's namespaces. Every call has
 //! a deadline; whoever gets no answer asks again with the same key, which the ledger answers the same way.
 
+mod api_key;
 mod archive;
 mod billing;
 mod channel;
@@ -20,6 +21,7 @@ use payplane_proto::v1 as proto;
 use proto::{ledger_service_client::LedgerServiceClient, wallet_service_client::WalletServiceClient};
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
+pub use api_key::ApiKey;
 pub use archive::Archive;
 pub use billing::{BillingRequest, CollectRequest, Invoice, Preview, Standing};
 pub use fault::EngineError;

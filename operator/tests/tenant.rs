@@ -37,6 +37,20 @@ async fn try_create(client: &Client, name: &str, more: &Value) -> Result<Dynamic
 #[tokio::test]
 async fn what_can_never_be_is_refused_with_the_way_out() {
     in_namespace("tenant", |client, name| async move {
+        let with = |base: Value, more: Value| {
+            let mut all = base;
+            all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            all
+        };
+        let key = |more: Value| {
+            let base = json!({"name": "a", "namespace": name, "role": "Viewer"});
+            json!({"apiKeys": [with(base, more)]})
+        };
+        let oidc = |more: Value| {
+            let roles = json!([{"value": "a", "role": "Viewer"}]);
+            let base = json!({"issuer": "https://login.example", "audience": "a", "roles": roles});
+            json!({"oidc": with(base, more)})
+        };
         let opening = |peer: Value| json!({"isolation": {"egress": [{"peer": peer}]}});
         let cases = [
             (json!({"groups": {"admins": ["system:authenticated"]}}), "groups cannot begin with"),
@@ -57,6 +71,14 @@ async fn what_can_never_be_is_refused_with_the_way_out() {
             ),
             (json!({"isolation": {"mode": "Sometimes"}}), "spec.isolation.mode"),
             (json!({"deletionPolicy": "Burn"}), "spec.deletionPolicy"),
+            (key(json!({"namespace": "elsewhere"})), "namespaces that spec.namespaces lists"),
+            (key(json!({"role": "Admin"})), "role"),
+            (key(json!({"name": "a.b"})), "name"),
+            (key(json!({"rotateAfterSeconds": 60, "overlapSeconds": 60})), "overlapSeconds has to be less"),
+            (oidc(json!({"issuer": "http://login.example"})), "issuer"),
+            (oidc(json!({"issuer": "https://me@login.example"})), "issuer"),
+            (oidc(json!({"roles": []})), "roles"),
+            (oidc(json!({"roles": [{"value": "a", "role": "Platform"}]})), "role"),
         ];
         for (more, expected) in cases {
             let error =

@@ -1,4 +1,4 @@
-//! Which tenant a ServiceAccount belongs to, kept for a few seconds so that a call does not cost a look-up.
+//! Which tenant a ServiceAccount or an API key belongs to and what it may do, kept for a few seconds so that a call does not cost a look-up.
 
 use std::{
     collections::HashMap,
@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use payplane_ledger::TenantId;
 use tokio::sync::{OnceCell, watch};
 
 use crate::{
@@ -22,7 +23,15 @@ const ABSENT_STALE_MAX: Duration = Duration::from_millis(500);
 /// Bounds memory. When it is reached everything is forgotten, which costs one look-up per caller.
 const ENTRIES_MAX: usize = 4_096;
 
-type Key = (String, String);
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    /// Namespace and name.
+    ServiceAccount(String, String),
+    /// Whose it is, and its id.
+    ApiKey(TenantId, String),
+    /// Of a tenant's own issuer.
+    Outsider(TenantId),
+}
 
 /// Filled by the first caller that asks; the others wait for it instead of asking too.
 #[derive(Debug)]
@@ -54,18 +63,38 @@ impl Directory {
 
     /// The tenant and role of a service account; nothing if its namespace belongs to nobody.
     pub async fn find(&self, namespace: &str, name: &str) -> Result<Option<CallerRow>, StoreError> {
-        let key = (namespace.to_owned(), name.to_owned());
+        self.remembered(Key::ServiceAccount(namespace.to_owned(), name.to_owned())).await
+    }
+
+    /// The tenant and role of an API key that is valid; nothing if the tenant was archived.
+    pub async fn find_key(&self, tenant: TenantId, id: &str) -> Result<Option<CallerRow>, StoreError> {
+        self.remembered(Key::ApiKey(tenant, id.to_owned())).await
+    }
+
+    /// The tenant of its own issuer; nothing if it was archived. What the caller may do is in its token.
+    pub async fn find_outsider(&self, tenant: TenantId) -> Result<Option<CallerRow>, StoreError> {
+        self.remembered(Key::Outsider(tenant)).await
+    }
+
+    async fn remembered(&self, key: Key) -> Result<Option<CallerRow>, StoreError> {
         let entry = self.entry(&key);
         entry.row.get_or_try_init(|| self.look_up(key)).await.copied()
     }
 
-    async fn look_up(&self, (namespace, name): Key) -> Result<Option<CallerRow>, StoreError> {
+    async fn look_up(&self, key: Key) -> Result<Option<CallerRow>, StoreError> {
         // Those who wait take turns when a look-up fails; they must not wait for a time-out each.
         if !*self.database.borrow() {
             return Err(StoreError::Away);
         }
         let store = self.store.clone();
-        detached(async move { store.resolve_caller(&namespace, &name).await }).await
+        detached(async move {
+            match key {
+                Key::ServiceAccount(namespace, name) => store.resolve_caller(&namespace, &name).await,
+                Key::ApiKey(tenant, id) => store.resolve_key(tenant, &id).await,
+                Key::Outsider(tenant) => store.resolve_outsider(tenant).await,
+            }
+        })
+        .await
     }
 
     fn entry(&self, key: &Key) -> Arc<Entry> {

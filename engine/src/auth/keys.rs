@@ -1,4 +1,4 @@
-//! The issuer's public keys, by key id. Fetched when needed: at first use, for an unknown id, and when they are old.
+//! An issuer's public keys, by key id. Fetched when needed: at first use, for an unknown id, and when they are old.
 //! Fetches are rate limited, which also bounds what made-up key ids can cost.
 
 use std::{
@@ -40,7 +40,16 @@ pub(super) struct Key {
 #[derive(Debug)]
 enum Source {
     File(PathBuf),
-    Url { client: reqwest::Client, url: String, token_file: Option<PathBuf> },
+    Url {
+        client: reqwest::Client,
+        url: String,
+        token_file: Option<PathBuf>,
+    },
+    /// Of a tenant's own issuer: found through its discovery document.
+    Discovery {
+        client: reqwest::Client,
+        issuer: String,
+    },
 }
 
 /// The keys as of the last fetch.
@@ -70,8 +79,14 @@ pub(super) enum KeysError {
     File(#[source] io::Error),
     #[error("fetch the keys")]
     Fetch(#[source] reqwest::Error),
-    #[error("the document of keys is too large")]
+    #[error("the document of keys, or the one that says where it is, is too large")]
     TooLarge,
+    #[error(
+        "the issuer's discovery document is of another issuer, or says that keys are elsewhere than at https"
+    )]
+    Discovery,
+    #[error("the keys could not be had a moment ago")]
+    Paused,
     #[error("the document of keys is not a JSON Web Key Set")]
     Malformed(#[source] serde_json::Error),
 }
@@ -87,6 +102,18 @@ impl Keys {
             (None, None) => return Ok(None),
         };
         Ok(Some(Self { source, known: Mutex::default() }))
+    }
+
+    /// The keys of an issuer that is known by its URL. Whoever names it is an administrator of the cluster; still only https
+    /// is spoken, no redirect is followed, and nothing of an answer is shown to anybody.
+    pub(super) fn discovered(issuer: &str, ca_pem: &str) -> Result<Self, KeysError> {
+        let builder = builder().https_only(true);
+        let builder = match ca_pem.is_empty() {
+            true => builder,
+            false => builder.tls_certs_only(certificates(ca_pem.as_bytes())?),
+        };
+        let client = builder.build().map_err(KeysError::Fetch)?;
+        Ok(Self { source: Source::Discovery { client, issuer: issuer.to_owned() }, known: Mutex::default() })
     }
 
     /// The key with this id. Nothing if the issuer has no such key as far as we know; an error if we know no keys.
@@ -107,11 +134,17 @@ impl Keys {
                     tracing::warn!(reason = %Causes(&error), "keys not refreshed");
                 }
                 Err(error) => {
-                    // The next caller may try at once: there is nothing to go on with.
-                    known.tried_at = None;
+                    // The next caller may try at once: there is nothing to go on with. But not for a tenant's issuer, which
+                    // every made-up token could make us knock at.
+                    if !matches!(self.source, Source::Discovery { .. }) {
+                        known.tried_at = None;
+                    }
                     return Err(error);
                 }
             }
+        }
+        if known.fetched_at.is_none() {
+            return Err(KeysError::Paused);
         }
         Ok(known.keys.get(id).cloned())
     }
@@ -120,6 +153,7 @@ impl Keys {
         let document = match &self.source {
             Source::File(path) => fs::read(path).map_err(KeysError::File)?,
             Source::Url { client, url, token_file } => download(client, url, token_file.as_ref()).await?,
+            Source::Discovery { client, issuer } => discover(client, issuer).await?,
         };
         if DOCUMENT_BYTES_MAX < document.len() {
             return Err(KeysError::TooLarge);
@@ -146,20 +180,57 @@ async fn download(
         let token = fs::read_to_string(path).map_err(KeysError::File)?;
         request = request.bearer_auth(token.trim());
     }
-    let answer =
-        request.send().await.and_then(reqwest::Response::error_for_status).map_err(KeysError::Fetch)?;
-    Ok(answer.bytes().await.map_err(KeysError::Fetch)?.to_vec())
+    read(request).await
+}
+
+/// Where the issuer says that its keys are. It has to be the issuer that it was asked as.
+async fn discover(client: &reqwest::Client, issuer: &str) -> Result<Vec<u8>, KeysError> {
+    #[derive(serde::Deserialize)]
+    struct Document {
+        issuer: String,
+        jwks_uri: String,
+    }
+    let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    let document = read(client.get(url)).await?;
+    let document: Document = serde_json::from_slice(&document).map_err(KeysError::Malformed)?;
+    if document.issuer != issuer || !document.jwks_uri.starts_with("https://") {
+        return Err(KeysError::Discovery);
+    }
+    read(client.get(document.jwks_uri)).await
+}
+
+/// No more than [`DOCUMENT_BYTES_MAX`], whatever the server sends.
+async fn read(request: reqwest::RequestBuilder) -> Result<Vec<u8>, KeysError> {
+    let answer = request.send().await.and_then(reqwest::Response::error_for_status);
+    let (mut answer, mut document) = (answer.map_err(KeysError::Fetch)?, Vec::new());
+    while let Some(part) = answer.chunk().await.map_err(KeysError::Fetch)? {
+        document.extend_from_slice(&part);
+        if DOCUMENT_BYTES_MAX < document.len() {
+            return Err(KeysError::TooLarge);
+        }
+    }
+    Ok(document)
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none())
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, KeysError> {
+    reqwest::Certificate::from_pem_bundle(pem).map_err(KeysError::Fetch)
+}
+
+/// Whether this is nothing, or PEM certificates.
+pub(crate) fn is_ca(pem: &str) -> bool {
+    pem.is_empty() || certificates(pem.as_bytes()).is_ok_and(|found| !found.is_empty())
 }
 
 fn client(ca_file: Option<&PathBuf>) -> Result<reqwest::Client, KeysError> {
-    let builder =
-        reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none());
     let builder = match ca_file {
-        None => builder,
+        None => builder(),
         Some(path) => {
             let pem = fs::read(path).map_err(KeysError::File)?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(KeysError::Fetch)?;
-            builder.tls_certs_only(certificates)
+            builder().tls_certs_only(certificates(&pem)?)
         }
     };
     builder.build().map_err(KeysError::Fetch)

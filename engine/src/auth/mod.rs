@@ -1,7 +1,9 @@
 //! Who calls, and what they may do. A token decides the tenant, never the request alone: a ServiceAccount belongs to
-//! the tenant of its namespace. Only the operator, which speaks for everybody, names the namespace that it speaks for.
+//! the tenant of its namespace, an API key to the one that it was registered for, a token of a tenant's own issuer to that tenant. Only the operator, which speaks for everybody, names the namespace that it speaks for.
 
+mod api_keys;
 mod directory;
+mod issuers;
 mod keys;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod parsers;
@@ -9,12 +11,17 @@ mod revocations;
 mod role;
 mod token;
 
+pub use api_keys::{ApiKeys, PREFIX};
 pub use directory::Directory;
+pub use issuers::Issuers;
+pub(crate) use keys::is_ca;
 pub use revocations::Revocations;
 pub use role::Role;
 pub use token::{Identity, TOKEN_BYTES_MAX, TokenError, Verifier, VerifierError};
 
 use std::{collections::HashSet, sync::Arc};
+
+use issuers::{Issuer, Outsider};
 
 use payplane_ledger::{Origin, TenantId};
 
@@ -53,6 +60,9 @@ pub enum AuthError {
     /// The token is not believed.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The API key is malformed, unknown or ended: nobody learns which.
+    #[error("the API key is not valid")]
+    ApiKey,
     /// Somebody took the token or its subject back.
     #[error("the token was revoked")]
     Revoked,
@@ -76,6 +86,8 @@ pub struct Authenticator {
     verifier: Option<Verifier>,
     directory: Directory,
     revocations: Arc<Revocations>,
+    api_keys: Arc<ApiKeys>,
+    issuers: Arc<Issuers>,
     platform_subjects: HashSet<String>,
 }
 
@@ -85,10 +97,11 @@ impl Authenticator {
         config: &AuthConfig,
         directory: Directory,
         revocations: Arc<Revocations>,
+        (api_keys, issuers): (Arc<ApiKeys>, Arc<Issuers>),
     ) -> Result<Self, VerifierError> {
         let verifier = Verifier::from_config(config)?;
         let platform_subjects = config.platform_subjects.iter().cloned().collect();
-        Ok(Self { verifier, directory, revocations, platform_subjects })
+        Ok(Self { verifier, directory, revocations, api_keys, issuers, platform_subjects })
     }
 
     /// Identifies the bearer of `token`, who may name a namespace.
@@ -97,6 +110,20 @@ impl Authenticator {
         token: Option<&str>,
         namespace: Option<&str>,
     ) -> Result<Caller, AuthError> {
+        if let Some(key) = token.filter(|token| api_keys::is_key(token)) {
+            return match namespace {
+                None => self.key_caller(key).await,
+                Some(_) => Err(AuthError::NamespaceNotAllowed),
+            };
+        }
+        if let Some(token) = token
+            && let Some(issuer) = self.issuers.of(token).await?
+        {
+            return match namespace {
+                None => self.outside_caller(&issuer, token).await,
+                Some(_) => Err(AuthError::NamespaceNotAllowed),
+            };
+        }
         let verifier = self.verifier.as_ref().ok_or(AuthError::NoIssuer)?;
         let identity = verifier.verify(token.ok_or(AuthError::NoToken)?).await?;
         if self.revocations.covers(&identity).await? {
@@ -110,6 +137,31 @@ impl Authenticator {
             return Err(AuthError::NamespaceNotAllowed);
         }
         self.tenant_caller(subject).await
+    }
+
+    /// Whoever has a key belongs to its tenant, and never to the platform. A key can be revoked by its id like a token, and
+    /// is refused then as if it had ended.
+    async fn key_caller(&self, key: &str) -> Result<Caller, AuthError> {
+        let (tenant, identity) = self.api_keys.verify(key).await?;
+        if self.revocations.covers(&identity).await? {
+            return Err(AuthError::ApiKey);
+        }
+        let found = self.directory.find_key(tenant, identity.id.as_deref().unwrap_or_default()).await?;
+        let found = found.and_then(|row| Some((row.rates, Role::from_number(row.role)?)));
+        let (rates, role) = found.filter(|(_, role)| role.is_for_keys()).ok_or(AuthError::ApiKey)?;
+        Ok(Caller { subject: identity.subject, role, tenant: Some(tenant), origin: Origin::Api, rates })
+    }
+
+    /// Whoever has a token of a tenant's own issuer belongs to that tenant, and never to the platform, whatever it is called.
+    async fn outside_caller(&self, issuer: &Issuer, token: &str) -> Result<Caller, AuthError> {
+        let Outsider { tenant, subject, id, role } = issuer.verify(token).await?;
+        let identity = Identity { subject: subject.clone(), id };
+        if self.revocations.covers(&identity).await? {
+            return Err(AuthError::Revoked);
+        }
+        let found = self.directory.find_outsider(tenant).await?;
+        let Some((row, role)) = found.zip(role) else { return Err(AuthError::Unregistered(subject)) };
+        Ok(Caller { subject, role, tenant: Some(tenant), origin: Origin::Api, rates: row.rates })
     }
 
     async fn platform_caller(&self, subject: Arc<str>, namespace: Option<&str>) -> Result<Caller, AuthError> {

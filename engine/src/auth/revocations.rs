@@ -57,15 +57,7 @@ impl Revocations {
 
     /// Whether this token or its subject was taken back.
     pub async fn covers(&self, identity: &Identity) -> Result<bool, AuthError> {
-        if !*self.has_copy.borrow() {
-            // While the database is away, waiting for it would only keep the caller from hearing so.
-            if !*self.database.borrow() {
-                return Err(StoreError::Away.into());
-            }
-            let mut first = self.has_copy.subscribe();
-            let waited = tokio::time::timeout(FIRST_MAX, first.wait_for(|has| *has)).await;
-            waited.map_err(|_| StoreError::Away)?.map_err(|_| StoreError::Away)?;
-        }
+        first_copy(&self.has_copy, &self.database).await?;
         let copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
         if copy.until.is_empty() {
             return Ok(false);
@@ -140,7 +132,55 @@ impl Copy {
     }
 }
 
-fn now() -> Timestamp {
+/// A list in PostgreSQL that each engine has a copy of.
+pub(super) trait Copied: Send + Sync {
+    /// For people.
+    const WHAT: &'static str;
+    /// How old the copy may be, the time of the query not counted.
+    const LOOK_EVERY: Duration;
+
+    /// Whether asking makes sense.
+    fn database(&self) -> watch::Receiver<bool>;
+
+    /// Reads what is new.
+    fn look(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Looks again and again while the database is there, until the process ends. The first failure is told.
+pub(super) async fn keep_looking<L: Copied>(list: Arc<L>) {
+    let (mut failed, mut database) = (false, list.database());
+    while database.wait_for(|up| *up).await.is_ok() {
+        match list.look().await {
+            Ok(()) => failed = false,
+            Err(error) if !failed => {
+                failed = true;
+                tracing::warn!(reason = %Causes(&error), what = L::WHAT, "a list of callers was not read");
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(L::LOOK_EVERY).await;
+    }
+}
+
+/// Waits a moment for a list that was never read.
+pub(super) async fn first_copy(
+    has_copy: &watch::Sender<bool>,
+    database: &watch::Receiver<bool>,
+) -> Result<(), StoreError> {
+    if *has_copy.borrow() {
+        return Ok(());
+    }
+    // While the database is away, waiting for it would only keep the caller from hearing so.
+    if !*database.borrow() {
+        return Err(StoreError::Away);
+    }
+    let mut first = has_copy.subscribe();
+    let waited = tokio::time::timeout(FIRST_MAX, first.wait_for(|has| *has)).await;
+    waited.map_err(|_| StoreError::Away)?.map_err(|_| StoreError::Away)?;
+    Ok(())
+}
+
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -33,6 +33,12 @@ impl Role {
         }
     }
 
+    /// Whether an API key can have it. None that approves: a rotated key is another actor, and could approve what it asked
+    /// for under its old id.
+    pub fn is_for_keys(self) -> bool {
+        !self.includes(Self::Approver)
+    }
+
     /// The role's name for messages.
     pub const fn name(self) -> &'static str {
         match self {
@@ -65,6 +71,7 @@ mod tests {
         for (role, expected) in table {
             let all = [Viewer, Operator, Approver, Treasury, Admin, Platform];
             assert_eq!(all.map(|needed| role.includes(needed)), expected, "{role:?}");
+            assert_eq!(role.is_for_keys(), [Viewer, Operator, Treasury].contains(&role), "{role:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use jsonwebtoken::{Validation, decode, decode_header};
 use serde::Deserialize;
 
 use super::keys::{Keys, KeysError};
-use crate::{config::AuthConfig, telemetry::Causes};
+use crate::{config::AuthConfig, store::IssuerRow, telemetry::Causes};
 
 /// Longer tokens are not looked at.
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
@@ -91,6 +91,14 @@ impl Verifier {
         Ok(Some(Self { issuer, audience: config.audience.clone(), keys, remembered: Mutex::default() }))
     }
 
+    /// Of a tenant's own issuer. Nothing is fetched yet.
+    pub(super) fn of_issuer(row: &IssuerRow) -> Result<Self, VerifierError> {
+        let keys = Keys::discovered(&row.issuer, &row.ca_pem);
+        let keys = keys.map_err(|error| VerifierError::Keys(Causes(&error).to_string()))?;
+        let (issuer, audience) = (row.issuer.clone(), row.audience.clone());
+        Ok(Self { issuer, audience, keys, remembered: Mutex::default() })
+    }
+
     /// Whose a token is that is believed. Whether it was revoked is not asked here.
     pub async fn verify(&self, token: &str) -> Result<Identity, TokenError> {
         if TOKEN_BYTES_MAX < token.len() {
@@ -110,7 +118,10 @@ impl Verifier {
         let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
         let id = header.kid.ok_or(TokenError::UnknownKey)?;
         let key = self.keys.find(&id).await.map_err(|error: KeysError| {
-            tracing::error!(reason = %Causes(&error), "no keys to verify tokens with");
+            // What was told when it was tried is not told again until it is tried again.
+            if !matches!(error, KeysError::Paused) {
+                tracing::error!(issuer = self.issuer, reason = %Causes(&error), "no keys to verify tokens with");
+            }
             TokenError::KeysUnavailable
         })?;
         let key = key.ok_or(TokenError::UnknownKey)?;

@@ -2,6 +2,7 @@
 //! callers who may not, and for machinery that is away. Nothing outside this folder knows the wire's types, but for the
 //! composition root.
 
+mod api_keys;
 mod ask;
 mod billing;
 mod decode;
@@ -9,6 +10,7 @@ mod encode;
 mod events;
 mod guard;
 mod holds;
+mod issuers;
 mod ledger;
 mod page;
 #[cfg(any(test, fuzzing))]
@@ -29,18 +31,18 @@ use std::{sync::Arc, time::Duration};
 
 use payplane_ledger::TenantId;
 use payplane_proto::v1::{
-    billing_service_server::BillingServiceServer, event_service_server::EventServiceServer,
-    ledger_service_server::LedgerServiceServer, payment_service_server::PaymentServiceServer,
-    people_service_server::PeopleServiceServer, settings_service_server::SettingsServiceServer,
-    tenant_service_server::TenantServiceServer, token_service_server::TokenServiceServer,
-    wallet_service_server::WalletServiceServer,
+    api_key_service_server::ApiKeyServiceServer, billing_service_server::BillingServiceServer,
+    event_service_server::EventServiceServer, ledger_service_server::LedgerServiceServer,
+    payment_service_server::PaymentServiceServer, people_service_server::PeopleServiceServer,
+    settings_service_server::SettingsServiceServer, tenant_service_server::TenantServiceServer,
+    token_service_server::TokenServiceServer, wallet_service_server::WalletServiceServer,
 };
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status, service::Routes};
 
 use crate::{
-    auth::{Caller, Revocations},
+    auth::{ApiKeys, Caller, Issuers, Revocations},
     commit::CommitError,
     engine::Engine,
 };
@@ -61,6 +63,8 @@ struct Api {
     engine: Arc<Engine>,
     follower: Arc<payments::Follower>,
     revocations: Arc<Revocations>,
+    api_keys: Arc<ApiKeys>,
+    issuers: Arc<Issuers>,
     /// One proof of the ledger at a time.
     verifying: Arc<Semaphore>,
     /// Ends streams, which would never end by themselves.
@@ -78,10 +82,15 @@ impl Api {
 }
 
 /// All services of the API.
-pub fn routes(engine: Arc<Engine>, revocations: Arc<Revocations>, draining: CancellationToken) -> Routes {
+pub fn routes(
+    engine: Arc<Engine>,
+    revocations: Arc<Revocations>,
+    (api_keys, issuers): (Arc<ApiKeys>, Arc<Issuers>),
+    draining: CancellationToken,
+) -> Routes {
     let follower = payments::Follower::start(&engine);
     let verifying = Arc::new(Semaphore::new(1));
-    let api = Api { engine, follower, revocations, verifying, draining };
+    let api = Api { engine, follower, revocations, api_keys, issuers, verifying, draining };
     Routes::default()
         .add_service(PaymentServiceServer::new(api.clone()).max_decoding_message_size(BULK_BYTES_MAX))
         .add_service(WalletServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
@@ -91,6 +100,7 @@ pub fn routes(engine: Arc<Engine>, revocations: Arc<Revocations>, draining: Canc
         .add_service(BillingServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(EventServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(TokenServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(ApiKeyServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(LedgerServiceServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
 

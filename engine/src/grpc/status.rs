@@ -97,6 +97,28 @@ pub(super) fn too_many_revocations() -> Status {
     with_reason(Code::ResourceExhausted, message.to_owned(), "TOO_MANY_REVOCATIONS", None)
 }
 
+pub(super) fn too_many_api_keys(of_tenant: bool) -> Status {
+    let message = match of_tenant {
+        true => "the tenant has as many API keys as a tenant can have: end some",
+        false => "all tenants together have as many API keys as engines remember: end some",
+    };
+    with_reason(Code::ResourceExhausted, message.to_owned(), "TOO_MANY_API_KEYS", None)
+}
+
+pub(super) fn too_many_issuers() -> Status {
+    let message = "as many tenants have an issuer as engines remember".to_owned();
+    with_reason(Code::ResourceExhausted, message, "TOO_MANY_ISSUERS", None)
+}
+
+pub(super) fn api_key_taken() -> Status {
+    let message = "the id is another API key's, or the key has ended: make a new key".to_owned();
+    with_reason(Code::AlreadyExists, message, "API_KEY_TAKEN", None)
+}
+
+pub(super) fn no_such_api_key() -> Status {
+    with_reason(Code::NotFound, "the tenant has no such API key".to_owned(), "NOT_FOUND", None)
+}
+
 pub(super) fn already_verifying() -> Status {
     let message = "this engine is verifying the ledger already".to_owned();
     with_reason(Code::ResourceExhausted, message, "ALREADY_VERIFYING", Some(RETRY_AFTER))
@@ -203,7 +225,9 @@ pub(super) fn of_auth(error: &AuthError) -> Status {
         AuthError::Token(TokenError::KeysUnavailable) => {
             with_reason(Code::Unavailable, message, "KEYS_UNAVAILABLE", Some(RETRY_AFTER))
         }
-        AuthError::Token(_) => with_reason(Code::Unauthenticated, message, "INVALID_TOKEN", None),
+        AuthError::Token(_) | AuthError::ApiKey => {
+            with_reason(Code::Unauthenticated, message, "INVALID_TOKEN", None)
+        }
         AuthError::Revoked => with_reason(Code::Unauthenticated, message, "TOKEN_REVOKED", None),
         AuthError::Unregistered(_) => with_reason(Code::PermissionDenied, message, "UNREGISTERED", None),
         AuthError::NamespaceNotAllowed => {

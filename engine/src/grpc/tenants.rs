@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     Api,
     decode::{self, Path, Violations},
-    status,
+    issuers, status,
 };
 use crate::{
     auth::Role,
@@ -29,13 +29,17 @@ impl TenantService for Api {
         &self,
         request: Request<proto::PutTenantRequest>,
     ) -> Result<Response<proto::PutTenantResponse>, Status> {
-        let mut row = wanted_tenant(request.into_inner().tenant.unwrap_or_default())?;
+        let wanted = request.into_inner().tenant.unwrap_or_default();
+        let issuer_row = self.wanted_issuer(wanted.oidc.as_ref())?;
+        let mut row = wanted_tenant(wanted)?;
         let platform = self.engine.platform().await.map_err(|error| status::of_store(&error))?;
         row.id = TenantId::named(platform, &row.name).uuid();
         let (store, wanted) = (self.engine.store.clone(), row.clone());
         let changed = detached(async move { store.put_tenant(&wanted).await }).await;
         let changed = changed.map_err(|error| status::of_store(&error))?;
-        Ok(Response::new(proto::PutTenantResponse { tenant: Some(tenant(&row)), changed }))
+        let oidc = issuer_row.as_ref().map(issuers::issuer);
+        let changed = self.put_issuer(TenantId::from_uuid(row.id), issuer_row).await? || changed;
+        Ok(Response::new(proto::PutTenantResponse { tenant: Some(tenant(&row, oidc)), changed }))
     }
 
     async fn get_tenant(
@@ -43,7 +47,10 @@ impl TenantService for Api {
         request: Request<proto::GetTenantRequest>,
     ) -> Result<Response<proto::GetTenantResponse>, Status> {
         let row = self.tenant(request.into_inner().name).await?;
-        Ok(Response::new(proto::GetTenantResponse { tenant: Some(tenant(&row)) }))
+        let (store, id) = (self.engine.store.clone(), TenantId::from_uuid(row.id));
+        let found = detached(async move { store.issuer(id).await }).await;
+        let oidc = found.map_err(|error| status::of_store(&error))?.as_ref().map(issuers::issuer);
+        Ok(Response::new(proto::GetTenantResponse { tenant: Some(tenant(&row, oidc)) }))
     }
 
     async fn get_tenant_holdings(
@@ -61,7 +68,7 @@ impl TenantService for Api {
 
 impl Api {
     /// The tenant that is asked for by name.
-    async fn tenant(&self, name: String) -> Result<TenantRow, Status> {
+    pub(super) async fn tenant(&self, name: String) -> Result<TenantRow, Status> {
         let mut violations = Violations::default();
         dns_name(Path::Root.at("name"), &name, &mut violations);
         violations.check()?;
@@ -150,7 +157,7 @@ fn caps(tenant: Path<'_>, wanted: &[proto::Money], violations: &mut Violations) 
 }
 
 /// Tenants grant every role but that of the platform, which is configured where the engine is started.
-fn role(field: Path<'_>, number: i32, violations: &mut Violations) -> Option<i16> {
+pub(super) fn role(field: Path<'_>, number: i32, violations: &mut Violations) -> Option<i16> {
     let role = i16::try_from(number).ok().and_then(Role::from_number).filter(|role| *role != Role::Platform);
     if role.is_none() {
         violations.add(field, "is unknown: expected viewer, operator, approver, treasury or admin");
@@ -158,7 +165,7 @@ fn role(field: Path<'_>, number: i32, violations: &mut Violations) -> Option<i16
     role.map(|role| role as i16)
 }
 
-fn dns_name(field: Path<'_>, name: &str, violations: &mut Violations) {
+pub(super) fn dns_name(field: Path<'_>, name: &str, violations: &mut Violations) {
     let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     let is_right = !name.is_empty()
         && name.len() <= NAME_CHARS_MAX
@@ -177,7 +184,7 @@ fn service_account_name(field: Path<'_>, name: &str, violations: &mut Violations
     }
 }
 
-fn tenant(row: &TenantRow) -> proto::Tenant {
+fn tenant(row: &TenantRow, oidc: Option<proto::OidcIssuer>) -> proto::Tenant {
     let cap = |cap: &CapRow| {
         // Only known currencies are stored.
         let amount = Currency::parse(&cap.currency).map(|currency| format_minor(cap.minor, currency));
@@ -197,5 +204,6 @@ fn tenant(row: &TenantRow) -> proto::Tenant {
         default_role: i32::from(row.default_role),
         suspended: row.suspended,
         rates: row.rates.map(|Rates { calls_per_second, burst }| proto::Rates { calls_per_second, burst }),
+        oidc,
     }
 }

@@ -20,7 +20,7 @@ use super::{
     tls::{Certificate, TlsError},
 };
 use crate::{
-    auth::{Authenticator, Directory, Revocations, VerifierError},
+    auth::{ApiKeys, Authenticator, Directory, Issuers, Revocations, VerifierError},
     cache::{Cache, Limiter},
     config::{ServeConfig, TransportConfig},
     engine::Engine,
@@ -105,8 +105,13 @@ impl Server {
         let limiter = Arc::new(Limiter::new(cache.clone()));
         let engine = Engine::new(cache.clone(), store.clone(), metrics.clone(), config.sweep_every());
         let revocations = Revocations::new(store.clone(), cache, engine.database());
+        let api_keys = ApiKeys::new(store.clone(), engine.database());
+        let issuers = Issuers::new(store.clone(), engine.database(), config.auth.issuer.clone());
+        let outside = (api_keys.clone(), issuers.clone());
         let directory = Directory::new(store, engine.database());
-        let authenticator = Arc::new(Authenticator::new(&config.auth, directory, revocations.clone())?);
+        let authenticator =
+            Authenticator::new(&config.auth, directory, revocations.clone(), outside.clone())?;
+        let authenticator = Arc::new(authenticator);
         if config.auth.issuer.is_none() {
             tracing::warn!("no issuer is configured: every call but health will be refused");
         }
@@ -114,7 +119,7 @@ impl Server {
         let (http_listener, http_address) = listen(config.http_address).await?;
         let (grpc_listener, grpc_address) = listen(config.grpc_address).await?;
         let acceptor = acceptor(&config.transport)?;
-        let routes = routes(&engine, &revocations, config.reflection, &stop)?;
+        let routes = routes(&engine, (&revocations, outside), config.reflection, &stop)?;
         let guard = GuardLayer { authenticator, limiter, metrics };
         let committer = engine.start();
         let publisher = config.kafka_dir.clone().map(|directory| {
@@ -122,6 +127,8 @@ impl Server {
             tokio::spawn(events::keep_publishing(engine.clone(), directory)).abort_handle()
         });
         tokio::spawn(revocations.follow());
+        tokio::spawn(api_keys.follow());
+        tokio::spawn(issuers.follow());
         tokio::spawn(serve_http(http_listener, engine.clone(), stop.clone()));
         let grpc = tokio::spawn(serve_grpc(grpc_listener, acceptor, routes, guard, stop.clone()));
         let drain = config.drain();
@@ -171,13 +178,14 @@ fn acceptor(config: &TransportConfig) -> Result<Option<TlsAcceptor>, TlsError> {
 
 fn routes(
     engine: &Arc<Engine>,
-    revocations: &Arc<Revocations>,
+    (revocations, outside): (&Arc<Revocations>, (Arc<ApiKeys>, Arc<Issuers>)),
     reflection: bool,
     stop: &CancellationToken,
 ) -> Result<Routes, ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(reporter, engine.clone(), stop.clone()));
-    let routes = grpc::routes(engine.clone(), revocations.clone(), stop.clone()).add_service(health);
+    let routes = grpc::routes(engine.clone(), revocations.clone(), outside, stop.clone());
+    let routes = routes.add_service(health);
     if !reflection {
         return Ok(routes);
     }

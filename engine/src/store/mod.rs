@@ -8,6 +8,7 @@
 //! Isolation is READ COMMITTED throughout: decisions are made on rows that are locked, and each statement after the
 //! lock sees what was committed while it waited.
 
+mod api_keys;
 mod archive;
 mod background;
 mod billing;
@@ -15,6 +16,7 @@ mod connect;
 mod epoch;
 mod error;
 mod events;
+mod issuers;
 mod journal;
 mod locked;
 mod migrate;
@@ -29,6 +31,7 @@ mod tenants;
 mod verify;
 mod wallets;
 
+pub use api_keys::{API_KEYS_MAX, ApiKeyChange, ApiKeyRow, Hash, NewApiKey, PutApiKey, TENANT_API_KEYS_MAX};
 pub use archive::ArchiveRow;
 pub use background::DuePayment;
 pub(crate) use billing::Sides;
@@ -43,6 +46,7 @@ pub use events::{
     EventLook, EventRow, EventSession, EventStatus, LETTERS_MAX, Letter, LetterAct, LetterRow,
     PAGE_OPERATIONS,
 };
+pub use issuers::{ISSUERS_MAX, IssuerRow, PutIssuer};
 pub use migrate::{MigrateError, MigrateOptions, migrate, retire};
 pub use read::{
     AsOf, BalanceRow, HeadRow, HoldSummary, HoldsRow, PaymentFilter, PaymentPage, PaymentRow,

@@ -106,6 +106,9 @@ begin
     execute format('grant select on payplane.cache_key to %I', v_definer);
     execute format('grant select, insert, update, delete on payplane.revocations to %I', v_definer);
     execute format('grant select, update on payplane.revocation_head to %I', v_definer);
+    execute format('grant select, insert, update, delete on payplane.api_keys to %I', v_definer);
+    execute format('grant select, update on payplane.api_key_head to %I', v_definer);
+    execute format('grant select, insert, update on payplane.tenant_issuers to %I', v_definer);
 
     -- Forced, so that the owner of the tables is no exception. Without a tenant in the session nobody sees a row; an
     -- empty setting is what a finished transaction leaves behind and means none.
@@ -113,7 +116,7 @@ begin
                                   'wallets', 'journal', 'payments', 'refunds', 'usages', 'settings',
                                   'batch_tenants', 'personal_data', 'reversals', 'invoices', 'dead_letters', 'collectors',
                                   'collections', 'credit_notes', 'prepaid_grants', 'prepaid_uses', 'usage_events',
-                                  'usage_heads', 'billing_suspensions'] loop
+                                  'usage_heads', 'billing_suspensions', 'api_keys', 'tenant_issuers'] loop
         execute format('alter table payplane.%I enable row level security', v_name);
         execute format('alter table payplane.%I force row level security', v_name);
         execute format('drop policy if exists one_tenant on payplane.%I', v_name);

@@ -73,7 +73,7 @@ pub struct CallerRow {
 }
 
 /// A row of `payplane.find_caller`.
-type FoundCaller = (Uuid, i16, Option<i32>, Option<i32>);
+pub(super) type FoundCaller = (Uuid, i16, Option<i32>, Option<i32>);
 
 const PUT_TENANT: &str = "select payplane.put_tenant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
@@ -86,11 +86,7 @@ impl Store {
             .bind(name)
             .fetch_optional(&mut *connection)
             .await?;
-        Ok(row.map(|(tenant, role, per_second, burst)| CallerRow {
-            tenant: TenantId::from_uuid(tenant),
-            role,
-            rates: rates(per_second, burst),
-        }))
+        Ok(row.map(caller))
     }
 
     /// The tenant called `name`.
@@ -150,6 +146,10 @@ impl Store {
         transaction.commit().await?;
         Ok(changed || rates_changed)
     }
+}
+
+pub(super) fn caller((tenant, role, per_second, burst): FoundCaller) -> CallerRow {
+    CallerRow { tenant: TenantId::from_uuid(tenant), role, rates: rates(per_second, burst) }
 }
 
 fn rates(calls_per_second: Option<i32>, burst: Option<i32>) -> Option<Rates> {

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use payplane_proto::v1::{
-    self as proto, billing_service_client::BillingServiceClient, event_service_client::EventServiceClient,
-    ledger_service_client::LedgerServiceClient, payment_outcome,
+    self as proto, api_key_service_client::ApiKeyServiceClient, billing_service_client::BillingServiceClient,
+    event_service_client::EventServiceClient, ledger_service_client::LedgerServiceClient, payment_outcome,
     payment_service_client::PaymentServiceClient, people_service_client::PeopleServiceClient,
     settings_service_client::SettingsServiceClient, tenant_service_client::TenantServiceClient,
     token_service_client::TokenServiceClient, wallet_service_client::WalletServiceClient,
@@ -46,6 +46,7 @@ pub(crate) struct Client {
     pub(crate) billing: BillingServiceClient<Wire>,
     pub(crate) events: EventServiceClient<Wire>,
     pub(crate) tokens: TokenServiceClient<Wire>,
+    pub(crate) api_keys: ApiKeyServiceClient<Wire>,
 }
 
 /// Answers of bulk calls are larger than what clients take by default.
@@ -69,6 +70,7 @@ impl Client {
             billing: BillingServiceClient::new(wire()),
             events: EventServiceClient::new(wire()),
             tokens: TokenServiceClient::new(wire()),
+            api_keys: ApiKeyServiceClient::new(wire()),
         }
     }
 

@@ -25,6 +25,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     context::Context,
     meta::{BACKUP, MANAGER, PLATFORM, RESTORE, TENANT},
+    tenant,
     watch::{self, Health},
 };
 
@@ -140,6 +141,19 @@ pub async fn wake_by_children_of_tenants(context: Arc<Context>, health: Arc<Heal
         })
     };
     join_all(watches.map(wake)).await;
+}
+
+/// Secrets of API keys wake the Tenants that list their namespace: keys come back when somebody deletes or changes them.
+/// They are watched by their one name, so that the right to do it covers no other Secret.
+pub async fn wake_by_api_keys(context: Arc<Context>, health: Arc<Health>) {
+    let api = Api::<PartialObjectMeta<Secret>>::all(context.client.clone());
+    let named = watch::config().fields(&format!("metadata.name={}", tenant::SECRET));
+    touched(&context, &health, api, "Secret of API keys", named)
+        .for_each(|secret| {
+            context.wake.claimants_of_namespace(&context.stores, &secret.namespace().unwrap_or_default());
+            std::future::ready(())
+        })
+        .await;
 }
 
 /// Tenants of changed children, by the children's labels.

@@ -3,18 +3,20 @@
 use payplane_crds::{
     Tenant,
     condition::reason,
-    tenant::{DefaultRole, Role},
+    tenant::{DefaultRole, OidcRole, Role, TenantOidc},
 };
 use payplane_proto::v1 as proto;
 
 use super::{EngineError, Refusal, Wallet, WalletRef};
 
+mod api_key;
 mod billing;
 mod payment;
 mod refund;
 mod settings;
 mod wallet;
 
+pub(super) use api_key::{api_key_request, api_keys, end_key_request};
 pub(super) use billing::{
     close_request, closed, collect_request, collected, invoice, preview, preview_request,
 };
@@ -129,7 +131,9 @@ pub(super) fn spec_field(field: &str) -> String {
             .trim_start_matches("tenant.")
             .replace("settlement_caps", "settlement")
             .replace("service_accounts", "access.serviceAccounts")
-            .replace("default_role", "access.defaultRole"),
+            .replace("default_role", "access.defaultRole")
+            .replace("oidc.ca_pem", "oidc.caBundle")
+            .replace("oidc.role_claim", "oidc.roleClaim"),
     }
 }
 
@@ -168,7 +172,19 @@ pub(super) fn tenant_request(tenant: &Tenant) -> proto::PutTenantRequest {
                 calls_per_second: rates.calls_per_second.unsigned_abs(),
                 burst: rates.burst.unsigned_abs(),
             }),
+            oidc: spec.oidc.as_ref().map(oidc),
         }),
+    }
+}
+
+fn oidc(wanted: &TenantOidc) -> proto::OidcIssuer {
+    let line = |line: &OidcRole| proto::OidcRole { value: line.value.clone(), role: self::role(line.role).into() };
+    proto::OidcIssuer {
+        issuer: wanted.issuer.clone(),
+        audience: wanted.audience.clone(),
+        ca_pem: wanted.ca_bundle.clone().unwrap_or_default(),
+        role_claim: wanted.role_claim.clone(),
+        roles: wanted.roles.iter().map(line).collect(),
     }
 }
 

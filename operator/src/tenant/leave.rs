@@ -17,7 +17,7 @@ use payplane_crds::{
 };
 
 use super::{
-    act,
+    act, keys,
     observe::{Home, Observed, Open},
 };
 use crate::{
@@ -79,6 +79,9 @@ pub async fn leave(tenant: &Tenant, context: &Context, observed: &Observed) -> R
             for place in observed.places.iter().filter(|place| place.is_of(&tenant.name_any())) {
                 act::unbind(tenant, context, &place.name).await?;
             }
+            let own = observed.places.iter().filter(|place| place.is_of(&tenant.name_any()));
+            let namespaces: Vec<String> = own.map(|place| place.name.clone()).collect();
+            keys::forget(tenant, context, engine, &namespaces).await?;
             let note =
                 "The tenant is archived: nobody can act for it, and the ledger keeps its money and history.";
             context.events.tell(&tenant.object_ref(&()), EventType::Normal, "Archived", note.into());

@@ -5,11 +5,14 @@
 //! made in a namespace (address of the engine, quota, limits, isolation, RoleBindings) is watched and comes back when
 //! somebody changes it; what the spec no longer asks for is removed if it has the labels that only our own objects have.
 //!
+//! Its API keys come after its registration, because the engine has to know whose they are; see [`keys`].
+//!
 //! Deleting a Tenant keeps namespaces and ledger in every case; see [`leave`] for what it waits for.
 
 mod act;
 mod build;
 mod claim;
+mod keys;
 mod leave;
 mod observe;
 mod report;
@@ -26,6 +29,8 @@ use crate::{
     meta::{OFFBOARD, is_held, is_leaving},
     status,
 };
+
+pub use keys::SECRET;
 
 use claim::{Claim, Refused};
 use leave::Stay;
@@ -73,10 +78,30 @@ impl Reconciled for Tenant {
             Ok(valid) => act::act(self, context, &valid).await?, // writes, asks the engine
             Err(answer) => answer,
         };
-        let status = report::report(self, &answer, stay.as_ref(), jiff::Timestamp::now()); // pure
+        let kept = keys(self, context, &observed, &answer).await; // writes Secrets, asks the engine
+        let told = kept.as_ref().ok().and_then(Option::as_ref);
+        let now = jiff::Timestamp::now();
+        let status = report::report(self, &answer, told, stay.as_ref(), now); // pure
         status::write(context, self, &status).await?;
         finish(answer)?;
-        Ok(stay.map_or(Again::OnChange, |_| Again::After(leave::PERIOD)))
+        let next = kept?.and_then(|told| keys::wait(&told, now));
+        let next = next.into_iter().chain(stay.map(|_| leave::PERIOD)).min();
+        Ok(next.map_or(Again::OnChange, Again::After))
+    }
+}
+
+/// The keys of a tenant that is registered. Whether they can be kept does not decide whether it is Ready.
+async fn keys(
+    tenant: &Tenant,
+    context: &Context,
+    observed: &Observed,
+    answer: &Answer,
+) -> Result<Option<keys::Told>, Error> {
+    match (&observed.engine, answer) {
+        (Home::Ready(engine), Answer::Registered(_)) => {
+            keys::keep(tenant, context, engine, &observed.left).await
+        }
+        _ => Ok(None),
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use payplane_crds::{
     Tenant, TenantStatus,
     condition::{
-        OFFBOARDING, READY, SUSPENDED,
+        API_KEYS_CURRENT, OFFBOARDING, READY, SUSPENDED,
         reason::{
             AS_SPECIFIED, ENGINE_UNAVAILABLE, INVALID, NAMESPACE_CLAIMED, NOT_SUSPENDED, PLATFORM_NOT_READY,
             PROGRESSING, TENANT_SUSPENDED,
@@ -12,7 +12,7 @@ use payplane_crds::{
     },
 };
 
-use super::{Answer, leave::Stay};
+use super::{Answer, keys, leave::Stay};
 use crate::{
     condition::{Conditions, find, is_true},
     engine::EngineError,
@@ -20,8 +20,21 @@ use crate::{
 };
 
 /// The status that tells this answer, and of a deleted Tenant what it waits for.
-pub fn report(tenant: &Tenant, answer: &Answer, stay: Option<&Stay>, now: Timestamp) -> TenantStatus {
+///
+/// Without `told` nothing new is known about keys.
+pub fn report(
+    tenant: &Tenant,
+    answer: &Answer,
+    told: Option<&keys::Told>,
+    stay: Option<&Stay>,
+    now: Timestamp,
+) -> TenantStatus {
     let mut status = answered(tenant, answer, now);
+    if let Some(told) = told {
+        status.api_keys.clone_from(&told.keys);
+        status.conditions.retain(|condition| condition.type_ != API_KEYS_CURRENT);
+        status.conditions.extend(keys::conditions(tenant, told, now));
+    }
     status.conditions.retain(|condition| condition.type_ != OFFBOARDING);
     if let Some(Stay::For { reason, message }) = stay {
         let offboarding = Conditions::new(tenant.current(), tenant.metadata.generation, now);
@@ -50,7 +63,7 @@ fn answered(tenant: &Tenant, answer: &Answer, now: Timestamp) -> TenantStatus {
         }
         Answer::Failed(error) => conditions.waiting(ENGINE_UNAVAILABLE, &error.advice()),
     };
-    let conditions = match answer {
+    let mut conditions = match answer {
         Answer::Registered(_) => suspension(tenant, conditions).into_vec(),
         // What the ledger was told last.
         _ => {
@@ -59,9 +72,11 @@ fn answered(tenant: &Tenant, answer: &Answer, now: Timestamp) -> TenantStatus {
             conditions
         }
     };
+    conditions.extend(find(tenant.current(), API_KEYS_CURRENT).cloned());
     TenantStatus {
         tenant_id: id(tenant, answer),
         observed_generation: tenant.metadata.generation,
+        api_keys: tenant.status.as_ref().map(|status| status.api_keys.clone()).unwrap_or_default(),
         conditions,
     }
 }
@@ -144,7 +159,7 @@ mod tests {
             (unavailable(), "FTF", "EngineUnavailable"),
         ];
         for (answer, letters, reason) in cases {
-            let status = report(&tenant(), &answer, None, Timestamp::UNIX_EPOCH);
+            let status = report(&tenant(), &answer, None, None, Timestamp::UNIX_EPOCH);
             assert_eq!(told(&status), (letters.into(), reason.into()), "{answer:?}");
         }
     }
@@ -152,14 +167,15 @@ mod tests {
     #[test]
     fn an_outage_changes_nothing_about_a_registered_tenant_until_its_spec_changes() {
         let mut object = tenant();
-        object.status = Some(report(&object, &Answer::Registered("id".into()), None, Timestamp::UNIX_EPOCH));
+        object.status =
+            Some(report(&object, &Answer::Registered("id".into()), None, None, Timestamp::UNIX_EPOCH));
         for answer in [unavailable(), Answer::NoEngine("starting".into())] {
-            assert_eq!(object.status, Some(report(&object, &answer, None, Timestamp::UNIX_EPOCH)));
+            assert_eq!(object.status, Some(report(&object, &answer, None, None, Timestamp::UNIX_EPOCH)));
         }
-        let gone = report(&object, &Answer::NoPlatform("gone".into()), None, Timestamp::UNIX_EPOCH);
+        let gone = report(&object, &Answer::NoPlatform("gone".into()), None, None, Timestamp::UNIX_EPOCH);
         assert_eq!(told(&gone).1, "PlatformNotReady");
         object.metadata.generation = Some(2);
-        let status = report(&object, &unavailable(), None, Timestamp::UNIX_EPOCH);
+        let status = report(&object, &unavailable(), None, None, Timestamp::UNIX_EPOCH);
         assert_eq!(told(&status).1, "EngineUnavailable");
         assert_eq!(status.tenant_id.as_deref(), Some("id"));
     }
@@ -168,7 +184,8 @@ mod tests {
     fn suspension_is_what_the_ledger_was_told_last() {
         let mut object = tenant();
         let registered = || Answer::Registered("id".into());
-        let status = |object: &Tenant, answer: &Answer| report(object, answer, None, Timestamp::UNIX_EPOCH);
+        let status =
+            |object: &Tenant, answer: &Answer| report(object, answer, None, None, Timestamp::UNIX_EPOCH);
         let suspended =
             |status: &TenantStatus| find(&status.conditions, SUSPENDED).map(|one| one.status.clone());
         assert_eq!(suspended(&status(&object, &Answer::NoPlatform("gone".into()))), None);
@@ -187,8 +204,8 @@ mod tests {
         let stay = Stay::For { reason: "NotEmpty", message: "1 account".into() };
         let mut object = tenant();
         object.status =
-            Some(report(&object, &Answer::Registered("id".into()), Some(&stay), Timestamp::UNIX_EPOCH));
-        let kept = report(&object, &unavailable(), Some(&stay), Timestamp::UNIX_EPOCH);
+            Some(report(&object, &Answer::Registered("id".into()), None, Some(&stay), Timestamp::UNIX_EPOCH));
+        let kept = report(&object, &unavailable(), None, Some(&stay), Timestamp::UNIX_EPOCH);
         assert_eq!(kept.conditions.iter().filter(|one| one.type_ == OFFBOARDING).count(), 1);
         assert_eq!(find(&kept.conditions, OFFBOARDING).unwrap().reason, "NotEmpty");
         assert_eq!(told(&kept).0, "TFF", "it works until it goes");

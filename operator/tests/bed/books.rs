@@ -47,6 +47,11 @@ impl Books {
         Self { channel, namespace: namespace.into() }
     }
 
+    /// Any call.
+    pub fn channel(&self) -> InterceptedService<Channel, Caller> {
+        self.channel.clone()
+    }
+
     /// Any call about payments.
     pub fn payment_client(&self) -> PaymentServiceClient<InterceptedService<Channel, Caller>> {
         PaymentServiceClient::new(self.channel.clone())

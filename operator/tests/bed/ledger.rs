@@ -145,6 +145,11 @@ impl Ledger {
         self.engine.as_ref().unwrap()
     }
 
+    /// What the engine has logged since it started last.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("engine.log")).unwrap()
+    }
+
     /// What the ledger says, asked as the operator asks, for a namespace.
     pub fn books(&self, namespace: &str) -> Books {
         Books::new(self.engine_port, &self.token, namespace)

@@ -9,6 +9,7 @@
 #[path = "../bed/mod.rs"]
 mod bed;
 
+mod api_keys;
 mod deputies;
 mod etcd;
 mod foreign;

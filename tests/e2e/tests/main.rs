@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod api_keys;
 mod approvals;
 mod backups;
 mod bad_input;

@@ -131,7 +131,7 @@ fn coins(amount: &str, currency: &money::Currency) -> proto::Money {
 }
 
 /// Whole seconds, as every time in a spec.
-fn moment(time: Timestamp) -> prost_types::Timestamp {
+pub(super) fn moment(time: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: time.as_second(), nanos: 0 }
 }
 

@@ -83,6 +83,30 @@ fn nobody_may_act_for_an_archived_tenant() {
 }
 
 #[test]
+fn a_tenants_issuer_is_told_as_it_is_and_its_groups_decide_unless_it_says_otherwise() {
+    let tenant: Tenant = serde_json::from_value(serde_json::json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "Tenant", "metadata": {"name": "me"},
+        "spec": {
+            "platformRef": {"namespace": "p", "name": "p"}, "namespaces": [{"name": "shop"}],
+            "oidc": {
+                "issuer": "https://a.example", "audience": "b",
+                "roles": [{"value": "leads", "role": "Admin"}, {"value": "all", "role": "Viewer"}],
+            },
+        },
+    }))
+    .unwrap();
+    let role = |value: &str, role: proto::Role| proto::OidcRole { value: value.into(), role: role.into() };
+    let expected = proto::OidcIssuer {
+        issuer: "https://a.example".into(),
+        audience: "b".into(),
+        ca_pem: String::new(),
+        role_claim: "groups".into(),
+        roles: vec![role("leads", proto::Role::Admin), role("all", proto::Role::Viewer)],
+    };
+    assert_eq!(tenant_request(&tenant).tenant.unwrap().oidc, Some(expected));
+}
+
+#[test]
 fn a_wallet_has_the_bounds_and_the_class_of_its_spec() {
     let spec = serde_json::from_value(serde_json::json!({
         "currency": "USD", "minimum": "-5.00", "maximum": "100.00", "class": "gold",
@@ -101,6 +125,8 @@ fn a_wallet_has_the_bounds_and_the_class_of_its_spec() {
 fn fields_of_requests_have_their_names_in_the_spec() {
     let cases = [
         ("amount.amount", "amount"),
+        ("tenant.oidc.ca_pem", "oidc.caBundle"),
+        ("tenant.oidc.roles[1].role", "oidc.roles[1].role"),
         ("amount.currency", "currency"),
         ("amount", "amount"),
         ("from", "from"),
