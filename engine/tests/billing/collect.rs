@@ -88,7 +88,7 @@ impl Billed {
     }
 }
 
-fn request(number: i64, known_attempts: i32) -> proto::CollectInvoiceRequest {
+pub(super) fn request(number: i64, known_attempts: i32) -> proto::CollectInvoiceRequest {
     let receiver = proto::CollectionReceiver {
         tenant: "globex".to_owned(),
         revenue_wallet: "revenue".to_owned(),
@@ -98,12 +98,17 @@ fn request(number: i64, known_attempts: i32) -> proto::CollectInvoiceRequest {
     proto::CollectInvoiceRequest { number, wallet, receiver, known_attempts }
 }
 
-async fn collect(client: &Client, number: i64, known: i32) -> Result<proto::InvoiceCollection, Status> {
+pub(super) async fn collect(client: &Client, number: i64, known: i32) -> Result<proto::InvoiceCollection, Status> {
     let answer = client.billing.clone().collect_invoice(request(number, known)).await?;
     Ok(answer.into_inner().invoice.unwrap().collection.unwrap())
 }
 
-async fn credit(client: &Client, key: &str, number: i64, amount: &str) -> Result<proto::CreditNote, Status> {
+pub(super) async fn credit(
+    client: &Client,
+    key: &str,
+    number: i64,
+    amount: &str,
+) -> Result<proto::CreditNote, Status> {
     let request = proto::IssueCreditNoteRequest {
         idempotency_key: key.to_owned(),
         invoice_number: number,

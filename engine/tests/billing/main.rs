@@ -7,5 +7,6 @@ mod support;
 
 mod close;
 mod collect;
+mod example;
 mod recorded;
 mod wire;

@@ -36,7 +36,7 @@ fn plan() -> Plan {
     .unwrap()
 }
 
-fn event(id: usize, metric: &str, quantity: i64, at: Timestamp) -> proto::UsageEvent {
+pub(super) fn event(id: usize, metric: &str, quantity: i64, at: Timestamp) -> proto::UsageEvent {
     let nanos = i32::try_from(at.0.rem_euclid(SECOND) * 1_000).unwrap();
     let time = Some(prost_types::Timestamp { seconds: at.0.div_euclid(SECOND), nanos });
     proto::UsageEvent {
@@ -48,7 +48,7 @@ fn event(id: usize, metric: &str, quantity: i64, at: Timestamp) -> proto::UsageE
     }
 }
 
-async fn record(client: &Client, events: Vec<proto::UsageEvent>, late: LateUsage) -> Vec<UsageResult> {
+pub(super) async fn record(client: &Client, events: Vec<proto::UsageEvent>, late: LateUsage) -> Vec<UsageResult> {
     let request = proto::RecordUsageRequest { events, late: late.into() };
     let answer = insist(async || client.billing.clone().record_usage(request.clone()).await).await;
     answer.into_inner().results.into_iter().map(|each| UsageResult::try_from(each).unwrap()).collect()

@@ -193,7 +193,7 @@ impl World {
         line.and_then(|line| line.split(' ').next_back()?.parse().ok()).unwrap()
     }
 
-    async fn put_tenant(&self, name: &str) {
+    pub(crate) async fn put_tenant(&self, name: &str) {
         let grant = |(name_of_account, role): (&str, proto::Role)| proto::ServiceAccountGrant {
             namespace: name.to_owned(),
             name: name_of_account.to_owned(),
