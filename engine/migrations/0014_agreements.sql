@@ -83,7 +83,8 @@ begin
 
     select a.* into v_last from payplane.plan_agreements a where a.tenant_id = p_tenant order by a.number desc limit 1;
     if v_last.version = p_version and (p_next_us is not null or v_last.effective_us <= v_now_us) then
-        (answer, effective_us) := (2, v_last.effective_us);
+        answer := 2;
+        effective_us := v_last.effective_us;
         return;
     end if;
 
@@ -146,3 +147,70 @@ begin
         p_tenant, p_number, p_start_us, p_end_us, p_after, p_through, p_currency, p_total_minor, p_plan_version,
         p_document, p_through_event, p_prepaid_keys, p_prepaid_before, p_prepaid_minors);
 end $$;
+
+-- ---------------------------------------------------------------- Measures against a debt
+
+-- Tenants of which a new payment may be only so much, because they owe. Beside billing_suspensions, and as that one a
+-- reason of its own: settings are the treasury's, and stay what they are.
+create table payplane.billing_limits (
+    tenant_id     uuid   not null,
+    currency      payplane.currency_code not null,
+    -- The most that one payment may be, in minor units.
+    maximum_minor bigint not null,
+    constraint billing_limits_pkey primary key (tenant_id),
+    constraint billing_limits_tenant_fkey foreign key (tenant_id) references payplane.tenants,
+    constraint billing_limits_not_negative check (0 <= maximum_minor)
+);
+
+-- Suspends a tenant because it owes, limits its payments (nulls for not), or takes that back; says whether that changed
+-- anything.
+create function payplane.put_billing_measures(
+    p_tenant uuid, p_suspended boolean, p_currency text, p_maximum_minor bigint
+)
+returns boolean
+language plpgsql security definer
+set search_path = pg_catalog, payplane, pg_temp
+as $$
+declare
+    v_limited boolean;
+begin
+    if p_maximum_minor is null then
+        delete from payplane.billing_limits l where l.tenant_id = p_tenant;
+    else
+        insert into payplane.billing_limits as l (tenant_id, currency, maximum_minor)
+        values (p_tenant, p_currency, p_maximum_minor)
+        on conflict (tenant_id) do update set currency = excluded.currency, maximum_minor = excluded.maximum_minor
+        where (l.currency, l.maximum_minor) <> (excluded.currency, excluded.maximum_minor);
+    end if;
+    v_limited := found;
+    -- As for every suspension: what was decided before is not applied after.
+    if v_limited then
+        update payplane.settings_version set version = version + 1 where only_row;
+    end if;
+    return payplane.put_billing_suspension(p_tenant, p_suspended) or v_limited;
+end $$;
+
+-- As before, with the limits of those who owe as a parameter of the tenant that nobody sets (15, DebtPaymentMaximum).
+create or replace function payplane.read_settings(
+    p_tenants uuid[], out version bigint, out settings text[], out suspended uuid[]
+)
+language sql stable security definer
+set search_path = pg_catalog, payplane, pg_temp
+as $$
+    select v.version, (
+        select array_agg(o.setting) from (
+            select row_to_json(s)::text as setting from payplane.settings s
+            where s.tenant_id = any (p_tenants) or s.tenant_id = '00000000-0000-0000-0000-000000000000'
+            union all
+            select json_build_object(
+                'tenant_id', l.tenant_id, 'level', 2, 'scope', '', 'name', 15, 'currency', l.currency,
+                'value', l.maximum_minor)::text
+            from payplane.billing_limits l where l.tenant_id = any (p_tenants)
+        ) o
+    ), (
+        select array_agg(t.tenant_id) from payplane.tenants t
+        where t.tenant_id = any (p_tenants) and (t.suspended or exists (
+            select from payplane.billing_suspensions b where b.tenant_id = t.tenant_id))
+    )
+    from payplane.settings_version v;
+$$;

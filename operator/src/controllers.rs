@@ -19,9 +19,9 @@ use kube::{
     },
 };
 use payplane_crds::{
-    Approval, ApprovalState, Backup, BackupSchedule, BackupState, Payment, PaymentState, Platform, Refund,
-    RefundState, Restore, RestoreState, ScalingPolicy, StandingOrder, Tenant, TenantBilling, TimeoutPolicy,
-    Wallet,
+    Approval, ApprovalState, Backup, BackupSchedule, BackupState, BillingPlan, Payment, PaymentState,
+    Platform, Refund, RefundState, Restore, RestoreState, ScalingPolicy, StandingOrder, Tenant,
+    TenantBilling, TimeoutPolicy, Wallet,
     condition::{ENGINE_READY, READY},
 };
 use tokio_util::sync::CancellationToken;
@@ -80,6 +80,8 @@ pub struct Writers {
     pub backup_schedules: Writer<Guarded<BackupSchedule>>,
     /// Of Restores.
     pub restores: Writer<Guarded<Restore>>,
+    /// Of BillingPlans.
+    pub billing_plans: Writer<Guarded<BillingPlan>>,
 }
 
 /// Runs every controller until `stop`, and returns when the last reconcile has ended.
@@ -128,6 +130,7 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
             &stop
         ),
         restores(&context, writers.restores, wake::listen(wakeups.restores), &health, &stop),
+        billing_plans(&context, writers.billing_plans, wake::listen(wakeups.billing_plans), &health, &stop),
     );
 }
 
@@ -317,7 +320,8 @@ fn departure<K: kube::Resource>(object: &K) -> (bool, bool, bool) {
     (meta::is_held(object), meta::is_leaving(object), meta::may_go(object))
 }
 
-/// TenantBillings: woken by themselves, their Tenant, and one that was deleted and was first.
+/// TenantBillings: woken by themselves, their Tenant, their BillingPlan, and one that was deleted and was first; wake the
+/// BillingPlans beside them.
 async fn tenant_billings(
     context: &Arc<Context>,
     writer: Writer<Guarded<TenantBilling>>,
@@ -325,10 +329,35 @@ async fn tenant_billings(
     health: &Arc<Health>,
     stop: &CancellationToken,
 ) {
+    let here = context.clone();
     let changes = kept(context, writer, watch::config(), health, |billing| {
-        fingerprint((billing.uid(), billing.metadata.generation))
+        let agreed = billing.status.as_ref().and_then(|status| status.agreed_plan.as_ref());
+        fingerprint((billing.uid(), billing.metadata.generation, agreed.map(|plan| plan.version.clone())))
+    })
+    .inspect_ok(move |guarded| {
+        here.wake.plans_of_namespace(&here.stores, &guarded.namespace().unwrap_or_default());
     });
     let store = context.stores.tenant_billings.clone();
+    control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
+}
+
+/// BillingPlans: woken by themselves and by TenantBillings beside them; wake those that name them.
+async fn billing_plans(
+    context: &Arc<Context>,
+    writer: Writer<Guarded<BillingPlan>>,
+    woken: impl Stream<Item = Ref<BillingPlan>> + Send + 'static,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    let here = context.clone();
+    let changes = kept(context, writer, watch::config(), health, |plan| {
+        fingerprint((plan.uid(), plan.metadata.generation))
+    })
+    .inspect_ok(move |guarded| {
+        let namespace = guarded.namespace().unwrap_or_default();
+        here.wake.users_of_plan(&here.stores, &namespace, &guarded.name_any());
+    });
+    let store = context.stores.billing_plans.clone();
     control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
 }
 
@@ -431,6 +460,10 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
         && let Ok(billing) = &billing.0
     {
         context.wake.billings_of_tenant(&context.stores, &billing.spec.tenant_ref.name);
+        context.wake.plans_of_namespace(&context.stores, &namespace);
+    }
+    if K::KIND == BillingPlan::KIND {
+        context.wake.users_of_plan(&context.stores, &namespace, &name);
     }
     if let Some(tenant) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<Tenant>>()
         && let Ok(tenant) = &tenant.0

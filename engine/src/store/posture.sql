@@ -102,6 +102,7 @@ begin
                     payplane.prepaid_uses, payplane.usage_events, payplane.usage_heads, payplane.collectors,
                     payplane.billing_suspensions to %I', v_definer);
     execute format('grant select, insert on payplane.plan_versions, payplane.plan_agreements to %I', v_definer);
+    execute format('grant select, insert, update, delete on payplane.billing_limits to %I', v_definer);
     execute format('grant update (position) on payplane.usage_heads to %I', v_definer);
     execute format('grant delete on payplane.collectors, payplane.billing_suspensions to %I', v_definer);
     execute format('grant usage on sequence payplane.batch_ids to %I', v_definer);
@@ -115,7 +116,8 @@ begin
                                   'wallets', 'journal', 'payments', 'refunds', 'usages', 'settings',
                                   'batch_tenants', 'personal_data', 'reversals', 'invoices', 'dead_letters', 'collectors',
                                   'collections', 'credit_notes', 'prepaid_grants', 'prepaid_uses', 'usage_events',
-                                  'usage_heads', 'billing_suspensions', 'plan_versions', 'plan_agreements'] loop
+                                  'usage_heads', 'billing_suspensions', 'plan_versions', 'plan_agreements',
+                                  'billing_limits'] loop
         execute format('alter table payplane.%I enable row level security', v_name);
         execute format('alter table payplane.%I force row level security', v_name);
         execute format('drop policy if exists one_tenant on payplane.%I', v_name);

@@ -8,7 +8,7 @@ mod invoice;
 mod plan;
 mod usage;
 
-use payplane_ledger::{Sequence, TenantId};
+use payplane_ledger::{Sequence, Sign, TenantId};
 use payplane_proto::v1::{self as proto, billing_service_server::BillingService};
 use tonic::{Request, Response, Status};
 
@@ -115,8 +115,16 @@ impl BillingService for Api {
         request: Request<proto::PutBillingSuspensionRequest>,
     ) -> Result<Response<proto::PutBillingSuspensionResponse>, Status> {
         let tenant = Call::of(&request)?.tenant()?;
-        let (store, suspended) = (self.engine.store.clone(), request.into_inner().suspended);
-        let done = detached(async move { store.put_billing_suspension(tenant, suspended).await }).await;
+        let proto::PutBillingSuspensionRequest { suspended, payment_maximum } = request.into_inner();
+        let mut violations = Violations::default();
+        let at = Path::Root.at("payment_maximum");
+        let maximum = payment_maximum
+            .as_ref()
+            .map(|money| decode::money(at, Some(money), Sign::NotNegative, &mut violations));
+        violations.check()?;
+        let (store, maximum) = (self.engine.store.clone(), maximum.flatten());
+        let done =
+            detached(async move { store.put_billing_measures(tenant, suspended, maximum).await }).await;
         let changed = done.map_err(|error| status::of_store(&error))?;
         Ok(Response::new(proto::PutBillingSuspensionResponse { changed }))
     }
