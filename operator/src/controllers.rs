@@ -4,6 +4,7 @@
 //! store, wake dependants, reconcile; so whoever is woken sees the change. Changes that do not matter to anybody, such
 //! as a balance in a status, are dropped before the last two.
 
+mod billing;
 mod children;
 mod drive;
 
@@ -115,7 +116,7 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
             &stop
         ),
         backups(&context, writers.backups, wake::listen(wakeups.backups), &health, &stop),
-        tenant_billings(
+        billing::tenant_billings(
             &context,
             writers.tenant_billings,
             wake::listen(wakeups.tenant_billings),
@@ -130,7 +131,13 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
             &stop
         ),
         restores(&context, writers.restores, wake::listen(wakeups.restores), &health, &stop),
-        billing_plans(&context, writers.billing_plans, wake::listen(wakeups.billing_plans), &health, &stop),
+        billing::billing_plans(
+            &context,
+            writers.billing_plans,
+            wake::listen(wakeups.billing_plans),
+            &health,
+            &stop
+        ),
     );
 }
 
@@ -320,47 +327,6 @@ fn departure<K: kube::Resource>(object: &K) -> (bool, bool, bool) {
     (meta::is_held(object), meta::is_leaving(object), meta::may_go(object))
 }
 
-/// TenantBillings: woken by themselves, their Tenant, their BillingPlan, and one that was deleted and was first; wake the
-/// BillingPlans beside them.
-async fn tenant_billings(
-    context: &Arc<Context>,
-    writer: Writer<Guarded<TenantBilling>>,
-    woken: impl Stream<Item = Ref<TenantBilling>> + Send + 'static,
-    health: &Arc<Health>,
-    stop: &CancellationToken,
-) {
-    let here = context.clone();
-    let changes = kept(context, writer, watch::config(), health, |billing| {
-        let agreed = billing.status.as_ref().and_then(|status| status.agreed_plan.as_ref());
-        fingerprint((billing.uid(), billing.metadata.generation, agreed.map(|plan| plan.version.clone())))
-    })
-    .inspect_ok(move |guarded| {
-        here.wake.plans_of_namespace(&here.stores, &guarded.namespace().unwrap_or_default());
-    });
-    let store = context.stores.tenant_billings.clone();
-    control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
-}
-
-/// BillingPlans: woken by themselves and by TenantBillings beside them; wake those that name them.
-async fn billing_plans(
-    context: &Arc<Context>,
-    writer: Writer<Guarded<BillingPlan>>,
-    woken: impl Stream<Item = Ref<BillingPlan>> + Send + 'static,
-    health: &Arc<Health>,
-    stop: &CancellationToken,
-) {
-    let here = context.clone();
-    let changes = kept(context, writer, watch::config(), health, |plan| {
-        fingerprint((plan.uid(), plan.metadata.generation))
-    })
-    .inspect_ok(move |guarded| {
-        let namespace = guarded.namespace().unwrap_or_default();
-        here.wake.users_of_plan(&here.stores, &namespace, &guarded.name_any());
-    });
-    let store = context.stores.billing_plans.clone();
-    control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
-}
-
 /// BackupSchedules: woken by themselves, by their clock, and by their Backups when those have ended or were deleted.
 async fn backup_schedules(
     context: &Arc<Context>,
@@ -433,6 +399,9 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
     if K::KIND == Refund::KIND || K::KIND == Payment::KIND {
         context.wake.approvals_of(&context.stores, &namespace, &name);
     }
+    if K::KIND == BillingPlan::KIND {
+        context.wake.users_of_plan(&context.stores, &namespace, &name);
+    }
     if K::KIND == Platform::KIND {
         context.engines.remove(&PlatformKey { namespace, name });
     }
@@ -460,10 +429,8 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
         && let Ok(billing) = &billing.0
     {
         context.wake.billings_of_tenant(&context.stores, &billing.spec.tenant_ref.name);
+        let namespace = billing.namespace().unwrap_or_default();
         context.wake.plans_of_namespace(&context.stores, &namespace);
-    }
-    if K::KIND == BillingPlan::KIND {
-        context.wake.users_of_plan(&context.stores, &namespace, &name);
     }
     if let Some(tenant) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<Tenant>>()
         && let Ok(tenant) = &tenant.0
