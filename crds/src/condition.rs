@@ -24,6 +24,10 @@ pub const FULLY_MAPPED: &str = "FullyMapped";
 pub const SUSPENDED: &str = "Suspended";
 /// On a TenantBilling: an invoice is unpaid for longer than the first dunning step allows.
 pub const OVERDUE: &str = "Overdue";
+/// On a TenantBilling: large payments are refused until it has paid, as a dunning step asks.
+pub const RESTRICTED: &str = "Restricted";
+/// On a TenantBilling with `planRef`: the version of the BillingPlan was agreed.
+pub const PLAN_APPLIED: &str = "PlanApplied";
 /// On a TimeoutPolicy: whether holds are given back soon after their deadline.
 pub const REVERSALS_CURRENT: &str = "ReversalsCurrent";
 /// On a Tenant with API keys: whether each is in its Secret and was replaced in time.
@@ -102,6 +106,8 @@ pub mod reason {
     pub const DATABASE_UNSUITABLE: &str = "DatabaseUnsuitable";
     /// PostgreSQL is not there or not ready.
     pub const DATABASE_NOT_READY: &str = "DatabaseNotReady";
+    /// A period has one currency, so another one begins with the next period.
+    pub const CURRENCY_CHANGED: &str = "CurrencyChanged";
     /// The engine did not answer, or cannot reach its database.
     pub const ENGINE_UNAVAILABLE: &str = "EngineUnavailable";
     /// Somebody else has an autoscaler for the same workload.
@@ -168,6 +174,10 @@ pub mod reason {
     pub const PAYMENT_STALLED: &str = "PaymentStalled";
     /// Not looked at yet.
     pub const PENDING: &str = "Pending";
+    /// The version of the plan was agreed; the status says from when on it holds.
+    pub const PLAN_AGREED: &str = "PlanAgreed";
+    /// There is no BillingPlan of this name; the version that was agreed last stays.
+    pub const PLAN_NOT_FOUND: &str = "PlanNotFound";
     /// The Platform that is referred to is absent or not ready.
     pub const PLATFORM_NOT_READY: &str = "PlatformNotReady";
     /// An external gateway has the payment.
@@ -178,6 +188,8 @@ pub mod reason {
     pub const NOT_EMPTY: &str = "NotEmpty";
     /// Nothing is overdue.
     pub const NOT_OVERDUE: &str = "NotOverdue";
+    /// No limit is in force because of a debt.
+    pub const NOT_RESTRICTED: &str = "NotRestricted";
     /// Nothing keeps it from working.
     pub const NOT_SUSPENDED: &str = "NotSuspended";
     /// The database's schema could not be brought up to date; engines of before go on serving.
@@ -242,10 +254,14 @@ pub mod reason {
     pub const TOO_MANY_OPEN: &str = "TooManyOpen";
     /// The tenant is suspended.
     pub const TENANT_SUSPENDED: &str = "TenantSuspended";
+    /// The open period was cut as often as it can be.
+    pub const TOO_MANY_CHANGES: &str = "TooManyChanges";
     /// It would bring money into the tenant without saying so, which needs the treasury role.
     pub const TREASURY_REQUIRED: &str = "TreasuryRequired";
     /// This operator cannot do that for this Platform.
     pub const UNSUPPORTED: &str = "Unsupported";
+    /// The version had other prices when it was agreed; the version that was agreed last stays.
+    pub const VERSION_TAKEN: &str = "VersionTaken";
     /// The whole hold was given back, as asked.
     pub const VOIDED: &str = "Voided";
     /// The wallet is closed.

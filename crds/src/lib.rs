@@ -12,6 +12,7 @@ pub mod wallet;
 
 pub mod backup;
 pub mod backup_schedule;
+pub mod billing_plan;
 pub mod platform;
 pub mod restore;
 pub mod scaling_policy;
@@ -30,6 +31,7 @@ mod manifest;
 pub use approval::{Approval, ApprovalSpec, ApprovalState, ApprovalStatus};
 pub use backup::{Backup, BackupSpec, BackupState, BackupStatus};
 pub use backup_schedule::{BackupSchedule, BackupScheduleSpec, BackupScheduleStatus};
+pub use billing_plan::{BillingPlan, BillingPlanSpec, BillingPlanStatus};
 pub use manifest::{all, file_name, to_yaml};
 pub use payment::{Payment, PaymentSpec, PaymentState, PaymentStatus};
 pub use platform::{Platform, PlatformSpec, PlatformStatus};

@@ -31,6 +31,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         crate::Restore::crd(),
         crate::ScalingPolicy::crd(),
         crate::TenantBilling::crd(),
+        crate::BillingPlan::crd(),
     ];
     crds.into_iter().map(complete).collect()
 }

@@ -5,7 +5,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::money::{Amount, Currency, PositiveAmount};
+use crate::{
+    billing_plan::PlanReference,
+    money::{Amount, Currency, PositiveAmount},
+};
 
 mod collection;
 
@@ -32,7 +35,7 @@ pub use collection::{
     validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name can have at most 63 characters"),
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantRef.name", description = "Who pays"),
     printcolumn(name = "Accrued", type_ = "string", json_path = ".status.accrued", description = "What the open period comes to so far"),
-    printcolumn(name = "Currency", type_ = "string", json_path = ".spec.plan.currency"),
+    printcolumn(name = "Currency", type_ = "string", json_path = ".status.currency"),
     printcolumn(name = "Closes", type_ = "string", json_path = ".status.period.closesAt", description = "When the open period is closed"),
     printcolumn(name = "Invoice", type_ = "integer", json_path = ".status.lastInvoice.number", description = "The last one issued"),
     printcolumn(name = "Total", type_ = "string", json_path = ".status.lastInvoice.total", description = "Of the last invoice"),
@@ -46,14 +49,20 @@ pub use collection::{
 #[x_kube(
     validation = Rule::new("self.tenantRef == oldSelf.tenantRef")
         .message("tenantRef cannot change; create another TenantBilling instead"),
-    validation = Rule::new("self.plan.currency == oldSelf.plan.currency")
+    validation = Rule::new("has(self.plan) != has(self.planRef)").message("give exactly one of plan and planRef"),
+    validation = Rule::new("!has(self.plan) || !has(oldSelf.plan) || self.plan.currency == oldSelf.plan.currency")
         .message("plan.currency cannot change; delete this TenantBilling and create another one, which goes on where it ended")
 )]
 pub struct TenantBillingSpec {
     /// The Tenant that pays. Its Platform is in the namespace of this object.
     pub tenant_ref: TenantReference,
     /// What usage costs. A change holds for the open period too: its invoice names the version that it was made by.
-    pub plan: BillingPlan,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanTerms>,
+    /// A BillingPlan instead. The ledger keeps the version that was agreed: a change of it holds from the next period on, or
+    /// cuts the open one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_ref: Option<PlanReference>,
     /// When periods begin and end.
     pub period: BillingPeriod,
     /// How long after its end a period is closed, for what the ledger orders late. At most 31 days.
@@ -80,7 +89,7 @@ pub struct TenantReference {
 /// What usage costs.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BillingPlan {
+pub struct PlanTerms {
     /// ISO 4217 code of all amounts.
     pub currency: Currency,
     /// What each period costs, whatever is used.
@@ -336,16 +345,35 @@ pub struct TenantBillingStatus {
     /// How it stands with what is invoiced. Absent where nobody collects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collection: Option<CollectionStatus>,
-    /// Version of the plan as invoices name it: it follows from what the plan says.
+    /// Version of the plan that holds in the open period, as its invoice will name it: of a plan without a name it follows
+    /// from what the plan says; of a period that was cut all versions in order.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 264))]
     pub plan_version: Option<String>,
+    /// ISO 4217 code of what is billed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8))]
+    pub currency: Option<String>,
+    /// What was agreed last. Absent without `planRef`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agreed_plan: Option<AgreedPlan>,
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, Overdue, Suspended.
+    /// Ready, Reconciling, Stalled, Overdue, Restricted, Suspended; PlanApplied with `planRef`.
     #[serde(default)]
     pub conditions: Vec<Condition>,
+}
+
+/// A version that was agreed.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgreedPlan {
+    /// As invoices name it.
+    #[schemars(length(max = 64))]
+    pub version: String,
+    /// From when on it holds; 1970 for from the beginning.
+    pub since: Time,
 }
 
 /// The open period.
@@ -399,8 +427,8 @@ pub struct IssuedInvoice {
     pub end: Time,
     /// When it was issued, by the database's clock.
     pub issued_at: Time,
-    /// Version of the plan that it was made by.
-    #[schemars(length(max = 64))]
+    /// Version of the plan that it was made by; of a period that was cut all of them.
+    #[schemars(length(max = 264))]
     pub plan_version: String,
     /// Issued, PartlyPaid, Paid or Uncollected.
     #[serde(skip_serializing_if = "Option::is_none")]

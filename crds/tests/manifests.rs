@@ -94,6 +94,7 @@ fn every_example_is_a_valid_object_without_unknown_fields() {
             Some("Approval") => round_trip::<Approval>(&document),
             Some("TimeoutPolicy") => round_trip::<TimeoutPolicy>(&document),
             Some("TenantBilling") => round_trip::<TenantBilling>(&document),
+            Some("BillingPlan") => round_trip::<payplane_crds::BillingPlan>(&document),
             _ => continue,
         }
         seen += 1;

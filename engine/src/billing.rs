@@ -6,21 +6,27 @@
 //! 3. Usage is read from sealed batches and from what others recorded, priced by the plan, paid by prepaid credits as far as
 //!    they go, and issued by one call of the database, which checks dates,
 //!    numbers and the cut again. If the cut has moved meanwhile, all of it is done again, at most five times.
+//!    Without a plan of the caller's it is priced by what was agreed with the tenant ([`agree`]); then the call checks too that
+//!    nothing more was agreed meanwhile.
 //! 4. Whoever closes a period that is closed gets its invoice. So a crash between any two of these steps, and another
 //!    engine that does the same, change nothing.
 
 mod collect;
 pub mod document;
+mod priced;
 
 pub use collect::{Collect, Receiver, collect};
+pub use priced::Pricing;
 
-use payplane_billing::{Credit, CycleError, Overflow, Period, Plan, Standing, consume};
+use payplane_billing::{Credit, CycleError, Overflow, Period, Plan, Standing, Usage, consume};
 use payplane_ledger::{Refusal, TenantId, Timestamp};
 
 use crate::{
     commit::CommitError,
-    store::{Document, InvoiceRow, Store, StoreError},
+    store::{Agreed, Document, InvoiceRow, Store, StoreError},
 };
+
+use priced::Priced;
 
 /// The cut can only move until something is decided after the period's end, so once more is mostly enough.
 const ATTEMPTS_MAX: u32 = 5;
@@ -43,6 +49,9 @@ pub enum BillingError {
     /// The next invoice is of another period.
     #[error("the next invoice is of another period")]
     OutOfOrder,
+    /// Nothing was agreed with the tenant.
+    #[error("there is no plan that was agreed")]
+    NoPlan,
     /// Nothing was committed, or nobody knows.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -100,33 +109,36 @@ impl Next {
         &self,
         store: &Store,
         tenant: TenantId,
-        plan: &Plan,
+        pricing: impl Into<Pricing<'_>>,
     ) -> Result<(InvoiceRow, bool), BillingError> {
         let is_over = self.period.end <= store.now().await?;
-        Ok((self.invoice(store, tenant, plan).await?, is_over))
+        let priced = Priced::find(store, tenant, self.period, pricing.into()).await?;
+        Ok((self.invoice(store, tenant, &priced).await?, is_over))
     }
 
     async fn invoice(
         &self,
         store: &Store,
         tenant: TenantId,
-        plan: &Plan,
+        priced: &Priced,
     ) -> Result<InvoiceRow, BillingError> {
         let through_seal = store.billing_cut(self.period.end).await?.max(self.after_seal);
-        let seals = (self.after_seal, through_seal);
-        let mut usage = store.usage(tenant, seals, plan.terms().currency).await?;
         let through_event = store.usage_position(tenant).await?;
-        let names = plan.terms().events.iter().map(|price| price.name.clone()).collect();
-        let positions = (self.after_event, through_event);
-        usage.events = store.recorded_usage(tenant, positions, self.period, names).await?;
-        let statement = plan.bill(&usage)?;
+        let (seals, positions) = ((self.after_seal, through_seal), (self.after_event, through_event));
+        let mut parts = priced.usages(store, tenant, seals, positions).await?;
+        let statement = priced.bill(&parts)?;
+        let together = |sum: Usage, part: &Usage| sum.plus(part).ok_or(Overflow);
+        let usage = parts.iter().map(|part| &part.usage).try_fold(Usage::default(), together)?;
+        if parts.len() == 1 {
+            parts.clear();
+        }
         let credits = store.prepaid_credits(tenant, "").await?.into_iter();
         let credits = credits.filter(|(currency, _)| *currency == statement.currency);
         let credits: Vec<Credit> = credits.map(|(_, credit)| credit).collect();
         let prepaid = consume(statement.total, &credits, self.period.end);
         let paid = prepaid.iter().map(|used| used.minor).sum();
         let standing = Standing { total: statement.total, prepaid: paid, ..Standing::default() };
-        let document = Document { statement, usage, prepaid };
+        let document = Document { statement, usage, prepaid, parts };
         let Self { number, period, after_seal, .. } = *self;
         Ok(InvoiceRow {
             number,
@@ -146,11 +158,11 @@ impl Next {
 pub async fn close(
     store: &Store,
     tenant: TenantId,
-    plan: &Plan,
+    pricing: impl Into<Pricing<'_>>,
     (start, grace_us): (Timestamp, i64),
     (begin, period_from): (Timestamp, impl Fn(Timestamp) -> Result<Period, CycleError>),
 ) -> Result<Closed, BillingError> {
-    let mut attempt = 1;
+    let (pricing, mut attempt) = (pricing.into(), 1);
     loop {
         // Looked for first: whatever is closed meanwhile, the period is then either the next one or has its invoice.
         let next = Next::find(store, tenant, begin, &period_from).await?;
@@ -161,13 +173,35 @@ pub async fn close(
         if store.now().await?.0 < next.period.end.0.saturating_add(grace_us) {
             return Err(BillingError::Open);
         }
-        let invoice = next.invoice(store, tenant, plan).await?;
-        match store.issue_invoice(tenant, &invoice).await {
+        let priced = Priced::find(store, tenant, next.period, pricing).await?;
+        let invoice = next.invoice(store, tenant, &priced).await?;
+        let issued = match priced.agreements {
+            None => store.issue_invoice(tenant, &invoice).await,
+            Some(known) => store.issue_agreed_invoice(tenant, &invoice, known).await,
+        };
+        match issued {
             Ok(issued) => return issued_invoice(store, tenant, start, issued).await,
             Err(StoreError::Conflict(_)) if attempt < ATTEMPTS_MAX => attempt += 1,
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Agrees on a plan: now, or from the end of the period that is open by the database's clock.
+pub async fn agree(
+    store: &Store,
+    tenant: TenantId,
+    (plan, is_now): (&Plan, bool),
+    (begin, period_from): (Timestamp, impl Fn(Timestamp) -> Result<Period, CycleError>),
+) -> Result<Agreed, BillingError> {
+    if is_now {
+        return Ok(store.agree_plan(tenant, plan, None).await?);
+    }
+    let open = Next::find(store, tenant, begin, &period_from).await?.period;
+    let now = store.now().await?;
+    // Billing may begin later, and periods that are over may not be closed yet.
+    let next = if now < open.start { open.start } else { period_from(now)?.end };
+    Ok(store.agree_plan(tenant, plan, Some(next)).await?)
 }
 
 /// The answer is what is stored, not what was to be stored.

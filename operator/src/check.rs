@@ -8,8 +8,8 @@ use std::{error::Error, fmt::Debug, time::Duration};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Resource, ResourceExt, api::ListParams};
 use payplane_crds::{
-    Approval, Backup, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant, TenantBilling,
-    TimeoutPolicy, Wallet,
+    Approval, Backup, BillingPlan, Payment, Platform, Refund, ScalingPolicy, StandingOrder, Tenant,
+    TenantBilling, TimeoutPolicy, Wallet,
 };
 use serde::de::DeserializeOwned;
 
@@ -38,6 +38,7 @@ pub async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     count(Api::<TimeoutPolicy>::all(client.clone())).await?;
     count(Api::<Backup>::all(client.clone())).await?;
     count(Api::<TenantBilling>::all(client.clone())).await?;
+    count(Api::<BillingPlan>::all(client.clone())).await?;
     let leases = Api::namespaced(client, &args.namespace);
     let holder = tokio::time::timeout(PATIENCE, see_renewal(&leases)).await;
     let holder =

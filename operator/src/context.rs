@@ -8,8 +8,8 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 use payplane_crds::{
-    Approval, Backup, BackupSchedule, Payment, Platform, Refund, Restore, ScalingPolicy, StandingOrder,
-    Tenant, TenantBilling, TimeoutPolicy, Wallet, condition::READY,
+    Approval, Backup, BackupSchedule, BillingPlan, Payment, Platform, Refund, Restore, ScalingPolicy,
+    StandingOrder, Tenant, TenantBilling, TimeoutPolicy, Wallet, condition::READY,
 };
 use tokio::sync::watch;
 
@@ -23,8 +23,8 @@ use crate::{
 };
 
 /// Platform, Tenant, TenantBilling, Wallet, Payment, Refund, Approval, StandingOrder, TimeoutPolicy, ScalingPolicy, Backup,
-/// BackupSchedule, Restore.
-const ROOT_KINDS: usize = 13;
+/// BackupSchedule, Restore, BillingPlan.
+const ROOT_KINDS: usize = 14;
 
 /// An object as it comes from a watch: one that cannot be read hurts only itself.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -119,6 +119,8 @@ pub struct Stores {
     pub backup_schedules: Store<Guarded<BackupSchedule>>,
     /// Restores that have not ended.
     pub restores: Store<Guarded<Restore>>,
+    /// Every BillingPlan.
+    pub billing_plans: Store<Guarded<BillingPlan>>,
 }
 
 impl Stores {
@@ -234,6 +236,7 @@ mod tests {
             "Backup",
             "BackupSchedule",
             "Restore",
+            "BillingPlan",
         ] {
             tokio::task::yield_now().await;
             filled.note(kind);

@@ -4,6 +4,7 @@
 //! store, wake dependants, reconcile; so whoever is woken sees the change. Changes that do not matter to anybody, such
 //! as a balance in a status, are dropped before the last two.
 
+mod billing;
 mod children;
 mod drive;
 
@@ -19,9 +20,9 @@ use kube::{
     },
 };
 use payplane_crds::{
-    Approval, ApprovalState, Backup, BackupSchedule, BackupState, Payment, PaymentState, Platform, Refund,
-    RefundState, Restore, RestoreState, ScalingPolicy, StandingOrder, Tenant, TenantBilling, TimeoutPolicy,
-    Wallet,
+    Approval, ApprovalState, Backup, BackupSchedule, BackupState, BillingPlan, Payment, PaymentState,
+    Platform, Refund, RefundState, Restore, RestoreState, ScalingPolicy, StandingOrder, Tenant,
+    TenantBilling, TimeoutPolicy, Wallet,
     condition::{ENGINE_READY, READY},
 };
 use tokio_util::sync::CancellationToken;
@@ -80,6 +81,8 @@ pub struct Writers {
     pub backup_schedules: Writer<Guarded<BackupSchedule>>,
     /// Of Restores.
     pub restores: Writer<Guarded<Restore>>,
+    /// Of BillingPlans.
+    pub billing_plans: Writer<Guarded<BillingPlan>>,
 }
 
 /// Runs every controller until `stop`, and returns when the last reconcile has ended.
@@ -114,7 +117,7 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
             &stop
         ),
         backups(&context, writers.backups, wake::listen(wakeups.backups), &health, &stop),
-        tenant_billings(
+        billing::tenant_billings(
             &context,
             writers.tenant_billings,
             wake::listen(wakeups.tenant_billings),
@@ -129,6 +132,13 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
             &stop
         ),
         restores(&context, writers.restores, wake::listen(wakeups.restores), &health, &stop),
+        billing::billing_plans(
+            &context,
+            writers.billing_plans,
+            wake::listen(wakeups.billing_plans),
+            &health,
+            &stop
+        ),
     );
 }
 
@@ -318,21 +328,6 @@ fn departure<K: kube::Resource>(object: &K) -> (bool, bool, bool) {
     (meta::is_held(object), meta::is_leaving(object), meta::may_go(object))
 }
 
-/// TenantBillings: woken by themselves, their Tenant, and one that was deleted and was first.
-async fn tenant_billings(
-    context: &Arc<Context>,
-    writer: Writer<Guarded<TenantBilling>>,
-    woken: impl Stream<Item = Ref<TenantBilling>> + Send + 'static,
-    health: &Arc<Health>,
-    stop: &CancellationToken,
-) {
-    let changes = kept(context, writer, watch::config(), health, |billing| {
-        fingerprint((billing.uid(), billing.metadata.generation))
-    });
-    let store = context.stores.tenant_billings.clone();
-    control(context, changes.boxed(), store, woken, Duration::ZERO, stop).await;
-}
-
 /// BackupSchedules: woken by themselves, by their clock, and by their Backups when those have ended or were deleted.
 async fn backup_schedules(
     context: &Arc<Context>,
@@ -405,6 +400,9 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
     if K::KIND == Refund::KIND || K::KIND == Payment::KIND {
         context.wake.approvals_of(&context.stores, &namespace, &name);
     }
+    if K::KIND == BillingPlan::KIND {
+        context.wake.users_of_plan(&context.stores, &namespace, &name);
+    }
     if K::KIND == Platform::KIND {
         context.engines.remove(&PlatformKey { namespace, name });
     }
@@ -432,6 +430,8 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
         && let Ok(billing) = &billing.0
     {
         context.wake.billings_of_tenant(&context.stores, &billing.spec.tenant_ref.name);
+        let namespace = billing.namespace().unwrap_or_default();
+        context.wake.plans_of_namespace(&context.stores, &namespace);
     }
     if let Some(tenant) = (gone as &dyn std::any::Any).downcast_ref::<Guarded<Tenant>>()
         && let Ok(tenant) = &tenant.0

@@ -23,7 +23,9 @@ use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 pub use api_key::ApiKey;
 pub use archive::Archive;
-pub use billing::{BillingRequest, CollectRequest, Invoice, Preview, Standing};
+pub use billing::{
+    Agreed, BillingRequest, CollectRequest, DebtMeasures, Invoice, Preview, Standing, WantedPlan,
+};
 pub use fault::EngineError;
 pub use payment::{
     Amount, Changes, Fee, FeeRequest, HoldTerms, Outcome, Payment, PaymentRequest, Phase, Step, StepRequest,

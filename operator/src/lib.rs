@@ -19,6 +19,7 @@ pub mod wallet;
 
 pub mod backup;
 pub mod backup_schedule;
+pub mod billing_plan;
 pub mod platform;
 pub mod restore;
 pub mod scaling_policy;
@@ -205,6 +206,7 @@ fn stores() -> (Stores, controllers::Writers) {
     let (timeout_policies, write_timeout_policies) = reflector::store();
     let (backups, write_backups) = reflector::store();
     let (tenant_billings, write_tenant_billings) = reflector::store();
+    let (billing_plans, write_billing_plans) = reflector::store();
     let (backup_schedules, write_backup_schedules) = reflector::store();
     let (restores, write_restores) = reflector::store();
     let writers = controllers::Writers {
@@ -219,6 +221,7 @@ fn stores() -> (Stores, controllers::Writers) {
         timeout_policies: write_timeout_policies,
         backups: write_backups,
         tenant_billings: write_tenant_billings,
+        billing_plans: write_billing_plans,
         backup_schedules: write_backup_schedules,
         restores: write_restores,
     };
@@ -235,6 +238,7 @@ fn stores() -> (Stores, controllers::Writers) {
             backups,
             approvals,
             tenant_billings,
+            billing_plans,
             backup_schedules,
             restores,
         },

@@ -15,8 +15,8 @@ use kube::{
     core::DynamicObject,
 };
 use payplane_crds::{
-    Approval, Backup, BackupSchedule, Payment, Platform, Refund, Restore, ScalingPolicy, StandingOrder,
-    Tenant, TenantBilling, TimeoutPolicy, Wallet,
+    Approval, Backup, BackupSchedule, BillingPlan, Payment, Platform, Refund, Restore, ScalingPolicy,
+    StandingOrder, Tenant, TenantBilling, TimeoutPolicy, Wallet,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -68,6 +68,7 @@ reported! {
     TenantBilling => payplane_crds::TenantBillingStatus,
     BackupSchedule => payplane_crds::BackupScheduleStatus,
     Restore => payplane_crds::RestoreStatus,
+    BillingPlan => payplane_crds::BillingPlanStatus,
 }
 
 /// Whether a write was needed.

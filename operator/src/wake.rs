@@ -11,8 +11,8 @@ use kube::{
     runtime::reflector::{Lookup, ObjectRef},
 };
 use payplane_crds::{
-    Approval, Backup, BackupSchedule, Payment, Platform, Refund, Restore, ScalingPolicy, StandingOrder,
-    Tenant, TenantBilling, TimeoutPolicy, Wallet, reference::WalletReference,
+    Approval, Backup, BackupSchedule, BillingPlan, Payment, Platform, Refund, Restore, ScalingPolicy,
+    StandingOrder, Tenant, TenantBilling, TimeoutPolicy, Wallet, reference::WalletReference,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -42,6 +42,7 @@ pub struct Wake {
     tenant_billings: UnboundedSender<Ref<TenantBilling>>,
     backup_schedules: UnboundedSender<Ref<BackupSchedule>>,
     restores: UnboundedSender<Ref<Restore>>,
+    billing_plans: UnboundedSender<Ref<BillingPlan>>,
 }
 
 /// The receiving ends, one per controller.
@@ -70,6 +71,8 @@ pub struct Wakeups {
     pub backup_schedules: UnboundedReceiver<Ref<BackupSchedule>>,
     /// Of the Restore controller.
     pub restores: UnboundedReceiver<Ref<Restore>>,
+    /// Of the BillingPlan controller.
+    pub billing_plans: UnboundedReceiver<Ref<BillingPlan>>,
 }
 
 /// Makes the channels.
@@ -86,6 +89,7 @@ pub fn channels() -> (Wake, Wakeups) {
     let (tenant_billings, wake_tenant_billings) = unbounded_channel();
     let (backup_schedules, wake_backup_schedules) = unbounded_channel();
     let (restores, wake_restores) = unbounded_channel();
+    let (billing_plans, wake_billing_plans) = unbounded_channel();
     (
         Wake {
             platforms,
@@ -100,6 +104,7 @@ pub fn channels() -> (Wake, Wakeups) {
             tenant_billings,
             backup_schedules,
             restores,
+            billing_plans,
         },
         Wakeups {
             platforms: wake_platforms,
@@ -114,6 +119,7 @@ pub fn channels() -> (Wake, Wakeups) {
             tenant_billings: wake_tenant_billings,
             backup_schedules: wake_backup_schedules,
             restores: wake_restores,
+            billing_plans: wake_billing_plans,
         },
     )
 }
@@ -255,6 +261,26 @@ impl Wake {
             guarded.0.as_ref().is_ok_and(|billing| billing.spec.tenant_ref.name == tenant)
         });
         send_all(&self.tenant_billings, &of_tenant);
+    }
+
+    /// Wakes the TenantBillings that name a BillingPlan.
+    pub fn users_of_plan(&self, stores: &Stores, namespace: &str, plan: &str) {
+        let users = stores.tenant_billings.state_filter(|guarded| {
+            guarded.0.as_ref().is_ok_and(|billing| {
+                billing.metadata.namespace.as_deref() == Some(namespace)
+                    && billing.spec.plan_ref.as_ref().is_some_and(|reference| reference.name == plan)
+            })
+        });
+        send_all(&self.tenant_billings, &users);
+    }
+
+    /// Wakes every BillingPlan of a namespace, because a TenantBilling there came, changed or went: there are few, and it may
+    /// have named another one before.
+    pub fn plans_of_namespace(&self, stores: &Stores, namespace: &str) {
+        let plans = stores.billing_plans.state_filter(|guarded| {
+            guarded.0.as_ref().is_ok_and(|plan| plan.metadata.namespace.as_deref() == Some(namespace))
+        });
+        send_all(&self.billing_plans, &plans);
     }
 
     /// Wakes the Tenants that list a namespace.

@@ -1,4 +1,4 @@
-//! What the API server itself refuses of a TenantBilling.
+//! What the API server itself refuses of a TenantBilling and of a BillingPlan.
 
 // Helpers of tests may fail as tests do.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -28,6 +28,16 @@ fn with_price(price: &Value) -> Value {
     body
 }
 
+/// The plan of a TenantBilling as a BillingPlan.
+fn shared(billing: Value) -> Value {
+    json!({
+        "apiVersion": "payplane.io/v1alpha1",
+        "kind": "BillingPlan",
+        "metadata": billing["metadata"],
+        "spec": {"version": "1", "plan": billing["spec"]["plan"]},
+    })
+}
+
 #[tokio::test]
 async fn a_plan_that_makes_no_sense_is_refused_by_name() {
     in_namespace("plan", |client, namespace| async move {
@@ -54,9 +64,13 @@ async fn a_plan_that_makes_no_sense_is_refused_by_name() {
                 "tiers overlap",
             ),
         ];
+        // A plan is the same in both places.
+        let plans = objects(&client, "BillingPlan", &namespace);
         for (price, blamed) in prices {
             let error = create(&billings, with_price(&price)).await.unwrap_err().to_string();
             assert!(error.contains(blamed), "{price}: {error}");
+            let error = create(&plans, shared(with_price(&price))).await.unwrap_err().to_string();
+            assert!(error.contains(blamed), "{price} of a BillingPlan: {error}");
         }
         for (place, bad, blamed) in [
             ("/plan/currency", json!("usd"), "currency"),
@@ -81,10 +95,27 @@ async fn a_plan_that_makes_no_sense_is_refused_by_name() {
                 "ascending order",
             ),
             ("/tenantRef", json!({"name": ""}), "tenantRef"),
+            ("/planRef", json!({"name": "gold"}), "exactly one of plan and planRef"),
+            ("/plan", Value::Null, "exactly one of plan and planRef"),
+            ("/dunning", json!({"steps": [{"afterSeconds": 1, "action": "Restrict"}]}), "give perPaymentMax"),
+            (
+                "/dunning",
+                json!({"steps": [{"afterSeconds": 1, "action": "Remind", "perPaymentMax": "1"}]}),
+                "give perPaymentMax",
+            ),
+            (
+                "/dunning",
+                json!({"steps": [{"afterSeconds": 1, "action": "Restrict", "perPaymentMax": "0"}]}),
+                "perPaymentMax",
+            ),
         ] {
             let mut body = billing("bad");
             let (parent, field) = place.rsplit_once('/').unwrap();
             body["spec"].pointer_mut(parent).unwrap()[field] = bad.clone();
+            if place.starts_with("/plan/") {
+                let error = create(&plans, shared(body.clone())).await.unwrap_err().to_string();
+                assert!(error.contains(blamed), "{place} {bad} of a BillingPlan: {error}");
+            }
             let error = create(&billings, body).await.unwrap_err().to_string();
             assert!(error.contains(blamed), "{place} {bad}: {error}");
         }
@@ -123,6 +154,63 @@ async fn a_whole_plan_is_accepted_and_tenant_and_currency_stay() {
                 (Err(error), Some(blamed)) => assert!(error.to_string().contains(blamed), "{error}"),
                 (patched, blamed) => panic!("{spec}: {patched:?}, expected {blamed:?}"),
             }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_prices_of_a_version_never_change() {
+    in_namespace("version", |client, namespace| async move {
+        let (plans, billings) =
+            (objects(&client, "BillingPlan", &namespace), objects(&client, "TenantBilling", &namespace));
+        let mut parts = include_str!("../../examples/billing/plan.yaml").split("\n---\n");
+        let mut body: Value = serde_saphyr::from_str(parts.next().unwrap()).unwrap();
+        body["metadata"] = json!({"name": "gold"});
+        create(&plans, body.clone()).await.unwrap();
+        for (field, bad, blamed) in [
+            ("version", json!(""), "version"),
+            ("version", json!("a b"), "version"),
+            ("version", json!("x".repeat(21)), "version"),
+            ("version", Value::Null, "version"),
+            ("apply", json!("Yesterday"), "apply"),
+            ("plan", Value::Null, "plan"),
+        ] {
+            let mut body = body.clone();
+            body["spec"][field] = bad.clone();
+            let error = create(&plans, body).await.unwrap_err().to_string();
+            assert!(error.contains(blamed), "{field} {bad}: {error}");
+        }
+        let mut long = body;
+        long["metadata"]["name"] = "n".repeat(41).into();
+        let error = create(&plans, long).await.unwrap_err().to_string();
+        assert!(error.contains("at most 40 characters"), "{error}");
+        // In this order: each follows on what the ones before left.
+        for (spec, blamed) in [
+            (json!({"plan": {"baseFee": "59.00"}}), Some("the prices of a version never change")),
+            (json!({"plan": {"taxes": null}}), Some("the prices of a version never change")),
+            (json!({"version": "2", "plan": {"currency": "EUR"}}), Some("plan.currency cannot change")),
+            (json!({"apply": "Now"}), None),
+            (json!({"version": "2", "plan": {"baseFee": "59.00"}}), None),
+            (json!({"plan": {"baseFee": "49.00"}}), Some("the prices of a version never change")),
+        ] {
+            let patch = Patch::Merge(json!({ "spec": spec }));
+            match (plans.patch("gold", &PatchParams::default(), &patch).await, blamed) {
+                (Ok(_), None) => {}
+                (Err(error), Some(blamed)) => assert!(error.to_string().contains(blamed), "{error}"),
+                (patched, blamed) => panic!("{spec}: {patched:?}, expected {blamed:?}"),
+            }
+        }
+        let mut body: Value = serde_saphyr::from_str(parts.next().unwrap()).unwrap();
+        body["metadata"] = json!({"name": "acme"});
+        create(&billings, body).await.unwrap();
+        // From a plan of others to one of its own, and back.
+        for spec in [
+            json!({"planRef": null, "plan": {"currency": "USD"}}),
+            json!({"plan": null, "planRef": {"name": "silver", "apply": "Now"}}),
+        ] {
+            let patch = Patch::Merge(json!({ "spec": spec }));
+            billings.patch("acme", &PatchParams::default(), &patch).await.unwrap();
         }
     })
     .await;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::TenantReference;
+use crate::money::PositiveAmount;
 
 /// How invoices become money: one commit moves it from the tenant's wallet to the receiver's.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -55,14 +56,20 @@ pub struct BillingDunning {
 }
 
 /// One step.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(self.action == 'Restrict') == has(self.perPaymentMax)")
+    .message("give perPaymentMax with the action Restrict, and only with it"))]
 pub struct DunningStep {
     /// How long after the oldest unpaid invoice was issued. At most a year.
     #[schemars(range(min = 0, max = 31_622_400))]
     pub after_seconds: i64,
     /// What is done.
     pub action: DunningAction,
+    /// Of Restrict: the most that one payment or hold may be, in the currency that is billed. The last such step that is
+    /// reached counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_payment_max: Option<PositiveAmount>,
 }
 
 /// What is done about a tenant that does not pay.
@@ -70,6 +77,9 @@ pub struct DunningStep {
 pub enum DunningAction {
     /// An Event, and the condition `Overdue`.
     Remind,
+    /// New payments and holds from the tenant's wallets of the billed currency are refused above `perPaymentMax`, beside all
+    /// limits that there are. What is held already, captures and refunds go on, and so does what it owes.
+    Restrict,
     /// Nothing new leaves the tenant's wallets, until it has paid. A reason of its own: a Tenant with `spec.suspend` stays
     /// suspended, and the other way round.
     Suspend,

@@ -6,23 +6,28 @@
 //!   once, half up; nothing else is rounded but a tax, once per rate.
 //! - Parts add up: the discount and each tax are shared out over the lines by largest remainder, so the lines' nets and
 //!   taxes sum to the total, to the minor unit.
+//! - A period in which the plan changed is cut ([`divide`]); each part has its share of what a plan says for a whole one, and
+//!   the shares of one amount sum to it ([`Statement::of_parts`]).
 //! - No amount of a statement is negative, and the same arguments give the same statement on every machine: time zones
 //!   are those of the binary.
 //! - [`Standing`] says what is due of an invoice, [`consume`] which prepaid credits pay for it. What is due and what is to
 //!   be given back are never both more than zero, and no credit is used beyond what was granted.
 //! - There is no async, I/O, clock, randomness or logging here. Time is an argument.
 
+mod agreed;
 mod apportion;
 mod cycle;
 mod fault;
 mod plan;
 mod prepaid;
 mod price;
+mod prorate;
 mod rate;
 mod settle;
 mod statement;
 mod usage;
 
+pub use agreed::{Agreement, PARTS_MAX, divide};
 pub use apportion::apportion;
 pub use cycle::{Cycle, CycleError, Period, Unit};
 pub use fault::Fault;
@@ -31,5 +36,5 @@ pub use prepaid::{Credit, Use, consume};
 pub use price::{Model, PRICES_MAX, TIERS_MAX, Tier};
 pub use rate::{RATE_DECIMALS, Rate, RateError};
 pub use settle::{Standing, State, Step, share_tax};
-pub use statement::{Item, Line, Overflow, Statement, Tax};
+pub use statement::{Item, Line, Overflow, Part, Statement, Tax};
 pub use usage::{METRICS, Metric, Usage};

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use payplane_ledger::Currency;
+use serde::{Deserialize, Serialize};
 
 use crate::{Fault, METRICS, Metric, Model, PRICES_MAX, Rate};
 
@@ -14,7 +15,7 @@ const NAME_CHARS_MAX: usize = 64;
 pub const EVENTS_MAX: usize = 16;
 
 /// What somebody offers as a plan. Amounts are minor units of the currency.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// Tells one state of the plan from another; every invoice names it.
     pub version: String,
@@ -35,7 +36,7 @@ pub struct Terms {
 }
 
 /// What one metric costs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Price {
     /// Of what.
     pub metric: Metric,
@@ -46,7 +47,7 @@ pub struct Price {
 }
 
 /// What usage of one name costs that others record. It is always a count.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventPrice {
     /// What the events call it.
     pub name: String,
@@ -57,7 +58,8 @@ pub struct EventPrice {
 }
 
 /// What is taken off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Discount {
     /// Minor units, at most what there is.
     Amount(i64),
@@ -66,7 +68,7 @@ pub enum Discount {
 }
 
 /// A tax on the discounted sum.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaxRate {
     /// What it is called on the invoice.
     pub name: String,

@@ -2,6 +2,8 @@
 //!
 //! The cost of a line is exact until its one rounding: an integer of minor units times ten to [`RATE_DECIMALS`].
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Fault, Metric, RATE_DECIMALS, Rate};
 
 /// How many metrics have a price at most: each at most once.
@@ -11,7 +13,8 @@ pub const PRICES_MAX: usize = 5;
 pub const TIERS_MAX: usize = 16;
 
 /// How a quantity becomes a cost. Quantities are counts or, of [`Metric::Volume`], minor units.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Model {
     /// Every unit costs the same.
     Flat(Rate),
@@ -29,7 +32,7 @@ pub enum Model {
 }
 
 /// A step of a price: quantities above the tier before, up to and including `up_to`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tier {
     /// The last quantity of the tier; only the last tier has none.
     pub up_to: Option<i64>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Discount, EventPrice, Metric, Model, Plan, Rate, TaxRate, Usage, apportion, price::in_minor,
-    rate::rounded,
+    prorate::Share, rate::rounded,
 };
 
 /// What is due for a period. Amounts are minor units of the currency; none is negative.
@@ -13,9 +13,9 @@ use crate::{
 pub struct Statement {
     /// Of all amounts.
     pub currency: Currency,
-    /// The version of the plan that it was made by.
+    /// The version of the plan that it was made by; of a period that was cut all of them, in order, with ", " between.
     pub plan_version: String,
-    /// The base fee, one line per priced metric, and what is missing to the minimum.
+    /// The base fee, one line per priced metric, and what is missing to the minimum; of each part if the period was cut.
     pub lines: Vec<Line>,
     /// The sum of the lines' amounts.
     pub subtotal: i64,
@@ -56,6 +56,20 @@ pub struct Line {
     pub discount: i64,
     /// Its share of all taxes.
     pub tax: i64,
+    /// The version of the plan that it follows from, if the period was cut; empty otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+}
+
+/// What was used in a part of a period, and the plan that holds in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// As it is for a whole period.
+    pub plan: &'a Plan,
+    /// How long the part is, in a unit that is the same for all parts; more than zero.
+    pub length: i64,
+    /// What was used in it.
+    pub usage: &'a Usage,
 }
 
 /// One tax.
@@ -77,16 +91,7 @@ pub struct Overflow;
 impl Plan {
     /// What the usage of one period costs.
     pub fn bill(&self, usage: &Usage) -> Result<Statement, Overflow> {
-        let terms = self.terms();
-        let mut lines = self.lines(usage).ok_or(Overflow)?;
-        let subtotal = sum(lines.iter().map(|line| line.amount)).ok_or(Overflow)?;
-        let discount = discount(terms.discount, subtotal).ok_or(Overflow)?;
-        share_discount(&mut lines, discount).ok_or(Overflow)?;
-        let taxes = taxes(&terms.taxes, subtotal - discount, &mut lines).ok_or(Overflow)?;
-        let due = [subtotal - discount].into_iter().chain(taxes.iter().map(|tax| tax.amount));
-        let total = sum(due).ok_or(Overflow)?;
-        let (currency, plan_version) = (terms.currency, terms.version.clone());
-        Ok(Statement { currency, plan_version, lines, subtotal, discount, taxes, total })
+        Statement::of_parts(&[Part { plan: self, length: 1, usage }])
     }
 
     fn lines(&self, usage: &Usage) -> Option<Vec<Line>> {
@@ -112,8 +117,47 @@ impl Plan {
     }
 }
 
+impl Statement {
+    /// What is due for a period in which one plan after the other held, all in one currency: each part has lines and a
+    /// discount of its own, by its share of the time (see `prorate.rs`), and a tax is rounded once for all of them.
+    pub fn of_parts(parts: &[Part<'_>]) -> Result<Self, Overflow> {
+        let lengths: Vec<i64> = parts.iter().map(|part| part.length).collect();
+        let Some(currency) = parts.first().map(|part| part.plan.terms().currency) else {
+            return Err(Overflow);
+        };
+        let mut lines = Vec::new();
+        let mut ends = Vec::with_capacity(parts.len());
+        for (number, part) in parts.iter().enumerate() {
+            debug_assert_eq!(part.plan.terms().currency, currency);
+            let share = Share::new(&lengths, number).ok_or(Overflow)?;
+            lines.extend(part_lines(*part, share).ok_or(Overflow)?);
+            ends.push(lines.len());
+        }
+        let subtotal = sum(lines.iter().map(|line| line.amount)).ok_or(Overflow)?;
+        let discount = sum(lines.iter().map(|line| line.discount)).ok_or(Overflow)?;
+        let taxes = taxes(parts, &ends, &mut lines).ok_or(Overflow)?;
+        let due = [subtotal - discount].into_iter().chain(taxes.iter().map(|tax| tax.amount));
+        let total = sum(due).ok_or(Overflow)?;
+        let versions: Vec<&str> = parts.iter().map(|part| part.plan.terms().version.as_str()).collect();
+        let plan_version = versions.join(", ");
+        Ok(Self { currency, plan_version, lines, subtotal, discount, taxes, total })
+    }
+}
+
+/// The lines of a part, with their discounts.
+fn part_lines(part: Part<'_>, share: Share<'_>) -> Option<Vec<Line>> {
+    let plan = part.plan.for_part(share)?;
+    let mut lines = plan.lines(part.usage)?;
+    let subtotal = sum(lines.iter().map(|line| line.amount))?;
+    share_discount(&mut lines, discount(plan.terms().discount, subtotal)?)?;
+    if share.is_of_many() {
+        lines.iter_mut().for_each(|line| line.version.clone_from(&plan.terms().version));
+    }
+    Some(lines)
+}
+
 fn fee(item: Item, amount: i64) -> Line {
-    Line { item, quantity: 1, free: 0, amount, discount: 0, tax: 0 }
+    Line { item, quantity: 1, free: 0, amount, discount: 0, tax: 0, version: String::new() }
 }
 
 /// Events are counted, and priced like any other count.
@@ -127,7 +171,7 @@ fn usage_line(
 ) -> Option<Line> {
     let free = free.min(quantity);
     let amount = in_minor(model.cost(quantity - free, metric, currency.exponent())?)?;
-    Some(Line { item, quantity, free, amount, discount: 0, tax: 0 })
+    Some(Line { item, quantity, free, amount, discount: 0, tax: 0, version: String::new() })
 }
 
 /// Never more than there is.
@@ -147,17 +191,34 @@ fn share_discount(lines: &mut [Line], discount: i64) -> Option<()> {
     Some(())
 }
 
-fn taxes(rates: &[TaxRate], net: i64, lines: &mut [Line]) -> Option<Vec<Tax>> {
-    let nets: Vec<i64> = lines.iter().map(|line| line.amount - line.discount).collect();
+/// Each rate of any part once, on the lines of the parts that have it. `ends` says where each part's lines end.
+fn taxes(parts: &[Part<'_>], ends: &[usize], lines: &mut [Line]) -> Option<Vec<Tax>> {
+    let mut rates: Vec<&TaxRate> = Vec::new();
+    for rate in parts.iter().flat_map(|part| &part.plan.terms().taxes) {
+        if !rates.contains(&rate) {
+            rates.push(rate);
+        }
+    }
     let mut taxes = Vec::with_capacity(rates.len());
     for rate in rates {
-        let amount = share_of(net, rate.percent)?;
+        let nets = taxed(parts, ends, lines, rate);
+        let amount = share_of(sum(nets.iter().copied())?, rate.percent)?;
         for (line, part) in lines.iter_mut().zip(apportion(amount, &nets)?) {
             line.tax = line.tax.checked_add(part)?;
         }
         taxes.push(Tax { name: rate.name.clone(), percent: rate.percent, amount });
     }
     Some(taxes)
+}
+
+/// What a tax is on, by line: nothing of a part that does not have it.
+fn taxed(parts: &[Part<'_>], ends: &[usize], lines: &[Line], rate: &TaxRate) -> Vec<i64> {
+    let net = |(index, line): (usize, &Line)| {
+        let part = ends.iter().position(|end| index < *end).and_then(|part| parts.get(part));
+        let has_it = part.is_some_and(|part| part.plan.terms().taxes.contains(rate));
+        if has_it { line.amount - line.discount } else { 0 }
+    };
+    lines.iter().enumerate().map(net).collect()
 }
 
 /// A percentage of an amount.

@@ -50,6 +50,23 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Both together; nothing if a sum leaves its bits. Wallets are summed too: each is in one of the two.
+    pub fn plus(&self, more: &Self) -> Option<Self> {
+        let mut events = self.events.clone();
+        for (name, count) in &more.events {
+            let sum = events.entry(name.clone()).or_default();
+            *sum = sum.checked_add(*count)?;
+        }
+        Some(Self {
+            payments: self.payments.checked_add(more.payments)?,
+            volume: self.volume.checked_add(more.volume)?,
+            holds: self.holds.checked_add(more.holds)?,
+            refunds: self.refunds.checked_add(more.refunds)?,
+            active_wallets: self.active_wallets.checked_add(more.active_wallets)?,
+            events,
+        })
+    }
+
     /// The quantity of one metric.
     pub const fn of(&self, metric: Metric) -> i64 {
         match metric {

@@ -39,10 +39,13 @@ pub enum ParameterName {
     HoldMaximum = 13,
     /// From which amount on a payment or a hold needs approval, in minor units.
     PaymentApprovalFrom = 14,
+    /// The most that one payment of a tenant may be while it owes, in minor units: beside [`Self::PaymentMaximum`], not
+    /// instead of it. Nobody sets it; it follows from what billing asks for.
+    DebtPaymentMaximum = 15,
 }
 
 /// Every parameter, in the order of the numbers.
-pub const PARAMETER_NAMES: [ParameterName; 14] = [
+pub const PARAMETER_NAMES: [ParameterName; 15] = [
     ParameterName::PaymentMaximum,
     ParameterName::DailyAmount,
     ParameterName::DailyCount,
@@ -57,6 +60,7 @@ pub const PARAMETER_NAMES: [ParameterName; 14] = [
     ParameterName::RefundApprovalFrom,
     ParameterName::HoldMaximum,
     ParameterName::PaymentApprovalFrom,
+    ParameterName::DebtPaymentMaximum,
 ];
 
 /// The first names are limits of what is paid, [`ParameterName::PaymentMaximum`] to the last of the tenant's.
@@ -83,7 +87,13 @@ impl ParameterName {
             Self::RefundApprovalFrom => "refund-approval-from",
             Self::HoldMaximum => "hold-maximum",
             Self::PaymentApprovalFrom => "payment-approval-from",
+            Self::DebtPaymentMaximum => "debt-payment-maximum",
         }
+    }
+
+    /// Whether somebody may set it.
+    pub const fn is_settable(self) -> bool {
+        !matches!(self, Self::DebtPaymentMaximum)
     }
 
     /// Whether the value counts minor units, so that a setting means one currency.
@@ -97,6 +107,7 @@ impl ParameterName {
                 | Self::TenantMonthlyAmount
                 | Self::RefundApprovalFrom
                 | Self::PaymentApprovalFrom
+                | Self::DebtPaymentMaximum
         )
     }
 }

@@ -225,6 +225,8 @@ fn data_line(line: &Line, currency: Currency) -> DataLine {
         Item::Event(name) => (name.clone(), false),
         Item::Usage(metric) => (metric_name(*metric).to_owned(), metric.is_amount()),
     };
+    // A period that was cut has such a line for each of its plans.
+    let item = if line.version.is_empty() { item } else { format!("{item} ({})", line.version) };
     let money = |minor: i64| format_minor(minor, currency);
     let quantity = |count: i64| if is_amount { money(count) } else { count.to_string() };
     DataLine {
@@ -309,7 +311,7 @@ mod tests {
             after_seal: 0,
             through_seal: 0,
             through_event: 0,
-            document: Document { statement, usage, prepaid: Vec::new() },
+            document: Document { statement, usage, prepaid: Vec::new(), parts: Vec::new() },
             issued_at: Some(end),
             standing,
             last_attempt: None,

@@ -61,7 +61,8 @@ impl SettingsService for Api {
         let scope = request.into_inner().scope;
         let scope = self.scope(&asker, scope.as_ref(), Violations::default()).await?;
         let mut found = self.all_settings(&asker).await?;
-        found.retain(|setting| setting.scope == scope);
+        // What follows from a debt was set by nobody.
+        found.retain(|setting| setting.scope == scope && setting.name.is_settable());
         found.sort_by_key(|setting| (setting.name, setting.currency));
         let settings = found.iter().map(encode::setting).collect();
         Ok(Response::new(proto::GetSettingsResponse { settings }))
@@ -170,9 +171,9 @@ fn read(
     setting: &proto::Setting,
     violations: &mut Violations,
 ) -> Option<(ParameterName, Option<Currency>, i64)> {
-    let name = PARAMETER_NAMES.into_iter().find(|name| *name as i32 == setting.name);
+    let name = PARAMETER_NAMES.into_iter().find(|name| *name as i32 == setting.name && name.is_settable());
     let Some(name) = name else {
-        violations.add(field.at("name"), "is unknown: expected a value of ParameterName");
+        violations.add(field.at("name"), "is unknown: expected a value of ParameterName that can be set");
         return None;
     };
     let of_currency = Some(&*setting.currency).filter(|code| !code.is_empty());

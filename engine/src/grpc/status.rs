@@ -160,6 +160,27 @@ pub(super) fn period_out_of_order() -> Status {
     with_reason(Code::FailedPrecondition, message, "PERIOD_OUT_OF_ORDER", None)
 }
 
+pub(super) fn no_plan() -> Status {
+    let message = "no plan was agreed with the tenant: agree on one with AgreePlan, or give one".to_owned();
+    with_reason(Code::FailedPrecondition, message, "NO_PLAN", None)
+}
+
+pub(super) fn version_taken() -> Status {
+    let message =
+        "the version had other terms when it was agreed: give the change a version of its own".to_owned();
+    with_reason(Code::FailedPrecondition, message, "VERSION_TAKEN", None)
+}
+
+pub(super) fn currency_changed() -> Status {
+    let message = "a period has one currency: agree on the plan from the next period on".to_owned();
+    with_reason(Code::FailedPrecondition, message, "CURRENCY_CHANGED", None)
+}
+
+pub(super) fn too_many_changes() -> Status {
+    let message = "the open period was cut three times: agree on the plan from the next period on".to_owned();
+    with_reason(Code::FailedPrecondition, message, "TOO_MANY_CHANGES", None)
+}
+
 pub(super) fn no_collection_grant() -> Status {
     let message =
         "the receiver's wallets do not collect: the receiver grants it with PutCollector".to_owned();

@@ -4,11 +4,13 @@
 //! it costs what the tenant did in the period and not what the ledger holds. Sealed rows never change, so pages need no
 //! common snapshot.
 
+mod agreed;
 mod collection;
 mod meter;
 mod prepaid;
 mod recorded;
 
+pub use agreed::{Agreed, Agreements};
 pub(crate) use collection::Sides;
 pub use collection::{Attempt, CreditNotePage, CreditNoteRow};
 pub use prepaid::NewGrant;
@@ -40,6 +42,25 @@ pub struct Document {
     /// What prepaid credits pay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prepaid: Vec<Use>,
+    /// The parts of a period that was cut, at least two; nothing otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PartRow>,
+}
+
+/// A part of a period, with a plan of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartRow {
+    /// The plan's version.
+    pub version: String,
+    /// From when on, in microseconds since 1970.
+    pub start_us: i64,
+    /// Until before when.
+    pub end_us: i64,
+    /// Usage of the seals up to and including this one, after the part before.
+    pub through_seal: i64,
+    /// What was used in it; a wallet is active in the part in which it was so first.
+    pub usage: Usage,
 }
 
 /// An invoice, issued or about to be.
@@ -103,6 +124,9 @@ const INVOICE: &str = invoices!("i.number = $2");
 
 const ISSUE: &str =
     "select payplane.issue_invoice($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+
+const ISSUE_AGREED: &str =
+    "select payplane.issue_agreed_invoice($15, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 
 /// One page of a tenant's batches in the order of their numbers, and what is counted of those under the seals. The bounds
 /// are computed first: under row-level security a condition that multiplies, which could fail and so tell something, is
@@ -202,26 +226,7 @@ impl Store {
 
     /// Issues an invoice; says whether it did. False if its period has one.
     pub async fn issue_invoice(&self, tenant: TenantId, invoice: &InvoiceRow) -> Result<bool, StoreError> {
-        let statement = &invoice.document.statement;
-        let document =
-            serde_json::to_string(&invoice.document).map_err(|_| StoreError::Corrupt("invoice"))?;
-        let mut connection = self.connection().await?;
-        let query = sqlx::query_scalar(ISSUE)
-            .bind(tenant.uuid())
-            .bind(invoice.number)
-            .bind(invoice.period.start.0)
-            .bind(invoice.period.end.0)
-            .bind(invoice.after_seal)
-            .bind(invoice.through_seal)
-            .bind(statement.currency.code())
-            .bind(statement.total)
-            .bind(&statement.plan_version)
-            .bind(document)
-            .bind(invoice.through_event)
-            .bind(invoice.document.prepaid.iter().map(|used| used.key.clone()).collect::<Vec<_>>())
-            .bind(invoice.document.prepaid.iter().map(|used| used.before).collect::<Vec<_>>())
-            .bind(invoice.document.prepaid.iter().map(|used| used.minor).collect::<Vec<_>>());
-        Ok(query.fetch_one(&mut *connection).await?)
+        issue(self, tenant, invoice, None).await
     }
 
     /// Counts what a tenant used under the seals after one, up to and including another, page by page.
@@ -260,6 +265,38 @@ impl Store {
         let (lowest, highest): (Option<i64>, Option<i64>) = query.fetch_one(&mut *connection).await?;
         Ok(lowest.zip(highest))
     }
+}
+
+/// With how many agreements it was made by, if by what was agreed.
+async fn issue(
+    store: &Store,
+    tenant: TenantId,
+    invoice: &InvoiceRow,
+    agreements: Option<i64>,
+) -> Result<bool, StoreError> {
+    let statement = &invoice.document.statement;
+    let document = serde_json::to_string(&invoice.document).map_err(|_| StoreError::Corrupt("invoice"))?;
+    let mut connection = store.connection().await?;
+    let query = sqlx::query_scalar(if agreements.is_some() { ISSUE_AGREED } else { ISSUE })
+        .bind(tenant.uuid())
+        .bind(invoice.number)
+        .bind(invoice.period.start.0)
+        .bind(invoice.period.end.0)
+        .bind(invoice.after_seal)
+        .bind(invoice.through_seal)
+        .bind(statement.currency.code())
+        .bind(statement.total)
+        .bind(&statement.plan_version)
+        .bind(document)
+        .bind(invoice.through_event)
+        .bind(invoice.document.prepaid.iter().map(|used| used.key.clone()).collect::<Vec<_>>())
+        .bind(invoice.document.prepaid.iter().map(|used| used.before).collect::<Vec<_>>())
+        .bind(invoice.document.prepaid.iter().map(|used| used.minor).collect::<Vec<_>>());
+    let query = match agreements {
+        Some(count) => query.bind(count),
+        None => query,
+    };
+    Ok(query.fetch_one(&mut *connection).await?)
 }
 
 /// What the pages so far add up to.
@@ -308,9 +345,12 @@ impl Counted {
         self.wallets.extend(more.wallets);
     }
 
-    fn usage(&self) -> Result<Usage, StoreError> {
+    /// Without the wallets that were active in one of those before.
+    fn usage(&self, before: &[&Self]) -> Result<Usage, StoreError> {
         let volume = i64::try_from(self.volume).map_err(|_| StoreError::Corrupt("volume"))?;
-        let active_wallets = i64::try_from(self.wallets.len()).map_err(|_| StoreError::Corrupt("wallets"))?;
+        let is_new = |wallet: &&Uuid| !before.iter().any(|earlier| earlier.wallets.contains(*wallet));
+        let active_wallets = self.wallets.iter().filter(is_new).count();
+        let active_wallets = i64::try_from(active_wallets).map_err(|_| StoreError::Corrupt("wallets"))?;
         Ok(Usage { volume, active_wallets, ..self.usage.clone() })
     }
 }

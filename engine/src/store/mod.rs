@@ -36,8 +36,8 @@ pub use archive::ArchiveRow;
 pub use background::DuePayment;
 pub(crate) use billing::Sides;
 pub use billing::{
-    Attempt, CreditNotePage, CreditNoteRow, Document, InvoicePage, InvoiceRow, NewGrant, Recorded,
-    UsageEvent, UsageSum,
+    Agreed, Agreements, Attempt, CreditNotePage, CreditNoteRow, Document, InvoicePage, InvoiceRow, NewGrant,
+    PartRow, Recorded, UsageEvent, UsageSum,
 };
 pub use connect::DatabaseConfig;
 pub use epoch::{AdoptError, adopt};

@@ -63,6 +63,7 @@ begin
                     payplane.unsealed, payplane.seals, payplane.seal_head, payplane.personal_data,
                     payplane.invoices, payplane.collections, payplane.credit_notes, payplane.prepaid_grants,
                     payplane.prepaid_uses, payplane.usage_events, payplane.usage_heads to %I', v_app);
+    execute format('grant select on payplane.plan_versions, payplane.plan_agreements to %I', v_app);
 
     -- An engine compares the epoch with the one that it began with, on every connection.
     execute format('grant select on payplane.epoch to %I', v_app);
@@ -100,6 +101,8 @@ begin
     execute format('grant select, insert on payplane.collections, payplane.credit_notes, payplane.prepaid_grants,
                     payplane.prepaid_uses, payplane.usage_events, payplane.usage_heads, payplane.collectors,
                     payplane.billing_suspensions to %I', v_definer);
+    execute format('grant select, insert on payplane.plan_versions, payplane.plan_agreements to %I', v_definer);
+    execute format('grant select, insert, update, delete on payplane.billing_limits to %I', v_definer);
     execute format('grant update (position) on payplane.usage_heads to %I', v_definer);
     execute format('grant delete on payplane.collectors, payplane.billing_suspensions to %I', v_definer);
     execute format('grant usage on sequence payplane.batch_ids to %I', v_definer);
@@ -116,7 +119,9 @@ begin
                                   'wallets', 'journal', 'payments', 'refunds', 'usages', 'settings',
                                   'batch_tenants', 'personal_data', 'reversals', 'invoices', 'dead_letters', 'collectors',
                                   'collections', 'credit_notes', 'prepaid_grants', 'prepaid_uses', 'usage_events',
-                                  'usage_heads', 'billing_suspensions', 'api_keys', 'tenant_issuers'] loop
+                                  'usage_heads', 'billing_suspensions', 'api_keys', 'tenant_issuers',
+                                  'plan_versions', 'plan_agreements',
+                                  'billing_limits'] loop
         execute format('alter table payplane.%I enable row level security', v_name);
         execute format('alter table payplane.%I force row level security', v_name);
         execute format('drop policy if exists one_tenant on payplane.%I', v_name);

@@ -161,14 +161,14 @@ async fn count(database: &mut PgConnection, sql: &'static str) -> i64 {
 }
 
 /// Pays as fast as it goes, over both engines.
-struct Payers {
+pub(super) struct Payers {
     paid: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Payers {
-    fn start(world: &Arc<World>, payers: usize) -> Self {
+    pub(super) fn start(world: &Arc<World>, payers: usize) -> Self {
         let (paid, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
         let task = |payer: usize| {
             let (client, paid, stop) =
@@ -192,11 +192,11 @@ impl Payers {
         Self { paid, stop, tasks }
     }
 
-    fn paid(&self) -> usize {
+    pub(super) fn paid(&self) -> usize {
         self.paid.load(Ordering::Relaxed)
     }
 
-    async fn stop(self) -> usize {
+    pub(super) async fn stop(self) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         for task in join_all(self.tasks).await {
             task.unwrap();

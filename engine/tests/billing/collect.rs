@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tonic::{Code, Status};
 
 use crate::support::{
-    client::{Client, code, fields, name, paid, payment, refund, usd},
+    client::{Client, capture, code, fields, hold, name, paid, payment, refund, refused, usd},
     eventually,
     postgres::Postgres,
     world::World,
@@ -321,7 +321,7 @@ async fn what_cannot_be_paid_is_tried_again_only_when_somebody_decides_so() {
     assert_eq!(billed.balances().await, ["91.90", "100.00", "8.10"]);
     // The bill's reason is another one: neither takes the other away.
     let owes = async |suspended| {
-        let request = proto::PutBillingSuspensionRequest { suspended };
+        let request = proto::PutBillingSuspensionRequest { suspended, ..Default::default() };
         platform.billing.clone().put_billing_suspension(request).await.unwrap().into_inner().changed
     };
     let can_spend = async |key: &str| {
@@ -451,4 +451,67 @@ async fn credit_notes_and_prepaid_credits_reduce_what_is_due_and_are_never_used_
     let stranger = billed.world.as_role("globex", "viewer");
     let request = proto::GetInvoiceDocumentRequest { number: 1, format: 1, locale: String::new() };
     assert_eq!(code(stranger.billing.clone().get_invoice_document(request).await), Code::NotFound);
+}
+
+/// The limit of a debt holds at every engine from its answer on, beside what the treasury has set, and ends by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_owes_pays_only_small_amounts_until_it_has_paid() {
+    let mut billed = Billed::new(2).await;
+    billed.world.fund("acme", "purse", "300.00").await;
+    let platform = billed.world.as_platform(Some("acme"));
+    let number = billed.close().await.invoice.number;
+    let operators: Vec<Client> =
+        (0..2).map(|engine| billed.world.as_role_at(engine, "acme", "operator")).collect();
+    let limit = async |maximum: Option<&str>| {
+        let payment_maximum = maximum.map(usd);
+        let request = proto::PutBillingSuspensionRequest { suspended: false, payment_maximum };
+        platform.billing.clone().put_billing_suspension(request).await.unwrap().into_inner().changed
+    };
+    let held = operators[0].hold(hold("before", "purse", "shop", "20.00")).await;
+    // Each engine has decided from memory before.
+    for (engine, operator) in operators.iter().enumerate() {
+        paid(&operator.pay(payment(&format!("before-{engine}"), "purse", "shop", "10.00")).await.unwrap());
+    }
+    assert!(limit(Some("5.00")).await && !limit(Some("5.00")).await);
+    for (engine, operator) in operators.iter().enumerate() {
+        let outcome =
+            operator.pay(payment(&format!("large-{engine}"), "purse", "shop", "5.01")).await.unwrap();
+        assert_eq!(refused(&outcome).0, RefusalReason::LimitExceeded);
+        let Some(proto::payment_outcome::Result::Refusal(refusal)) = &outcome.result else { panic!() };
+        let source = refusal.limit.as_ref().unwrap();
+        assert_eq!(
+            (source.name(), source.level()),
+            (proto::ParameterName::DebtPaymentMaximum, proto::ParameterLevel::Tenant)
+        );
+        let held = operator.hold(hold(&format!("held-{engine}"), "purse", "shop", "5.01")).await;
+        assert_eq!(refused(&held).0, RefusalReason::LimitExceeded);
+        paid(&operator.pay(payment(&format!("small-{engine}"), "purse", "shop", "5.00")).await.unwrap());
+    }
+    // What was promised before is kept, and what is owed is paid.
+    let taken = capture("taken", &paid(&held).id, "20.00");
+    operators[1].payments.clone().capture_payment(taken).await.unwrap();
+    let done = collect(&platform, number, 0).await.unwrap();
+    assert_eq!(done.state(), InvoiceState::Paid);
+    // Nobody sets it as a setting.
+    let setting = proto::Setting {
+        name: proto::ParameterName::DebtPaymentMaximum.into(),
+        value: Some(proto::setting::Value::Amount(usd("9.00"))),
+        ..Default::default()
+    };
+    let request = proto::PutSettingsRequest {
+        scope: Some(proto::SettingsScope {
+            scope: Some(proto::settings_scope::Scope::Tenant(proto::TenantScope {})),
+        }),
+        settings: vec![setting],
+    };
+    let admin = billed.world.as_role("acme", "admin");
+    let settable = admin.settings.clone().put_settings(request).await.unwrap_err();
+    assert_eq!(fields(&settable), ["settings[0].name"]);
+    assert!(limit(None).await && !limit(None).await);
+    for (engine, operator) in operators.iter().enumerate() {
+        paid(&operator.pay(payment(&format!("after-{engine}"), "purse", "shop", "6.00")).await.unwrap());
+    }
+    let left = billed.count("select count(*) from payplane.billing_limits").await;
+    assert_eq!(left, 0);
+    billed.world.assert_sound().await;
 }

@@ -272,3 +272,61 @@ async fn plans_and_cycles_that_make_no_sense_are_refused_by_field() {
         assert_eq!(fields(&status), [field]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_plan_what_was_agreed_is_billed() {
+    let world = World::new().await;
+    let platform = world.as_platform(Some("acme"));
+    let agree = async |plan: proto::BillingPlan, start: proto::PlanStart| {
+        let request = proto::AgreePlanRequest { plan: Some(plan), cycle: Some(days(0)), start: start.into() };
+        platform.billing.clone().agree_plan(request).await.map(tonic::Response::into_inner)
+    };
+    let shown = async || {
+        let request = proto::PreviewInvoiceRequest { plan: None, cycle: Some(days(0)) };
+        let answer = platform.billing.clone().preview_invoice(request).await?;
+        Ok::<_, Status>(answer.into_inner().invoice.unwrap())
+    };
+    let (next, now) = (proto::PlanStart::NextPeriod, proto::PlanStart::Now);
+    let version = |version: &str, fee: &str| proto::BillingPlan {
+        version: version.to_owned(),
+        base_fee: Some(usd(fee)),
+        ..plan()
+    };
+    assert_eq!(reason(&shown().await.unwrap_err()), "NO_PLAN");
+    assert!(agree(version("1", "49.00"), next).await.unwrap().changed);
+    assert!(!agree(version("1", "49.00"), now).await.unwrap().changed);
+    assert_eq!(reason(&agree(version("1", "59.00"), next).await.unwrap_err()), "VERSION_TAKEN");
+    let midnight = days(0).start_time.unwrap().seconds + DAY;
+    let later = agree(version("2", "59.00"), next).await.unwrap();
+    assert_eq!(later.effective_time, seconds(midnight));
+    let invoice = shown().await.unwrap();
+    assert_eq!((invoice.plan_version.as_str(), invoice.parts.len()), ("1", 0));
+
+    agree(version("2", "59.00"), now).await.unwrap();
+    let invoice = shown().await.unwrap();
+    assert_eq!((invoice.plan_version.as_str(), invoice.parts.len()), ("1, 2", 2));
+    assert_eq!(
+        (&invoice.parts[0].end_time, &invoice.parts[1].end_time),
+        (&invoice.parts[1].start_time, &invoice.end_time)
+    );
+    let named: Vec<&str> = invoice.lines.iter().map(|line| line.plan_version.as_str()).collect();
+    assert_eq!(named, ["1", "1", "1", "2", "2", "2"]);
+
+    let euros = proto::BillingPlan {
+        version: "3".to_owned(),
+        currency: "EUR".to_owned(),
+        base_fee: None,
+        prices: Vec::new(),
+        ..plan()
+    };
+    assert_eq!(reason(&agree(euros, now).await.unwrap_err()), "CURRENCY_CHANGED");
+    for fee in ["1.00", "2.00"] {
+        agree(version(fee, fee), now).await.unwrap();
+    }
+    assert_eq!(reason(&agree(version("4", "4.00"), now).await.unwrap_err()), "TOO_MANY_CHANGES");
+    let unspecified = agree(version("", "1"), proto::PlanStart::Unspecified).await.unwrap_err();
+    assert_eq!(fields(&unspecified), ["plan.version", "start"]);
+    let operator = world.as_role("acme", "admin");
+    let denied = operator.billing.clone().agree_plan(proto::AgreePlanRequest::default()).await;
+    assert_eq!(code(denied), Code::PermissionDenied);
+}

@@ -1,7 +1,7 @@
 //! Invoices.
 
 use jiff::Timestamp;
-use payplane_crds::tenant_billing::{BilledUsage, BillingPeriod, BillingPlan};
+use payplane_crds::tenant_billing::{BilledUsage, BillingPeriod, PlanTerms};
 use payplane_proto::v1 as proto;
 use proto::billing_service_client::BillingServiceClient;
 use tonic::{Request, service::interceptor::InterceptedService, transport::Channel};
@@ -13,16 +13,46 @@ use super::{Amount, Engine, EngineError, Token, channel, convert, fault};
 pub struct BillingRequest {
     /// Namespace of the tenant that the request speaks for.
     pub namespace: String,
-    /// What usage costs.
-    pub plan: BillingPlan,
-    /// What the plan is called on an invoice.
-    pub plan_version: String,
+    /// What usage costs; None for what was agreed.
+    pub plan: Option<WantedPlan>,
     /// When periods begin and end.
     pub period: BillingPeriod,
     /// Where billing begins.
     pub begin: Timestamp,
     /// How long after its end a period is closed.
     pub grace_seconds: i64,
+}
+
+/// A version of a plan.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WantedPlan {
+    /// What usage costs.
+    pub terms: PlanTerms,
+    /// What the plan is called on an invoice.
+    pub version: String,
+}
+
+/// What became of an agreement.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Agreed {
+    /// The version holds from then on.
+    From(Timestamp),
+    /// It was refused; what was agreed before stays.
+    Refused {
+        /// In a word, as conditions say it.
+        reason: &'static str,
+        /// One sentence for people.
+        message: String,
+    },
+}
+
+/// What is done to a tenant that owes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct DebtMeasures {
+    /// Whether nothing new leaves its wallets.
+    pub suspended: bool,
+    /// The most that a new payment may be.
+    pub payment_maximum: Option<Amount>,
 }
 
 /// What the next invoice would say now.
@@ -182,14 +212,31 @@ impl Engine {
         }
     }
 
-    /// Suspends a tenant because it owes, or takes that back.
+    /// Does this to a tenant because it owes, and takes back what is not among it.
     ///
     /// # Errors
     /// When no answer came.
-    pub async fn suspend_for_debt(&self, namespace: &str, suspended: bool) -> Result<(), EngineError> {
-        let body = proto::PutBillingSuspensionRequest { suspended };
+    pub async fn take_measures(&self, namespace: &str, measures: &DebtMeasures) -> Result<(), EngineError> {
+        let body = convert::measures(measures);
         let answer = self.billing().put_billing_suspension(channel::request(body, Some(namespace))?).await;
         answer.map(|_| ()).map_err(fault::from_status)
+    }
+
+    /// Agrees on a version of a plan, from now on or from the next period on. Safe to repeat.
+    ///
+    /// # Errors
+    /// When no answer came, or plan or period can never be valid.
+    pub async fn agree_plan(
+        &self,
+        request: &BillingRequest,
+        plan: &WantedPlan,
+        is_now: bool,
+    ) -> Result<Agreed, EngineError> {
+        let body = convert::agree_request(request, plan, is_now);
+        match self.billing().agree_plan(about(request, body)?).await {
+            Ok(answer) => convert::agreed(answer.into_inner()),
+            Err(status) => fault::not_agreed(status),
+        }
     }
 
     fn billing(&self) -> BillingServiceClient<InterceptedService<Channel, Token>> {

@@ -1,14 +1,18 @@
 //! Why a call gave no outcome, and what that means for whoever asked.
 
+use payplane_crds::condition::reason::{CURRENCY_CHANGED, INVALID, TOO_MANY_CHANGES, VERSION_TAKEN};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::convert;
+use super::{Agreed, convert};
 
 /// How the engine says that a namespace is registered for another tenant.
 const NAMESPACE_TAKEN: &str = "NAMESPACE_TAKEN";
 /// How the engine says that the tenant has nothing of this id. A proxy's bare code does not count.
 const NOT_FOUND: &str = "NOT_FOUND";
+
+/// How the engine says that nothing was agreed by which it could bill.
+const NO_PLAN: &str = "NO_PLAN";
 
 /// How the engine says that a period is not over, grace included.
 const PERIOD_OPEN: &str = "PERIOD_OPEN";
@@ -30,6 +34,9 @@ pub enum EngineError {
         /// One sentence for people.
         message: String,
     },
+    /// No plan was agreed with the tenant.
+    #[error("no plan was agreed with the tenant")]
+    NoPlan,
     /// The engine does not accept the operator's token.
     #[error("the engine refuses the operator's token ({code:?})")]
     Denied {
@@ -58,6 +65,7 @@ impl EngineError {
         match self {
             Self::Invalid { .. } => "engine_invalid",
             Self::Taken { .. } => "engine_taken",
+            Self::NoPlan => "engine_no_plan",
             Self::Denied { .. } => "engine_denied",
             Self::Unavailable { .. } => "engine_unavailable",
             Self::Answer(_) => "engine_answer",
@@ -71,6 +79,7 @@ impl EngineError {
             Self::Invalid { field, message } if field.is_empty() => message.clone(),
             Self::Invalid { field, message } => format!("{field}: {message}"),
             Self::Taken { message } => message.clone(),
+            Self::NoPlan => "No plan was agreed with the tenant.".into(),
             Self::Denied { .. } => "The engine refuses the operator's token; trying again.".into(),
             Self::Unavailable { .. } => "The engine does not answer; trying again with the same key.".into(),
             Self::Answer(_) => {
@@ -89,6 +98,7 @@ pub(super) fn from_status(status: Status) -> EngineError {
         Code::AlreadyExists | Code::FailedPrecondition if reason(&status) == NAMESPACE_TAKEN => {
             EngineError::Taken { message: status.message().into() }
         }
+        Code::FailedPrecondition if reason(&status) == NO_PLAN => EngineError::NoPlan,
         code @ (Code::Unauthenticated | Code::PermissionDenied) => EngineError::Denied { code },
         _ => unavailable(&status),
     }
@@ -100,6 +110,25 @@ pub(super) fn not_due<T>(status: Status) -> Result<Option<T>, EngineError> {
         return Ok(None);
     }
     Err(from_status(status))
+}
+
+/// Of a call that agrees on a plan: why what was agreed before stays, or why there was no answer.
+pub(super) fn not_agreed(status: Status) -> Result<Agreed, EngineError> {
+    let known = [
+        ("VERSION_TAKEN", VERSION_TAKEN),
+        ("CURRENCY_CHANGED", CURRENCY_CHANGED),
+        ("TOO_MANY_CHANGES", TOO_MANY_CHANGES),
+    ];
+    let said = reason(&status);
+    let found = known.iter().find(|(name, _)| status.code() == Code::FailedPrecondition && *name == said);
+    match (found, from_status(status.clone())) {
+        (Some((_, reason)), _) => Ok(Agreed::Refused { reason, message: status.message().into() }),
+        // A new version that makes no sense is no reason not to bill by the one before.
+        (None, error @ EngineError::Invalid { .. }) => {
+            Ok(Agreed::Refused { reason: INVALID, message: error.advice() })
+        }
+        (None, error) => Err(error),
+    }
 }
 
 /// Of a call that collects: why it was not even tried, or why there was no answer.

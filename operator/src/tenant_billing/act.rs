@@ -1,16 +1,16 @@
-//! Closes what is over, oldest first, collects what is due, and looks at what is open. The ledger alone says what is over
+//! Agrees on the plan, closes what is over, oldest first, collects what is due, and looks at what is open. The ledger alone says what is over
 //! and what is due.
 
 use jiff::Timestamp;
-use payplane_crds::tenant_billing::DunningStep;
+use payplane_crds::{condition::reason::PLAN_NOT_FOUND, tenant_billing::DunningStep};
 
 use super::{
-    Answer, Billed, Owed,
-    plan::{CLOSES_MAX, COLLECTS_MAX, Next, next_attempt, stage},
-    validate::{Collecting, Wanted},
+    Agreement, Answer, Billed, Owed,
+    plan::{CLOSES_MAX, COLLECTS_MAX, Next, measures, next_attempt, stage},
+    validate::{Agreeing, Collecting, Wanted},
 };
 use crate::{
-    engine::{BillingRequest, Engine, EngineError, Invoice},
+    engine::{Agreed, BillingRequest, DebtMeasures, Engine, EngineError, Invoice},
     payment::Waiting,
 };
 
@@ -20,19 +20,42 @@ pub async fn act(next: Next, engine: Option<&Engine>, now: Timestamp) -> Answer 
         (Next::Say(answer), _) => answer,
         (Next::Bill(_), None) => Answer::Waiting(Waiting::engine()),
         (Next::Bill(wanted), Some(engine)) => match bill(&wanted, engine, now).await {
-            Ok(billed) => Answer::Billed(Box::new(billed)),
+            Ok(answer) => answer,
             Err(error) => Answer::Failed(error),
         },
     }
 }
 
-async fn bill(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<Billed, EngineError> {
+async fn bill(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<Answer, EngineError> {
     let request = &wanted.request;
-    let (preview, has_more) = close(request, engine).await?;
-    let owed = settle(wanted, engine, now).await?;
+    let agreed = agree(wanted, engine).await?;
+    let (preview, has_more) = match (close(request, engine).await, &agreed) {
+        (Err(EngineError::NoPlan), Some(Agreement::Kept { reason, message })) => {
+            return Ok(Answer::NoPlan { reason: *reason, message: message.clone() });
+        }
+        (closed, _) => closed?,
+    };
+    let owed = settle(wanted, engine, &preview.invoice.total.currency, now).await?;
     // Not from what was closed here: it may have been another time, or another operator.
     let last = engine.last_invoice(&request.namespace).await?;
-    Ok(Billed { preview, last, grace_seconds: request.grace_seconds, has_more, owed })
+    let grace_seconds = request.grace_seconds;
+    Ok(Answer::Billed(Box::new(Billed { preview, last, grace_seconds, has_more, owed, agreed })))
+}
+
+/// Agrees on the version of the BillingPlan. Where that cannot be, what was agreed before stays, and billing goes on by it.
+async fn agree(wanted: &Wanted, engine: &Engine) -> Result<Option<Agreement>, EngineError> {
+    let (plan, is_now) = match &wanted.agreeing {
+        None => return Ok(None),
+        Some(Agreeing::Missing(name)) => {
+            let message = format!("There is no BillingPlan {name:?} in this namespace.");
+            return Ok(Some(Agreement::Kept { reason: PLAN_NOT_FOUND, message }));
+        }
+        Some(Agreeing::On { plan, is_now }) => (plan, *is_now),
+    };
+    Ok(Some(match engine.agree_plan(&wanted.request, plan, is_now).await? {
+        Agreed::From(since) => Agreement::Holds { version: plan.version.clone(), since },
+        Agreed::Refused { reason, message } => Agreement::Kept { reason, message },
+    }))
 }
 
 async fn close(
@@ -54,11 +77,16 @@ async fn close(
 }
 
 /// Collects, and says what is still owed. Where nobody collects and nobody reminds, nothing is asked but that a suspension
-/// of former days ends.
-async fn settle(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<Option<Owed>, EngineError> {
+/// or a limit of former days ends.
+async fn settle(
+    wanted: &Wanted,
+    engine: &Engine,
+    currency: &str,
+    now: Timestamp,
+) -> Result<Option<Owed>, EngineError> {
     let namespace = &wanted.request.namespace;
     if wanted.collecting.is_none() && wanted.dunning.is_empty() {
-        engine.suspend_for_debt(namespace, false).await?;
+        engine.take_measures(namespace, &DebtMeasures::default()).await?;
         return Ok(None);
     }
     let mut hindrance = None;
@@ -67,7 +95,7 @@ async fn settle(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<Opti
     }
     let open = engine.open_invoices(namespace).await?;
     let owed = Owed { hindrance, ..owed(open, wanted.collecting.as_ref(), &wanted.dunning, now) };
-    engine.suspend_for_debt(namespace, owed.stage.is_suspended).await?;
+    engine.take_measures(namespace, &measures(&owed, currency)).await?;
     Ok(Some(owed))
 }
 

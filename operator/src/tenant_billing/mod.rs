@@ -8,6 +8,9 @@
 //! unpaid invoice has been there; both follow from what the ledger says about invoices, never from a status. A suspension
 //! for debt is a reason of its own in the ledger, which is set or taken away with every look.
 //!
+//! With `planRef` the ledger is asked first to agree on the version of the BillingPlan; it keeps what was agreed, and bills
+//! without a plan of the request's. So a BillingPlan that is gone, or refused, changes nothing but a condition.
+//!
 //! A tenant has one TenantBilling, the oldest, in the namespace of its Platform. At most [`plan::CLOSES_MAX`] periods are
 //! closed in one look; the next look goes on at once.
 
@@ -41,6 +44,13 @@ pub enum Answer {
     Taken(String),
     /// What the ledger says.
     Billed(Box<Billed>),
+    /// There is nothing to bill by: no plan was ever agreed, and none can be.
+    NoPlan {
+        /// In a word, as conditions say it.
+        reason: &'static str,
+        /// One sentence for people.
+        message: String,
+    },
     /// No answer, or plan or period can never be valid.
     Failed(EngineError),
 }
@@ -58,6 +68,27 @@ pub struct Billed {
     pub has_more: bool,
     /// How it stands with what is invoiced, if somebody collects or reminds.
     pub owed: Option<Owed>,
+    /// What became of the BillingPlan, if it names one.
+    pub agreed: Option<Agreement>,
+}
+
+/// What became of a BillingPlan.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Agreement {
+    /// Its version was agreed.
+    Holds {
+        /// As invoices name it.
+        version: String,
+        /// From when on it holds.
+        since: Timestamp,
+    },
+    /// What was agreed before stays.
+    Kept {
+        /// Why, in a word, as conditions say it.
+        reason: &'static str,
+        /// One sentence for people.
+        message: String,
+    },
 }
 
 /// What is invoiced and not paid.
@@ -96,9 +127,10 @@ impl Reconciled for TenantBilling {
 /// After the status is written: when to come again.
 fn finish(answer: Answer) -> Result<Again, Error> {
     match answer {
-        Answer::Waiting(_) | Answer::Taken(_) | Answer::Failed(EngineError::Invalid { .. }) => {
-            Ok(Again::OnChange)
-        }
+        Answer::Waiting(_)
+        | Answer::Taken(_)
+        | Answer::NoPlan { .. }
+        | Answer::Failed(EngineError::Invalid { .. }) => Ok(Again::OnChange),
         Answer::Failed(source) => Err(Error::Engine { operation: "bill a tenant", source }),
         Answer::Billed(billed) => Ok(again(&billed, jiff::Timestamp::now())),
     }

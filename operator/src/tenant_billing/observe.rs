@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
-use payplane_crds::TenantBilling;
+use payplane_crds::{BillingPlan, TenantBilling};
 
 use super::full_name;
 use crate::{
@@ -18,6 +18,8 @@ pub struct Observed {
     pub namespace: Option<String>,
     /// Connection to the Platform.
     pub engine: Option<Arc<Engine>>,
+    /// The BillingPlan that it names, if it names one that is there.
+    pub plan: Option<BillingPlan>,
     /// Namespace and name of an older TenantBilling of the tenant.
     pub rival: Option<String>,
     /// A namespace of the tenant that is paid, and those of its wallets that grant it. None if nothing is collected, or if
@@ -44,7 +46,14 @@ pub fn observe(billing: &TenantBilling, context: &Context) -> Observed {
     let engine = found.as_ref().and_then(|(_, platform)| context.engines.get(platform));
     let rival = rival(billing, &context.stores);
     let receiver = found.as_ref().and_then(|(_, platform)| receiver(billing, &context.stores, platform));
-    Observed { namespace: found.map(|(namespace, _)| namespace), engine, rival, receiver }
+    let plan = plan(billing, &context.stores);
+    Observed { namespace: found.map(|(namespace, _)| namespace), engine, plan, rival, receiver }
+}
+
+fn plan(billing: &TenantBilling, stores: &Stores) -> Option<BillingPlan> {
+    let name = &billing.spec.plan_ref.as_ref()?.name;
+    let key = ObjectRef::new(name).within(&billing.namespace()?);
+    readable(&stores.billing_plans.get(&key)?).cloned()
 }
 
 /// A namespace of the tenant, and its Platform. One elsewhere gets the answer of one that is absent.

@@ -3,10 +3,16 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use payplane_crds::tenant_billing::{DunningAction, DunningStep};
+use payplane_crds::{
+    money::PositiveAmount,
+    tenant_billing::{DunningAction, DunningStep},
+};
 
-use super::{Answer, Billed, validate::Wanted};
-use crate::{controllers::Again, engine::Invoice};
+use super::{Answer, Billed, Owed, validate::Wanted};
+use crate::{
+    controllers::Again,
+    engine::{Amount, DebtMeasures, Invoice},
+};
 
 /// How many periods one look closes at most: a year that was missed takes a few looks, and each of them shows.
 pub const CLOSES_MAX: usize = 12;
@@ -70,12 +76,14 @@ pub fn next_attempt(invoice: &Invoice, retry_after_seconds: &[i64]) -> Timestamp
 }
 
 /// How far dunning has come.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Stage {
     /// How many steps have been reached.
     pub steps: usize,
     /// Whether one of them suspends.
     pub is_suspended: bool,
+    /// The most that one payment may be, by the last of them that restricts.
+    pub payment_maximum: Option<PositiveAmount>,
     /// When the next one is reached.
     pub next_at: Option<Timestamp>,
 }
@@ -90,8 +98,17 @@ pub fn stage(unpaid_since: Option<Timestamp>, steps: &[DunningStep], now: Timest
     Stage {
         steps: reached.clone().count(),
         is_suspended: reached.clone().any(|step| step.action == DunningAction::Suspend),
+        payment_maximum: reached.filter_map(|step| step.per_payment_max.clone()).last(),
         next_at: steps.iter().map(at).filter(|at| now < *at).min(),
     }
+}
+
+/// What is done to the tenant now.
+pub fn measures(owed: &Owed, currency: &str) -> DebtMeasures {
+    let Stage { is_suspended, payment_maximum, .. } = &owed.stage;
+    let amount =
+        |maximum: &PositiveAmount| Amount { amount: maximum.0.clone(), currency: currency.to_owned() };
+    DebtMeasures { suspended: *is_suspended, payment_maximum: payment_maximum.as_ref().map(amount) }
 }
 
 #[cfg(test)]

@@ -6,18 +6,18 @@ use kube::runtime::events::EventType;
 use payplane_crds::{
     TenantBilling, TenantBillingStatus,
     condition::{
-        OVERDUE, SUSPENDED,
+        OVERDUE, PLAN_APPLIED, RESTRICTED, SUSPENDED,
         reason::{
-            AS_SPECIFIED, ENGINE_UNAVAILABLE, INVALID, INVOICE_UNPAID, NOT_OVERDUE, NOT_SUSPENDED,
-            PROGRESSING, SCOPE_TAKEN,
+            AS_SPECIFIED, ENGINE_UNAVAILABLE, INVALID, INVOICE_UNPAID, NOT_OVERDUE, NOT_RESTRICTED,
+            NOT_SUSPENDED, PLAN_AGREED, PROGRESSING, SCOPE_TAKEN,
         },
     },
-    tenant_billing::{CollectionStatus, IssuedInvoice, OpenPeriod},
+    tenant_billing::{AgreedPlan, CollectionStatus, IssuedInvoice, OpenPeriod},
 };
 
-use super::{Answer, Billed, Owed, plan::closes_at};
+use super::{Agreement, Answer, Billed, Owed, plan::closes_at};
 use crate::{
-    condition::Conditions,
+    condition::{Conditions, find},
     engine::{EngineError, Invoice},
     status::Reported,
 };
@@ -34,8 +34,15 @@ pub fn report(billing: &TenantBilling, answer: &Answer, now: Timestamp) -> Tenan
         ),
         Answer::Billed(billed) => {
             let message = "Usage is counted, and periods are closed when they are over.";
-            (billed_status(billed), owing(conditions.ready(AS_SPECIFIED, message), billed.owed.as_ref()))
+            let conditions = owing(conditions.ready(AS_SPECIFIED, message), billed.owed.as_ref());
+            let mut status = billed_status(billed);
+            if matches!(billed.agreed, Some(Agreement::Kept { .. })) {
+                status.agreed_plan = before().agreed_plan;
+            }
+            (status, applied(conditions, billed))
         }
+        Answer::NoPlan { reason: INVALID, message } => (before(), conditions.stalled(INVALID, message)),
+        Answer::NoPlan { reason, message } => (before(), conditions.waiting(reason, message)),
         Answer::Taken(first) => {
             let message =
                 format!("TenantBilling {first} bills the same Tenant and is older; this one does nothing.");
@@ -54,6 +61,25 @@ pub fn report(billing: &TenantBilling, answer: &Answer, now: Timestamp) -> Tenan
     }
 }
 
+/// Whether the BillingPlan is the one that is billed by. Absent where none is named.
+fn applied<'a>(conditions: Conditions<'a>, billed: &Billed) -> Conditions<'a> {
+    let holds = &billed.preview.invoice.plan_version;
+    match &billed.agreed {
+        None => conditions,
+        Some(Agreement::Holds { version, since }) => {
+            let message = match *since < billed.preview.invoice.end {
+                true => format!("The open period is billed by {holds}."),
+                false => format!("{version} holds from {since} on; the open period is billed by {holds}."),
+            };
+            conditions.set(PLAN_APPLIED, "True", PLAN_AGREED, &message)
+        }
+        Some(Agreement::Kept { reason, message }) => {
+            let message = format!("{message} Billing goes on by what was agreed last: {holds}.");
+            conditions.set(PLAN_APPLIED, "False", reason, &message)
+        }
+    }
+}
+
 /// Whether the tenant is late, and what follows. Absent where nobody collects or reminds.
 fn owing<'a>(conditions: Conditions<'a>, owed: Option<&Owed>) -> Conditions<'a> {
     let Some(owed) = owed else { return conditions };
@@ -63,6 +89,19 @@ fn owing<'a>(conditions: Conditions<'a>, owed: Option<&Owed>) -> Conditions<'a> 
         steps => {
             let message = format!("Invoice {number} is not paid; dunning steps reached: {steps}.");
             conditions.set(OVERDUE, "True", INVOICE_UNPAID, &message)
+        }
+    };
+    let conditions = match &owed.stage.payment_maximum {
+        None => {
+            conditions.set(RESTRICTED, "False", NOT_RESTRICTED, "No payment is limited because of a debt.")
+        }
+        Some(maximum) => {
+            let message = format!(
+                "Invoice {number} is not paid: a new payment of more than {} is refused until it is. Put money into the \
+                 wallet that pays, or issue a credit note.",
+                maximum.0
+            );
+            conditions.set(RESTRICTED, "True", INVOICE_UNPAID, &message)
         }
     };
     match owed.stage.is_suspended {
@@ -82,6 +121,8 @@ pub fn news(billing: &TenantBilling, status: &TenantBillingStatus) -> Vec<(Event
     let before = billing.status.as_ref().and_then(|status| status.collection.as_ref());
     let mut news = Vec::new();
     news.extend(issued(billing, status).map(|note| (EventType::Normal, "InvoiceIssued", note)));
+    news.extend(plan_changed(billing, status).map(|note| (EventType::Normal, "PlanAgreed", note)));
+    news.extend(plan_refused(billing, status).map(|note| (EventType::Warning, "PlanNotApplied", note)));
     let Some(now) = &status.collection else { return news };
     let attempts = |status: &CollectionStatus| (status.invoice, status.attempts);
     if let Some(refusal) = now.refusal.as_ref().filter(|_| before.map(attempts) != Some(attempts(now))) {
@@ -106,6 +147,24 @@ pub fn news(billing: &TenantBilling, status: &TenantBillingStatus) -> Vec<(Event
     news
 }
 
+/// What to tell people, if another version was agreed.
+fn plan_changed(billing: &TenantBilling, status: &TenantBillingStatus) -> Option<String> {
+    let before = billing.status.as_ref().and_then(|status| status.agreed_plan.as_ref());
+    let AgreedPlan { version, since } = status.agreed_plan.as_ref().filter(|now| Some(*now) != before)?;
+    let before = before.map(|before| before.version.as_str());
+    (before != Some(version.as_str())).then(|| match before {
+        None => format!("{version} was agreed."),
+        Some(before) => format!("{version} was agreed after {before}; it holds from {} on.", since.0),
+    })
+}
+
+/// What to tell people, if a plan could not be agreed on for another reason than before.
+fn plan_refused(billing: &TenantBilling, status: &TenantBillingStatus) -> Option<String> {
+    let refused = |conditions| find(conditions, PLAN_APPLIED).filter(|applied| applied.status == "False");
+    let (before, now) = (refused(billing.current()), refused(&status.conditions)?);
+    (before.map(|before| &before.reason) != Some(&now.reason)).then(|| now.message.clone())
+}
+
 /// What to tell people, if an invoice is in the new status that was not in the old one.
 fn issued(billing: &TenantBilling, status: &TenantBillingStatus) -> Option<String> {
     let number = |status: &TenantBillingStatus| status.last_invoice.as_ref().map(|invoice| invoice.number);
@@ -122,6 +181,13 @@ fn billed_status(billed: &Billed) -> TenantBillingStatus {
         usage: Some(billed.preview.usage.clone()),
         accrued: Some(total.amount.clone()),
         plan_version: Some(plan_version.clone()),
+        currency: Some(total.currency.clone()),
+        agreed_plan: match &billed.agreed {
+            Some(Agreement::Holds { version, since }) => {
+                Some(AgreedPlan { version: version.clone(), since: Time(*since) })
+            }
+            Some(Agreement::Kept { .. }) | None => None,
+        },
         last_invoice: billed.last.as_ref().map(last),
         collection: billed.owed.as_ref().map(collection),
         ..TenantBillingStatus::default()

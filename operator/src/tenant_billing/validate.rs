@@ -2,14 +2,20 @@
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use payplane_crds::{TenantBilling, condition::reason::NO_TENANT, tenant_billing::DunningStep};
+use payplane_crds::{
+    BillingPlan, TenantBilling,
+    billing_plan::PlanApply,
+    condition::reason::NO_TENANT,
+    tenant_billing::{DunningStep, PlanTerms},
+};
 
 use super::{
     Answer,
     observe::{Observed, Receiver},
 };
 use crate::{
-    engine::{BillingRequest, CollectRequest},
+    billing_plan::version_of,
+    engine::{BillingRequest, CollectRequest, WantedPlan},
     meta::short_hash,
     payment::Waiting,
 };
@@ -19,10 +25,26 @@ use crate::{
 pub struct Wanted {
     /// What is asked to be billed.
     pub request: BillingRequest,
+    /// What is to be agreed on before, if the plan is a BillingPlan.
+    pub agreeing: Option<Agreeing>,
     /// How it is collected, if it is.
     pub collecting: Option<Collecting>,
     /// What follows while an invoice is not paid.
     pub dunning: Vec<DunningStep>,
+}
+
+/// What a TenantBilling with `planRef` wants to be agreed on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Agreeing {
+    /// This version: from now on, or from the next period on.
+    On {
+        /// The version.
+        plan: WantedPlan,
+        /// Whether from now on.
+        is_now: bool,
+    },
+    /// Nothing: there is no BillingPlan of this name.
+    Missing(String),
 }
 
 /// How invoices are collected.
@@ -57,13 +79,12 @@ pub fn validate(billing: &TenantBilling, observed: &Observed) -> Result<Wanted, 
     let dunning = billing.spec.dunning.as_ref().map(|dunning| dunning.steps.clone()).unwrap_or_default();
     let request = BillingRequest {
         namespace,
-        plan: billing.spec.plan.clone(),
-        plan_version: plan_version(billing),
+        plan: billing.spec.plan.as_ref().map(own_plan),
         period: billing.spec.period.clone(),
         begin: begin(billing),
         grace_seconds: billing.spec.grace_seconds,
     };
-    Ok(Wanted { request, collecting, dunning })
+    Ok(Wanted { request, agreeing: agreeing(billing, observed.plan.as_ref()), collecting, dunning })
 }
 
 fn collecting(
@@ -89,11 +110,19 @@ fn collecting(
     Ok(Some(Collecting { request, retry_after_seconds: collection.retry_after_seconds.clone(), receiver }))
 }
 
-/// Follows from what the plan says, so that the same plan has the same version wherever it is applied.
-fn plan_version(billing: &TenantBilling) -> String {
+/// The version follows from what the plan says, so that the same plan has the same one wherever it is applied.
+fn own_plan(terms: &PlanTerms) -> WantedPlan {
     // A type of ours always has a JSON form.
-    let text = serde_json::to_vec(&billing.spec.plan).unwrap_or_default();
-    short_hash([text.as_slice()])
+    let text = serde_json::to_vec(terms).unwrap_or_default();
+    WantedPlan { terms: terms.clone(), version: short_hash([text.as_slice()]) }
+}
+
+fn agreeing(billing: &TenantBilling, plan: Option<&BillingPlan>) -> Option<Agreeing> {
+    let reference = billing.spec.plan_ref.as_ref()?;
+    let Some(plan) = plan else { return Some(Agreeing::Missing(reference.name.clone())) };
+    let is_now = reference.apply.unwrap_or(plan.spec.apply) == PlanApply::Now;
+    let version = version_of(plan);
+    Some(Agreeing::On { plan: WantedPlan { terms: plan.spec.plan.clone(), version }, is_now })
 }
 
 fn begin(billing: &TenantBilling) -> Timestamp {

@@ -130,6 +130,7 @@ pub fn context(client: &Client) -> Context {
             backups: reflector::store().0,
             approvals: reflector::store().0,
             tenant_billings: reflector::store().0,
+            billing_plans: reflector::store().0,
             backup_schedules: reflector::store().0,
             restores: reflector::store().0,
         },

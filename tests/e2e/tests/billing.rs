@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kube::api::Api;
-use payplane_crds::{TenantBilling, tenant_billing::TenantBillingStatus};
+use payplane_crds::{BillingPlan, TenantBilling, tenant_billing::TenantBillingStatus};
 use payplane_e2e::{
     TestTenant,
     cluster::{SYSTEM, apply, client, condition, delete, is_true, try_apply, wait_for},
@@ -203,4 +203,56 @@ async fn an_unpaid_invoice_suspends_until_it_is_collected() {
     delete(&billings, &payer.name).await;
     payer.clean_up().await;
     receiver.clean_up().await;
+}
+
+#[tokio::test]
+async fn a_shared_plan_changes_by_version_and_outlives_its_object() {
+    let tenant = TestTenant::new(&client().await, "shared").await;
+    let billings: Api<TenantBilling> = Api::namespaced(tenant.client.clone(), SYSTEM);
+    let plans: Api<BillingPlan> = Api::namespaced(tenant.client.clone(), SYSTEM);
+    let text = include_str!("../../../examples/billing/plan.yaml");
+    let mut parts = text.split("\n---\n").map(example);
+    let (mut plan, mut billing) = (parts.next().unwrap(), parts.next().unwrap());
+    let name = tenant.name.clone();
+    plan["metadata"]["name"] = name.clone().into();
+    billing["spec"]["tenantRef"]["name"] = name.clone().into();
+    billing["spec"]["planRef"] = json!({"name": name, "apply": "Now"});
+    billing["spec"]["period"] = manifest(&tenant, 0)["spec"]["period"].clone();
+    let applied = |billing: &TenantBilling, reason: &str| {
+        let conditions = status(billing).conditions;
+        condition(Some(&conditions), "PlanApplied").is_some_and(|applied| applied.reason == reason)
+    };
+
+    // First without the plan: nothing to bill by.
+    apply(&billings, &name, billing).await;
+    wait_for(&billings, &name, "said that there is no plan", |billing| {
+        let conditions = status(billing).conditions;
+        condition(Some(&conditions), "Ready").is_some_and(|ready| ready.reason == "PlanNotFound")
+    })
+    .await;
+    apply(&plans, &name, plan.clone()).await;
+    let billed = wait_for(&billings, &name, "agreed", |billing| applied(billing, "PlanAgreed")).await;
+    assert_eq!(status(&billed).plan_version, Some(format!("{name}@1")));
+
+    plan["spec"]["version"] = "2".into();
+    plan["spec"]["plan"]["baseFee"] = "99.00".into();
+    apply(&plans, &name, plan).await;
+    let both = format!("{name}@1, {name}@2");
+    wait_for(&billings, &name, "cut the period", |billing| {
+        status(billing).plan_version == Some(both.clone())
+    })
+    .await;
+    let used = wait_for(&plans, &name, "counted its user", |plan| {
+        plan.status.as_ref().is_some_and(|status| status.current == 1)
+    })
+    .await;
+    assert_eq!(used.status.unwrap().used_by, [name.as_str()]);
+
+    delete(&plans, &name).await;
+    let kept =
+        wait_for(&billings, &name, "kept its version", |billing| applied(billing, "PlanNotFound")).await;
+    assert_eq!(status(&kept).plan_version, Some(both));
+    assert!(is_true(Some(&status(&kept).conditions), "Ready"));
+    delete(&billings, &name).await;
+    tenant.clean_up().await;
 }

@@ -2,11 +2,12 @@
 //!
 //! Payments and holds of wallets count, each with its full amount when it is made; what is given back later counts all
 //! the same. A window is counted only while a limit of it is set, so most payments touch no usage. What would exceed is
-//! refused in the order of the parameters' numbers.
+//! refused in the order of the parameters' numbers; but what a tenant that owes may pay at once comes second.
 
+use super::money::Parties;
 use crate::{
-    Account, AccountKind, Currency, Field, Level, PARAMETER_NAMES, ParameterName, Reason, Refusal, Snapshot,
-    TenantId, Timestamp, Usage, calendar, snapshot::UsageKey, table::Slot,
+    AccountKind, Currency, Field, Level, PARAMETER_NAMES, ParameterName, Reason, Refusal, Snapshot, TenantId,
+    Timestamp, Usage, calendar, snapshot::UsageKey,
 };
 
 /// What usages will be once the payment is made.
@@ -34,7 +35,7 @@ struct Limits {
 
 pub(super) fn check(
     snapshot: &Snapshot,
-    payer: Slot<Account>,
+    Parties { debit: payer, credit: payee }: Parties,
     minor: i64,
     now: Timestamp,
 ) -> Result<Tally, Refusal> {
@@ -45,6 +46,10 @@ pub(super) fn check(
     let [maximum, a, b, c, d, e, f, g, h] = parameters.limits(id, account);
     let [name, na, nb, nc, nd, ne, nf, ng, nh, ..] = PARAMETER_NAMES;
     refuse_beyond(name, maximum, i128::from(minor))?;
+    let debt = parameters.find(ParameterName::DebtPaymentMaximum, id, account);
+    // What it owes goes to clearing, as in `money::refuse_suspended`.
+    let debt = debt.filter(|_| snapshot.accounts.get(payee).kind != AccountKind::Clearing);
+    refuse_beyond(ParameterName::DebtPaymentMaximum, debt, i128::from(minor))?;
     let of_wallet = Limits { names: [na, nb, nc, nd], values: [a, b, c, d] };
     let of_tenant = Limits { names: [ne, nf, ng, nh], values: [e, f, g, h] };
     let key = |subject| -> (TenantId, _, Currency) { (tenant, subject, account.currency) };

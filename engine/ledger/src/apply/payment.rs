@@ -62,7 +62,7 @@ fn check(snapshot: &Snapshot, case: &Case<'_>, parties: Parties) -> Result<(i64,
     expect::refuse_unexpected(snapshot, parties, &terms.expect)?;
     let asked = case.request.minor;
     let minor = if terms.up_to { money::most_of(payer, payee, asked) } else { asked };
-    let tally = limits::check(snapshot, parties.debit, minor, case.now)?;
+    let tally = limits::check(snapshot, parties, minor, case.now)?;
     if case.request.kind == Kind::Authorize {
         refuse_long(snapshot, case, parties)?;
     }

@@ -125,3 +125,32 @@ fn what_is_refused_is_not_counted_and_a_clock_that_steps_back_opens_no_window() 
         ",
     );
 }
+
+/// What a tenant that owes may pay at once: beside all limits, not instead of them, and not of what it owes.
+#[test]
+fn a_tenant_that_owes_pays_only_so_much_at_once() {
+    run("
+        account  purse  USD  wallet      active  0     1000
+        account  small  USD  wallet      active  0     1000
+        account  euros  EUR  wallet      active  0     1000
+        account  shop   USD  wallet      active  0     0
+        account  markt  EUR  wallet      active  0     0
+        account  till   USD  settlement  active  -500  0
+        account  clear  USD  clearing    active  0     0
+        set debt-payment-maximum tenant       USD 20
+        set payment-maximum      wallet:small USD 5
+        set payment-maximum      wallet:purse USD 500
+        pay   a1 purse shop  20 USD r  -> moved 20
+        pay   a2 purse shop  21 USD r  -> limit_exceeded amount.amount debt-payment-maximum@tenant
+        hold  a3 purse shop  21 USD r  -> limit_exceeded amount.amount debt-payment-maximum@tenant
+        hold  a4 purse shop  20 USD r  -> pending 0 +20
+        # A lower limit stays, and the lower one of two that a payment exceeds is no question: the settings come first.
+        pay   b1 small shop   6 USD r  -> limit_exceeded amount.amount payment-maximum@wallet
+        pay   b2 purse shop 501 USD r  -> limit_exceeded amount.amount payment-maximum@wallet
+        # Other currencies, money that comes in, and what is owed.
+        pay   c1 euros markt 21 EUR r  -> moved 21
+        pay   c2 till  purse 99 USD r  -> moved 99
+        pay   c3 purse clear 99 USD r  -> moved 99
+        pay   c4 purse till  21 USD r  -> limit_exceeded amount.amount debt-payment-maximum@tenant
+    ");
+}

@@ -1,10 +1,14 @@
 //! Invoices to proto.
 
 use payplane_billing::{Item, Line, METRICS, Metric, State, Statement, Tax};
-use payplane_ledger::{Currency, format_minor};
+use payplane_ledger::{Currency, Timestamp, format_minor};
 use payplane_proto::v1::{self as proto, invoice_line};
 
-use crate::{billing::document::percent, grpc::encode, store::InvoiceRow};
+use crate::{
+    billing::document::percent,
+    grpc::encode,
+    store::{InvoiceRow, PartRow},
+};
 
 pub(super) fn invoice(row: &InvoiceRow) -> proto::Invoice {
     let Statement { currency, plan_version, lines, subtotal, discount, taxes, total } =
@@ -41,6 +45,16 @@ pub(super) fn invoice(row: &InvoiceRow) -> proto::Invoice {
         issue_time: row.issued_at.map(encode::timestamp),
         collection: row.issued_at.map(|_| collection(row, currency)),
         prepaid: row.document.prepaid.iter().map(used).collect(),
+        parts: row.document.parts.iter().map(part).collect(),
+    }
+}
+
+fn part(part: &PartRow) -> proto::InvoicePart {
+    proto::InvoicePart {
+        plan_version: part.version.clone(),
+        start_time: Some(encode::timestamp(Timestamp(part.start_us))),
+        end_time: Some(encode::timestamp(Timestamp(part.end_us))),
+        through_seal: part.through_seal,
     }
 }
 
@@ -91,6 +105,7 @@ fn line(line: &Line, currency: Currency) -> proto::InvoiceLine {
         amount: Some(encode::money(line.amount, currency)),
         discount: Some(encode::money(line.discount, currency)),
         tax: Some(encode::money(line.tax, currency)),
+        plan_version: line.version.clone(),
     }
 }
 

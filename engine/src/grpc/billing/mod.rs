@@ -1,5 +1,6 @@
 //! Invoices, and what becomes of them.
 
+mod agreement;
 mod collection;
 mod credit;
 mod document;
@@ -7,7 +8,7 @@ mod invoice;
 mod plan;
 mod usage;
 
-use payplane_ledger::{Sequence, TenantId};
+use payplane_ledger::{Sequence, Sign, TenantId};
 use payplane_proto::v1::{self as proto, billing_service_server::BillingService};
 use tonic::{Request, Response, Status};
 
@@ -33,13 +34,13 @@ impl BillingService for Api {
         let tenant = Call::of(&request)?.tenant()?;
         let request = request.into_inner();
         let mut violations = Violations::default();
-        let plan = plan::plan(request.plan.as_ref(), &mut violations);
+        let plan = plan::pricing(request.plan.as_ref(), &mut violations);
         let cycle = plan::cycle(request.cycle.as_ref(), &mut violations);
         let (plan, (cycle, begin)) = violations.finish(plan.zip(cycle))?;
         let store = self.engine.store.clone();
         let work = async move {
             let next = Next::find(&store, tenant, begin, |start| cycle.period_from(start)).await?;
-            next.preview(&store, tenant, &plan).await
+            next.preview(&store, tenant, agreement::pricing(plan.as_ref())).await
         };
         let (row, is_over) = of_its_own(work).await?;
         Ok(Response::new(proto::PreviewInvoiceResponse { invoice: Some(invoice::invoice(&row)), is_over }))
@@ -52,7 +53,7 @@ impl BillingService for Api {
         let tenant = Call::of(&request)?.tenant()?;
         let request = request.into_inner();
         let mut violations = Violations::default();
-        let plan = plan::plan(request.plan.as_ref(), &mut violations);
+        let plan = plan::pricing(request.plan.as_ref(), &mut violations);
         let cycle = plan::cycle(request.cycle.as_ref(), &mut violations);
         let start = plan::time("start_time", request.start_time.as_ref(), &mut violations);
         let grace_us = grace(request.grace.as_ref(), &mut violations);
@@ -60,7 +61,8 @@ impl BillingService for Api {
         let store = self.engine.store.clone();
         let closed = of_its_own(async move {
             let period_from = |start| cycle.period_from(start);
-            billing::close(&store, tenant, &plan, (start, grace_us), (begin, period_from)).await
+            let pricing = agreement::pricing(plan.as_ref());
+            billing::close(&store, tenant, pricing, (start, grace_us), (begin, period_from)).await
         })
         .await?;
         let (invoice, replayed) = (Some(invoice::invoice(&closed.invoice)), closed.replayed);
@@ -113,8 +115,16 @@ impl BillingService for Api {
         request: Request<proto::PutBillingSuspensionRequest>,
     ) -> Result<Response<proto::PutBillingSuspensionResponse>, Status> {
         let tenant = Call::of(&request)?.tenant()?;
-        let (store, suspended) = (self.engine.store.clone(), request.into_inner().suspended);
-        let done = detached(async move { store.put_billing_suspension(tenant, suspended).await }).await;
+        let proto::PutBillingSuspensionRequest { suspended, payment_maximum } = request.into_inner();
+        let mut violations = Violations::default();
+        let at = Path::Root.at("payment_maximum");
+        let maximum = payment_maximum
+            .as_ref()
+            .map(|money| decode::money(at, Some(money), Sign::NotNegative, &mut violations));
+        violations.check()?;
+        let (store, maximum) = (self.engine.store.clone(), maximum.flatten());
+        let done =
+            detached(async move { store.put_billing_measures(tenant, suspended, maximum).await }).await;
         let changed = done.map_err(|error| status::of_store(&error))?;
         Ok(Response::new(proto::PutBillingSuspensionResponse { changed }))
     }
@@ -168,6 +178,13 @@ impl BillingService for Api {
     ) -> Result<Response<proto::GetInvoiceDocumentResponse>, Status> {
         self.document(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
     }
+
+    async fn agree_plan(
+        &self,
+        request: Request<proto::AgreePlanRequest>,
+    ) -> Result<Response<proto::AgreePlanResponse>, Status> {
+        self.agree(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
+    }
 }
 
 impl Api {
@@ -197,6 +214,7 @@ async fn of_its_own<T: Send + 'static>(
         BillingError::OutOfOrder => status::period_out_of_order(),
         BillingError::Commit(error) => status::of_commit(error),
         BillingError::NoInvoice => status::not_found("invoice"),
+        BillingError::NoPlan => status::no_plan(),
         BillingError::NoGrant => status::no_collection_grant(),
         BillingError::Declined(refusal) => {
             let why = proto::RefusalReason::as_str_name(&encode::reason(refusal.reason));

@@ -34,6 +34,17 @@ pub(super) fn plan(plan: Option<&proto::BillingPlan>, violations: &mut Violation
     }
 }
 
+/// The plan or, without one, nothing: what was agreed. Nothing at all if the plan could not be read.
+pub(super) fn pricing(
+    plan: Option<&proto::BillingPlan>,
+    violations: &mut Violations,
+) -> Option<Option<Plan>> {
+    match plan {
+        None => Some(None),
+        given => self::plan(given, violations).map(Some),
+    }
+}
+
 pub(super) fn cycle(
     cycle: Option<&proto::BillingCycle>,
     violations: &mut Violations,

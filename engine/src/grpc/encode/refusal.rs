@@ -55,6 +55,7 @@ pub(super) const fn parameter_name(name: ParameterName) -> proto::ParameterName 
         ParameterName::RefundApprovalFrom => proto::ParameterName::RefundApprovalFrom,
         ParameterName::HoldMaximum => proto::ParameterName::HoldMaximum,
         ParameterName::PaymentApprovalFrom => proto::ParameterName::PaymentApprovalFrom,
+        ParameterName::DebtPaymentMaximum => proto::ParameterName::DebtPaymentMaximum,
     }
 }
 

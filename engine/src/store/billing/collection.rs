@@ -73,15 +73,21 @@ impl Store {
         Ok(query.bind(tenant.uuid()).bind(wallet).bind(collects).fetch_one(&mut *connection).await?)
     }
 
-    /// Suspends a tenant because it owes, or takes that back; says whether that changed anything.
-    pub async fn put_billing_suspension(
+    /// Suspends a tenant because it owes, limits each of its payments, or takes that back; says whether that changed
+    /// anything.
+    pub async fn put_billing_measures(
         &self,
         tenant: TenantId,
         suspended: bool,
+        maximum: Option<(i64, Currency)>,
     ) -> Result<bool, StoreError> {
         let mut connection = self.connection().await?;
-        let query = sqlx::query_scalar("select payplane.put_billing_suspension($1, $2)");
-        Ok(query.bind(tenant.uuid()).bind(suspended).fetch_one(&mut *connection).await?)
+        let query = sqlx::query_scalar("select payplane.put_billing_measures($1, $2, $3, $4)")
+            .bind(tenant.uuid())
+            .bind(suspended)
+            .bind(maximum.map(|(_, currency)| currency.to_string()))
+            .bind(maximum.map(|(minor, _)| minor));
+        Ok(query.fetch_one(&mut *connection).await?)
     }
 
     /// Makes sure that money can go between the two, and says whether the receiver's wallets are collectors.

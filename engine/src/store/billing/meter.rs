@@ -25,10 +25,13 @@ const TENANTS_MAX: usize = 10_000;
 /// How many wallets are remembered of one tenant: 16 MiB or so. Whoever has more is counted afresh.
 const WALLETS_MAX: usize = 500_000;
 
+/// What was counted of a tenant: one range or, of a period that was cut, one per part.
+type Known = Arc<tokio::sync::Mutex<Vec<Progress>>>;
+
 /// What was counted of each tenant.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Meter {
-    known: Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<Progress>>>>,
+    known: Mutex<HashMap<TenantId, Known>>,
 }
 
 /// What was counted of the seals after one, up to and including another.
@@ -41,7 +44,7 @@ struct Progress {
 }
 
 impl Meter {
-    fn of(&self, tenant: TenantId) -> Arc<tokio::sync::Mutex<Progress>> {
+    fn of(&self, tenant: TenantId) -> Known {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if TENANTS_MAX <= known.len() && !known.contains_key(&tenant) {
             known.clear();
@@ -69,24 +72,51 @@ impl Store {
         (after, through): (i64, i64),
         currency: Currency,
     ) -> Result<Usage, StoreError> {
-        let known = self.meter.of(tenant);
-        let mut progress = known.lock().await;
-        if !progress.leads_to((after, through), currency) {
-            *progress = Progress::begin(after, currency);
-        }
-        while progress.through < through {
-            let end = progress.through.saturating_add(STEP).min(through);
-            // Added only when all of it was read.
-            let more = self.count_usage(tenant, (progress.through, end), currency).await?;
-            progress.counted.add(more);
-            progress.through = end;
-        }
-        let usage = progress.counted.usage()?;
-        if WALLETS_MAX < progress.counted.wallets.len() {
-            *progress = Progress::default();
-        }
-        Ok(usage)
+        let found = self.usage_in_parts(tenant, after, &[through], currency).await?.pop();
+        found.ok_or(StoreError::Corrupt("usage"))
     }
+
+    /// What a tenant used under ranges of seals that follow each other: after one up to and including the first end, after
+    /// that up to the next one, and so on. A wallet counts in the range in which it was active first.
+    pub async fn usage_in_parts(
+        &self,
+        tenant: TenantId,
+        after: i64,
+        ends: &[i64],
+        currency: Currency,
+    ) -> Result<Vec<Usage>, StoreError> {
+        let known = self.meter.of(tenant);
+        let mut known = known.lock().await;
+        resume(&mut known, after, ends, currency);
+        for (progress, end) in known.iter_mut().zip(ends) {
+            while progress.through < *end {
+                let step = progress.through.saturating_add(STEP).min(*end);
+                // Added only when all of it was read.
+                let more = self.count_usage(tenant, (progress.through, step), currency).await?;
+                progress.counted.add(more);
+                progress.through = step;
+            }
+        }
+        let counted: Vec<&Counted> = known.iter().map(|progress| &progress.counted).collect();
+        let usages = counted.iter().enumerate().map(|(place, each)| each.usage(&counted[..place])).collect();
+        if WALLETS_MAX < known.iter().map(|progress| progress.counted.wallets.len()).sum() {
+            known.clear();
+        }
+        usages
+    }
+}
+
+/// Keeps what leads to the ranges, and nothing else.
+fn resume(known: &mut Vec<Progress>, after: i64, ends: &[i64], currency: Currency) {
+    let mut begin = after;
+    let mut resumed = Vec::with_capacity(ends.len());
+    for end in ends {
+        let place = known.iter().position(|progress| progress.leads_to((begin, *end), currency));
+        resumed
+            .push(place.map_or_else(|| Progress::begin(begin, currency), |place| known.swap_remove(place)));
+        begin = *end;
+    }
+    *known = resumed;
 }
 
 #[cfg(test)]
@@ -109,5 +139,19 @@ mod tests {
             assert_eq!(progress.leads_to(range, currency), leads, "{range:?} {currency}");
         }
         assert!(!Progress::default().leads_to((0, 0), usd));
+    }
+
+    #[test]
+    fn the_parts_of_a_period_are_each_gone_on_with() {
+        let usd = Currency::parse("USD").unwrap();
+        let begun = |after, through| Progress { through, ..Progress::begin(after, usd) };
+        let mut known = vec![begun(10, 20), begun(20, 25), begun(3, 4)];
+        resume(&mut known, 10, &[20, 30, 40], usd);
+        let ranges: Vec<_> = known.iter().map(|progress| (progress.after, progress.through)).collect();
+        assert_eq!(ranges, [(10, 20), (20, 25), (30, 30)]);
+        // A cut that moved: what is after it is counted afresh.
+        resume(&mut known, 10, &[22, 30], usd);
+        let ranges: Vec<_> = known.iter().map(|progress| (progress.after, progress.through)).collect();
+        assert_eq!(ranges, [(10, 20), (22, 22)]);
     }
 }

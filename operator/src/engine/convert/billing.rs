@@ -3,16 +3,19 @@
 use jiff::Timestamp;
 use payplane_crds::{
     money,
-    tenant_billing::{BilledUsage, BillingDiscount, BillingMetric, BillingPeriod, BillingPlan, BillingUnit},
+    tenant_billing::{BilledUsage, BillingDiscount, BillingMetric, BillingPeriod, BillingUnit, PlanTerms},
     tenant_billing::{EventPrice, FlatPrice, MetricPrice, PackagePrice, TieredPrice},
 };
 use payplane_proto::v1 as proto;
 use proto::{billing_discount::Discount, metric_price::Model};
 
-use crate::engine::{Amount, BillingRequest, CollectRequest, EngineError, Invoice, Preview, Standing};
+use crate::engine::{
+    Agreed, Amount, BillingRequest, CollectRequest, DebtMeasures, EngineError, Invoice, Preview, Standing,
+    WantedPlan,
+};
 
 pub(in crate::engine) fn preview_request(request: &BillingRequest) -> proto::PreviewInvoiceRequest {
-    proto::PreviewInvoiceRequest { plan: Some(plan(request)), cycle: Some(cycle(request)) }
+    proto::PreviewInvoiceRequest { plan: request.plan.as_ref().map(plan), cycle: Some(cycle(request)) }
 }
 
 pub(in crate::engine) fn close_request(
@@ -20,22 +23,49 @@ pub(in crate::engine) fn close_request(
     start: Timestamp,
 ) -> proto::CloseInvoiceRequest {
     proto::CloseInvoiceRequest {
-        plan: Some(plan(request)),
+        plan: request.plan.as_ref().map(plan),
         cycle: Some(cycle(request)),
         start_time: Some(moment(start)),
         grace: Some(prost_types::Duration { seconds: request.grace_seconds, nanos: 0 }),
     }
 }
 
-fn plan(request: &BillingRequest) -> proto::BillingPlan {
-    let BillingPlan { currency, base_fee, prices, events, minimum, discount, taxes } = &request.plan;
+pub(in crate::engine) fn agree_request(
+    request: &BillingRequest,
+    wanted: &WantedPlan,
+    is_now: bool,
+) -> proto::AgreePlanRequest {
+    let start = if is_now { proto::PlanStart::Now } else { proto::PlanStart::NextPeriod };
+    proto::AgreePlanRequest { plan: Some(plan(wanted)), cycle: Some(cycle(request)), start: start.into() }
+}
+
+pub(in crate::engine) fn agreed(answer: proto::AgreePlanResponse) -> Result<Agreed, EngineError> {
+    let from = super::time(answer.effective_time);
+    from.map(Agreed::From).ok_or(EngineError::Answer("an agreement without its time"))
+}
+
+pub(in crate::engine) fn measures(measures: &DebtMeasures) -> proto::PutBillingSuspensionRequest {
+    let DebtMeasures { suspended, payment_maximum } = measures;
+    let money = |Amount { amount, currency }: &Amount| proto::Money {
+        amount: amount.clone(),
+        currency: currency.clone(),
+    };
+    proto::PutBillingSuspensionRequest {
+        suspended: *suspended,
+        payment_maximum: payment_maximum.as_ref().map(money),
+    }
+}
+
+fn plan(wanted: &WantedPlan) -> proto::BillingPlan {
+    let WantedPlan { terms, version } = wanted;
+    let PlanTerms { currency, base_fee, prices, events, minimum, discount, taxes } = terms;
     let in_currency = |amount: &money::Amount| coins(&amount.0, currency);
     let tax = |tax: &payplane_crds::tenant_billing::TaxRate| proto::TaxRate {
         name: tax.name.clone(),
         percent: tax.percent.0.clone(),
     };
     proto::BillingPlan {
-        version: request.plan_version.clone(),
+        version: version.clone(),
         currency: currency.0.clone(),
         base_fee: base_fee.as_ref().map(in_currency),
         prices: prices
@@ -271,8 +301,7 @@ mod tests {
         });
         BillingRequest {
             namespace: "acme".into(),
-            plan: serde_json::from_value(plan).unwrap(),
-            plan_version: "7".into(),
+            plan: Some(WantedPlan { terms: serde_json::from_value(plan).unwrap(), version: "7".into() }),
             period: serde_json::from_value(
                 json!({"unit": "Month", "timeZone": "UTC", "anchor": "2026-01-31"}),
             )
@@ -310,6 +339,18 @@ mod tests {
         assert_eq!((cycle.unit(), cycle.anchor.as_str()), (proto::BillingUnit::Month, "2026-01-31"));
         assert_eq!((cycle.start_time.unwrap().seconds, sent.start_time.unwrap().seconds), (1_000, 2_000));
         assert_eq!(sent.grace.unwrap().seconds, 60);
+    }
+
+    #[test]
+    fn what_was_agreed_is_billed_without_a_plan() {
+        let asked = request();
+        let wanted = asked.plan.clone().unwrap();
+        let sent = agree_request(&asked, &wanted, true);
+        assert_eq!((sent.start(), sent.plan.unwrap().version.as_str()), (proto::PlanStart::Now, "7"));
+        assert_eq!(agree_request(&asked, &wanted, false).start(), proto::PlanStart::NextPeriod);
+        let agreed = BillingRequest { plan: None, ..asked };
+        assert_eq!(preview_request(&agreed).plan, None);
+        assert_eq!(close_request(&agreed, Timestamp::UNIX_EPOCH).plan, None);
     }
 
     #[test]

@@ -19,7 +19,7 @@ fn billed(end: &str, grace_seconds: i64, has_more: bool) -> Billed {
         standing: None,
     };
     let preview = Preview { invoice, usage: BilledUsage::default(), is_over: has_more };
-    Billed { preview, last: None, grace_seconds, has_more, owed: None }
+    Billed { preview, last: None, grace_seconds, has_more, owed: None, agreed: None }
 }
 
 #[test]
@@ -71,22 +71,35 @@ fn a_refused_invoice_is_tried_again_by_the_schedule() {
 
 #[test]
 fn dunning_counts_from_the_oldest_unpaid_invoice_and_ends_with_it() {
-    let step = |after_seconds, action| DunningStep { after_seconds, action };
+    let step = |after_seconds, action, maximum: Option<&str>| {
+        let per_payment_max = maximum.map(|maximum| PositiveAmount(maximum.to_owned()));
+        DunningStep { after_seconds, action, per_payment_max }
+    };
     let steps = [
-        step(100, DunningAction::Remind),
-        step(200, DunningAction::Remind),
-        step(300, DunningAction::Suspend),
+        step(100, DunningAction::Remind, None),
+        step(150, DunningAction::Restrict, Some("50.00")),
+        step(200, DunningAction::Restrict, Some("5.00")),
+        step(300, DunningAction::Suspend, None),
     ];
     let cases = [
-        (None, 9_999, (0, false, None)),
-        (Some(1_000), 1_099, (0, false, Some(1_100))),
-        (Some(1_000), 1_100, (1, false, Some(1_200))),
-        (Some(1_000), 1_299, (2, false, Some(1_300))),
-        (Some(1_000), 1_300, (3, true, None)),
+        (None, 9_999, (0, None, false, None)),
+        (Some(1_000), 1_099, (0, None, false, Some(1_100))),
+        (Some(1_000), 1_100, (1, None, false, Some(1_150))),
+        (Some(1_000), 1_150, (2, Some("50.00"), false, Some(1_200))),
+        // The last one that restricts.
+        (Some(1_000), 1_299, (3, Some("5.00"), false, Some(1_300))),
+        (Some(1_000), 1_300, (4, Some("5.00"), true, None)),
     ];
-    for (since, now, (reached, is_suspended, next)) in cases {
-        let expected = Stage { steps: reached, is_suspended, next_at: next.map(second) };
-        assert_eq!(stage(since.map(second), &steps, second(now)), expected, "{since:?} {now}");
+    for (since, now, (reached, maximum, is_suspended, next)) in cases {
+        let payment_maximum = maximum.map(|maximum| PositiveAmount(maximum.to_owned()));
+        let next_at = next.map(second);
+        let expected = Stage { steps: reached, is_suspended, payment_maximum, next_at };
+        let stage = stage(since.map(second), &steps, second(now));
+        assert_eq!(stage, expected, "{since:?} {now}");
+        let measures = measures(&Owed { stage, ..Owed::default() }, "USD");
+        let amount = |maximum: &str| Amount { amount: maximum.into(), currency: "USD".into() };
+        let expected = DebtMeasures { suspended: is_suspended, payment_maximum: maximum.map(amount) };
+        assert_eq!(measures, expected, "{since:?} {now}");
     }
 }
 

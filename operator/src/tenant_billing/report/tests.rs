@@ -46,7 +46,7 @@ fn invoice(number: i64, issued: bool) -> Invoice {
 fn billed(has_more: bool) -> Answer {
     let preview = Preview { invoice: invoice(3, false), usage: BilledUsage::default(), is_over: has_more };
     let last = Some(invoice(2, true));
-    Answer::Billed(Box::new(Billed { preview, last, grace_seconds: 60, has_more, owed: None }))
+    Answer::Billed(Box::new(Billed { preview, last, grace_seconds: 60, has_more, owed: None, agreed: None }))
 }
 
 /// Invoice 2 lacks a hundred after so many attempts, at a dunning step; or nothing is due.
@@ -79,6 +79,8 @@ fn every_answer_has_its_conditions_and_says_what_is_due() {
         (billed(true), "FTF", "Progressing", Some("3.00")),
         (Answer::Taken("payplane-system/first".into()), "FFT", "ScopeTaken", None),
         (Answer::Waiting(Waiting::new("NoTenant", "")), "FTF", "NoTenant", Some("5.00")),
+        (Answer::NoPlan { reason: "PlanNotFound", message: "m".into() }, "FTF", "PlanNotFound", Some("5.00")),
+        (Answer::NoPlan { reason: "Invalid", message: "m".into() }, "FFT", "Invalid", Some("5.00")),
         (Answer::Failed(invalid), "FFT", "Invalid", Some("5.00")),
         (Answer::Failed(away), "FTF", "EngineUnavailable", Some("5.00")),
     ];
@@ -116,7 +118,7 @@ fn an_invoice_is_told_once() {
 
 #[test]
 fn what_is_owed_is_told_with_each_transition_and_ends_by_itself() {
-    let stage = |steps, is_suspended| Stage { steps, is_suspended, next_at: None };
+    let stage = |steps, is_suspended| Stage { steps, is_suspended, ..Stage::default() };
     // What the ledger says, look after look: overdue, suspended, and which Events are told.
     let looks = [
         (owing(Some(1), stage(0, false)), "FF", vec!["InvoiceIssued", "CollectionRefused"]),
@@ -143,4 +145,60 @@ fn what_is_owed_is_told_with_each_transition_and_ends_by_itself() {
     );
     assert_eq!((owed.refusal.as_deref(), owed.dunning_step), (Some("InsufficientFunds"), 1));
     assert_eq!(owed.next_attempt_at.unwrap().0.as_second(), 9_060);
+}
+
+#[test]
+fn a_limit_because_of_a_debt_is_said_and_ends_by_itself() {
+    let limited = Stage {
+        steps: 2,
+        payment_maximum: Some(payplane_crds::money::PositiveAmount("5.00".into())),
+        ..Stage::default()
+    };
+    for (stage, status, reason) in
+        [(limited, "True", "InvoiceUnpaid"), (Stage::default(), "False", "NotRestricted")]
+    {
+        let told = report(&billing(), &owing(Some(2), stage), Timestamp::UNIX_EPOCH);
+        let condition = find(&told.conditions, RESTRICTED).unwrap();
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), (status, reason));
+        assert_eq!(condition.message.contains("5.00"), status == "True", "{}", condition.message);
+    }
+}
+
+#[test]
+fn a_plan_that_cannot_be_agreed_on_changes_nothing_but_a_condition() {
+    let agreed = |agreed| {
+        let Answer::Billed(mut answer) = billed(false) else { unreachable!() };
+        answer.agreed = agreed;
+        Answer::Billed(answer)
+    };
+    let at = |seconds| Timestamp::from_second(seconds).unwrap();
+    let holds = |version: &str, since| Some(Agreement::Holds { version: version.into(), since: at(since) });
+    let kept = |reason| Some(Agreement::Kept { reason, message: "Why.".into() });
+    // The open period ends at 4,000.
+    let looks = [
+        (
+            agreed(holds("gold@1", 0)),
+            "True",
+            "PlanAgreed",
+            Some("gold@1"),
+            vec!["InvoiceIssued", "PlanAgreed"],
+        ),
+        (agreed(holds("gold@2", 4_000)), "True", "PlanAgreed", Some("gold@2"), vec!["PlanAgreed"]),
+        (agreed(kept("PlanNotFound")), "False", "PlanNotFound", Some("gold@2"), vec!["PlanNotApplied"]),
+        (agreed(kept("PlanNotFound")), "False", "PlanNotFound", Some("gold@2"), vec![]),
+        (agreed(holds("gold@2", 4_000)), "True", "PlanAgreed", Some("gold@2"), vec![]),
+    ];
+    let mut object = billing();
+    for (answer, expected, reason, version, events) in looks {
+        let status = report(&object, &answer, Timestamp::UNIX_EPOCH);
+        let condition = find(&status.conditions, PLAN_APPLIED).unwrap();
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), (expected, reason), "{answer:?}");
+        assert_eq!(find(&status.conditions, READY).unwrap().status, "True", "{answer:?}");
+        let shown = status.agreed_plan.as_ref().map(|plan| plan.version.as_str());
+        assert_eq!(shown, version, "{answer:?}");
+        let told: Vec<_> = news(&object, &status).into_iter().map(|(_, reason, _)| reason).collect();
+        assert_eq!(told, events, "{answer:?}");
+        object.status = Some(status);
+    }
+    assert!(find(&report(&billing(), &billed(false), at(0)).conditions, PLAN_APPLIED).is_none());
 }
