@@ -9,14 +9,17 @@
 #[path = "../bed/mod.rs"]
 mod bed;
 
+mod counts;
 mod deputies;
 mod etcd;
 mod foreign;
 mod kills;
 mod leaders;
 mod lies;
+mod lives;
 mod namespaces;
 mod outages;
+mod people;
 mod poison;
 mod rights;
 mod sites;
