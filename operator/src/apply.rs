@@ -47,6 +47,20 @@ where
     typed(live)
 }
 
+/// Applies an object that cannot be there yet, without reading it first.
+///
+/// # Errors
+/// When the API server does not accept it.
+pub async fn make<K>(client: &Client, wanted: &K) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()> + Serialize,
+{
+    let objects = api::dynamic::<K>(client, wanted.namespace().as_deref());
+    send(&objects, &wanted.name_any(), &marked(wanted)?, false).await?;
+    tracing::info!(child_kind = %K::kind(&()), child = wanted.name_any(), "made");
+    Ok(())
+}
+
 /// Applies. Where somebody renamed or renumbered an element of a list, applying would add ours beside theirs, and the API
 /// server refuses two of a kind: then ours replaces the list.
 async fn send(

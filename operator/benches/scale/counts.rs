@@ -56,6 +56,12 @@ impl Counts {
         })
     }
 
+    /// Without what only reads.
+    pub fn only_writes(mut self) -> Self {
+        self.0.retain(|(verb, _), _| WRITES.contains(&verb.as_str()));
+        self
+    }
+
     /// Everything.
     pub fn all(&self) -> u64 {
         self.sum(|_, _| true)

@@ -23,7 +23,7 @@ const FINAL_MAX: Duration = Duration::from_secs(600);
 const AFTERWARDS: Duration = Duration::from_secs(5);
 
 /// One side of one round.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Run {
     pub size: u64,
     pub took: Duration,
@@ -33,6 +33,8 @@ pub struct Run {
     pub peak: u64,
     pub resident: u64,
     pub costs: Costs,
+    /// What the API server was asked for, per payment.
+    pub calls: String,
 }
 
 impl Run {
@@ -57,7 +59,7 @@ impl Rounds {
     }
 
     pub fn last(&self) -> Run {
-        self.operator.last().copied().unwrap_or_default()
+        self.operator.last().cloned().unwrap_or_default()
     }
 }
 
@@ -161,6 +163,7 @@ async fn operator_side(world: &mut World, load: &Load, round: u64, size: u64) ->
     let counts = world.counts().await - before;
     let [payments, wallets, events] =
         ["payments/status", "wallets/status", "events"].map(|what| counts.writes(what));
+    let calls = counts.table(size);
     let (resident, peak) = world.bed.operator.process.resident();
     Run {
         size,
@@ -170,6 +173,7 @@ async fn operator_side(world: &mut World, load: &Load, round: u64, size: u64) ->
         peak,
         resident,
         costs,
+        calls,
     }
 }
 

@@ -111,7 +111,8 @@ fn growth(figures: &payments::Figures) -> String {
         &|rounds| of(&rounds.operator, |run| mib(run.resident), 0),
         "under 60",
     );
-    text + "\n"
+    let calls = figures.many.last().calls;
+    text + &format!("\nThe API server was asked per payment, with its creation, for: {calls}.\n\n")
 }
 
 fn bound(rounds: &Rounds) -> String {
@@ -145,7 +146,8 @@ fn alone(figures: &payments::Figures) -> String {
         format!("{:.1} s", restart.ready.as_secs_f64()),
         "under 30 s",
     );
-    line("writes after the restart", restart.writes.to_string(), "0");
+    let written = if restart.writes == 0 { "0".to_owned() } else { restart.written.clone() };
+    line("writes after the restart", written, "0");
     let idle = &figures.idle;
     let share = format!("{:.2} %", idle.share * 100.0);
     line(&format!("{size} settled, idle for {} s, share of a core", idle.time.as_secs()), share, "under 1 %");

@@ -58,7 +58,12 @@ impl World {
         // Whatever it writes at first sight comes now.
         tokio::time::sleep(Duration::from_secs(10)).await;
         let counts = self.counts().await - before;
-        Restart { ready, requests: counts.all(), writes: counts.all_writes() }
+        Restart {
+            ready,
+            requests: counts.all(),
+            writes: counts.all_writes(),
+            written: counts.only_writes().table(1),
+        }
     }
 
     /// Share of a core, and writes, over a time in which nothing happens.
@@ -73,11 +78,13 @@ impl World {
 }
 
 /// What a new operator costs.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Restart {
     pub ready: Duration,
     pub requests: u64,
     pub writes: u64,
+    /// Which, if any.
+    pub written: String,
 }
 
 /// A time in which nothing happened.
