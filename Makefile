@@ -38,7 +38,7 @@ bench: ## Payments per second over gRPC beside pgbench, the raw limit and an emp
 bench-columns: ## What columns, ids and indexes of the ledger's tables cost
 	@tests/bench.sh columns
 
-bench-operator: ## Ten thousand Payments: rate, writes, latency and memory of the operator beside a raw client
+bench-operator: ## Ten thousand Payments and a thousand Tenants: what they cost, beside a raw client
 	@tests/e2e/bench.sh
 
 cluster-up: ## Start the local Kubernetes cluster

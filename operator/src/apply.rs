@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     api,
     error::Error,
-    meta::{APPLIED, MANAGER, short_hash},
+    meta::{APPLIED, LEFT_TO_OTHERS, MANAGER, short_hash},
     telemetry,
 };
 
@@ -47,6 +47,20 @@ where
     typed(live)
 }
 
+/// Applies an object that cannot be there yet, without reading it first.
+///
+/// # Errors
+/// When the API server does not accept it.
+pub async fn make<K>(client: &Client, wanted: &K) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()> + Serialize,
+{
+    let objects = api::dynamic::<K>(client, wanted.namespace().as_deref());
+    send(&objects, &wanted.name_any(), &marked(wanted)?, false).await?;
+    tracing::info!(child_kind = %K::kind(&()), child = wanted.name_any(), "made");
+    Ok(())
+}
+
 /// Applies. Where somebody renamed or renumbered an element of a list, applying would add ours beside theirs, and the API
 /// server refuses two of a kind: then ours replaces the list.
 async fn send(
@@ -63,6 +77,33 @@ async fn send(
             api::call(OPERATION, objects.patch(name, &params, &Patch::Merge(body))).await
         }
         outcome => outcome,
+    }
+}
+
+/// Leaves fields of an object of ours to others, with the values that they have: a second manager takes a share in them, so
+/// that they stay when [`apply`] no longer sends them. Nothing is forced: a value that changed meanwhile stays as it is.
+///
+/// # Errors
+/// When the API server does not accept it, or a value has changed meanwhile.
+pub async fn leave<K>(client: &Client, namespace: &str, name: &str, fields: Value) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()>,
+{
+    const OPERATION: &str = "leave a field to others";
+    let mut body =
+        json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": {"name": name}});
+    if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), fields) {
+        body.extend(fields);
+    }
+    let objects = api::dynamic::<K>(client, Some(namespace));
+    let params = PatchParams::apply(LEFT_TO_OTHERS);
+    match api::call(OPERATION, objects.patch(name, &params, &Patch::Apply(&body))).await {
+        Ok(_) => {
+            tracing::info!(child_kind = %K::kind(&()), child = name, "left a field to others");
+            Ok(())
+        }
+        Err(error) if api::is_status(&error, 409) => Err(Error::Raced { operation: OPERATION }),
+        Err(error) => Err(error),
     }
 }
 

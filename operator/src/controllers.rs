@@ -40,7 +40,8 @@ use crate::{
 use drive::control;
 pub use drive::{Again, Reconciled};
 
-/// A rolling update changes many children at once; one look at the end is enough.
+/// A rolling update changes many children of a Platform at once, and so does the onboarding of a Tenant; one look at the end
+/// is enough.
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// What feeds the controllers.
@@ -184,7 +185,7 @@ async fn tenants(
             here.wake.dependants_of_tenant(&here.stores, tenant);
         }
     });
-    control(context, changes.boxed(), context.stores.tenants.clone(), woken, Duration::ZERO, stop).await;
+    control(context, changes.boxed(), context.stores.tenants.clone(), woken, SETTLE, stop).await;
 }
 
 /// Wallets: woken by themselves, their Tenant, decided payments and the refresher; wake payments that name them.

@@ -2,7 +2,9 @@
 //!
 //! - `/livez`: the event loop turns, and a leader's watches are not failing without end. An API server that is away
 //!   does not fail it: the Lease ends the process long before.
-//! - `/readyz`: this process can act. A standby is ready; a leader is once its caches are filled.
+//! - `/readyz`: this process does its part. A leader is ready once its caches are filled; a standby while it sees that
+//!   another leads. A process that has not seen the Lease yet, or cannot reach it, is not. A standby must be able to be
+//!   ready, or a rolling update would wait for ever for the pod that waits for the old leader.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -45,9 +47,38 @@ async fn livez(State(probed): State<Probed>) -> (StatusCode, String) {
 }
 
 async fn readyz(State(probed): State<Probed>) -> (StatusCode, &'static str) {
-    if probed.metrics.leader.get() == 0 || probed.metrics.is_synced() {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "caches are not filled yet\n")
+    let metrics = &probed.metrics;
+    match unready(metrics.leader.get() == 1, metrics.is_synced(), metrics.stands_by()) {
+        None => (StatusCode::OK, "ok\n"),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+    }
+}
+
+/// Why this process does not do its part, if it does not.
+fn unready(leads: bool, synced: bool, stands_by: bool) -> Option<&'static str> {
+    match (leads, synced, stands_by) {
+        (true, true, _) | (false, _, true) => None,
+        (true, false, _) => Some("caches are not filled yet\n"),
+        (false, _, false) => Some("does not lead, and does not see who does\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_leader_that_sees_everything_and_a_standby_that_sees_a_leader_are_ready() {
+        for (leads, synced, stands_by, ready) in [
+            (false, false, false, false),
+            (false, false, true, true),
+            (true, false, false, false),
+            // What it saw before it led does not count.
+            (true, false, true, false),
+            (true, true, false, true),
+        ] {
+            let found = unready(leads, synced, stands_by).is_none();
+            assert_eq!(found, ready, "leads {leads}, synced {synced}, stands by {stands_by}");
+        }
     }
 }

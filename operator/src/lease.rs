@@ -42,13 +42,15 @@ impl Elector {
         Self { leases: Api::namespaced(client, namespace), name: name.into(), identity, seen: None }
     }
 
-    /// Waits until this candidate leads.
-    pub async fn acquire(&mut self) {
+    /// Waits until this candidate leads. After each try that did not bring it there it tells whether another was seen to
+    /// lead.
+    pub async fn acquire(&mut self, follows: impl Fn(bool)) {
         loop {
             match self.attempt().await {
                 Ok(true) => return,
-                Ok(false) => {}
+                Ok(false) => follows(true),
                 Err(error) => {
+                    follows(false);
                     tracing::warn!(error = %crate::telemetry::chain(&error), "cannot reach for the Lease; trying again");
                 }
             }

@@ -106,7 +106,7 @@ async fn lead(
     let lease = if args.leader_elect {
         let mut elector = Elector::new(client.clone(), &args.namespace, lease::NAME, identity(args));
         tokio::select! {
-            () = elector.acquire() => {}
+            () = elector.acquire(|follows| metrics.set_stands_by(follows)) => {}
             () = stop.cancelled() => return Ok(()),
         }
         Some(tokio::spawn(keep(elector, drained.clone())))

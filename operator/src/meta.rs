@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 
 /// Field manager of every write, `app.kubernetes.io/managed-by` of every child, and reporter of every event.
 pub const MANAGER: &str = "payplane-operator";
+/// Field manager of values that the operator once set and now leaves to others, such as an autoscaler.
+pub const LEFT_TO_OTHERS: &str = "payplane-operator-left-to-others";
 /// Label of a Platform's children: the Platform's name.
 pub const PLATFORM: &str = "payplane.io/platform";
 /// Annotation of a Job that copies a ledger: where the ledger's chain ended before, as SEAL:LINK.

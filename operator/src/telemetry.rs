@@ -90,6 +90,7 @@ pub struct Metrics {
     /// 0 while the log of a BackupSchedule's Platform is not stored as it is written.
     pub backup_archive_current: IntGaugeVec,
     synced: Arc<AtomicBool>,
+    stands_by: Arc<AtomicBool>,
     last_reconcile: Arc<AtomicU64>,
 }
 
@@ -156,6 +157,7 @@ impl Metrics {
             backup_objective_met,
             backup_archive_current,
             synced: Arc::default(),
+            stands_by: Arc::default(),
             last_reconcile: Arc::default(),
         })
     }
@@ -196,6 +198,16 @@ impl Metrics {
     /// Says that every cache is filled.
     pub fn set_synced(&self) {
         self.synced.store(true, Ordering::Relaxed);
+    }
+
+    /// Says whether the last look at the Lease showed that another leads.
+    pub fn set_stands_by(&self, follows: bool) {
+        self.stands_by.store(follows, Ordering::Relaxed);
+    }
+
+    /// Whether the last look at the Lease showed that another leads.
+    pub fn stands_by(&self) -> bool {
+        self.stands_by.load(Ordering::Relaxed)
     }
 
     /// Whether every cache is filled.

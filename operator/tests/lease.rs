@@ -22,7 +22,7 @@ async fn of_two_candidates_one_leads_and_the_other_follows_after_release() {
             assert!(!follower.attempt().await.unwrap(), "round {round}: the other waits");
         }
         leader.release().await.unwrap();
-        within("the other leads after release", follower.acquire()).await;
+        within("the other leads after release", follower.acquire(|_| ())).await;
         assert!(!leader.attempt().await.unwrap(), "the former leader waits now");
     })
     .await;
@@ -48,7 +48,7 @@ async fn a_leader_that_vanished_is_followed_once_its_lease_ran_out() {
         assert!(candidate("vanished").attempt().await.unwrap());
         let mut heir = candidate("heir");
         assert!(!heir.attempt().await.unwrap());
-        within("the heir leads", heir.acquire()).await;
+        within("the heir leads", heir.acquire(|_| ())).await;
     })
     .await;
 }

@@ -13,6 +13,7 @@
 
 mod cases;
 mod chart;
+mod drawing;
 mod engine;
 mod grpc;
 mod load;

@@ -5,7 +5,8 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 use super::{
     POSTGRES,
     cases::{Goal, Measured, per_payment, spread},
-    chart::{self, thousands},
+    chart,
+    drawing::thousands,
     grpc::Nothing,
     machine::Machine,
     measure::{Run, Side},

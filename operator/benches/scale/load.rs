@@ -1,9 +1,6 @@
-//! What is asked of the API server, by whom, and how often it says it was asked.
+//! What this program asks of the API server: objects one at a time, many at once, and the same with a status.
 
-use std::{
-    ops::Sub,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
 use kube::{
@@ -21,7 +18,9 @@ use super::bed::{
 };
 
 /// Requests under way at once, of either side.
-const CONCURRENCY: usize = 32;
+pub const CONCURRENCY: usize = 32;
+/// Ten thousand objects are deleted in less.
+const EMPTYING: Duration = Duration::from_secs(300);
 
 /// Makes the objects of both sides.
 pub struct Load {
@@ -60,7 +59,7 @@ impl Load {
     pub async fn create(&self, round: u64, size: u64) {
         stream::iter(0..size)
             .for_each_concurrent(CONCURRENCY, |number| async move {
-                let body = self.body(&format!("pay-{round}-{number}"));
+                let body = self.body(&format!("pay-{round}-{size}-{number}"));
                 self.payments.create(&PostParams::default(), &body).await.unwrap();
             })
             .await;
@@ -71,7 +70,7 @@ impl Load {
         let status = &settled();
         stream::iter(0..size)
             .for_each_concurrent(CONCURRENCY, |number| async move {
-                let name = format!("raw-{round}-{number}");
+                let name = format!("raw-{round}-{size}-{number}");
                 let made = self.payments.create(&PostParams::default(), &self.body(&name)).await.unwrap();
                 let patch = json!({
                     "apiVersion": "payplane.io/v1alpha1", "kind": "Payment",
@@ -85,8 +84,9 @@ impl Load {
 
     /// Deletes every payment, so that each round begins with none.
     pub async fn empty(&self) {
-        self.payments.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
-        patient("the namespace is empty", Duration::from_secs(300), async || {
+        patient("the namespace is empty", EMPTYING, async || {
+            // A request ends after a minute whether or not everything is gone: then the next one goes on.
+            let _ = self.payments.delete_collection(&DeleteParams::default(), &ListParams::default()).await;
             let found = self.payments.list_metadata(&ListParams::default().limit(1)).await.ok()?;
             found.items.is_empty().then_some(())
         })
@@ -117,62 +117,6 @@ fn settled() -> Value {
             condition("Settled", "True"), condition("Succeeded", "True"),
         ],
     })
-}
-
-/// Writes that the API server has served, by what was written.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
-    pub payments: u64,
-    pub wallets: u64,
-    pub events: u64,
-    pub others: u64,
-}
-
-impl Counts {
-    pub fn all(&self) -> u64 {
-        self.payments + self.wallets + self.events + self.others
-    }
-
-    /// What the operator alone writes. Objects that this program makes and deletes are not among it, nor the Lease.
-    pub async fn read(bed: &Bed) -> Self {
-        let request = http::Request::get("/metrics").body(Vec::new()).unwrap();
-        let text = bed.site.client.request_text(request).await.unwrap();
-        let mut counts = Self::default();
-        for line in text.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
-            let label = |name: &str| {
-                let rest = line.split(&format!("{name}=\"")).nth(1)?;
-                rest.split('"').next()
-            };
-            let number =
-                line.rsplit(' ').next().and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0) as u64;
-            let verb = label("verb").unwrap_or_default();
-            if !["APPLY", "PATCH", "POST", "PUT", "DELETE"].contains(&verb) {
-                continue;
-            }
-            let (resource, part) =
-                (label("resource").unwrap_or_default(), label("subresource").unwrap_or_default());
-            match (resource, part) {
-                ("payments", "status") => counts.payments += number,
-                ("wallets", "status") => counts.wallets += number,
-                ("events", _) => counts.events += number,
-                (_, "status") => counts.others += number,
-                _ => {}
-            }
-        }
-        counts
-    }
-}
-
-impl Sub for Counts {
-    type Output = Self;
-    fn sub(self, before: Self) -> Self {
-        Self {
-            payments: self.payments - before.payments,
-            wallets: self.wallets - before.wallets,
-            events: self.events - before.events,
-            others: self.others - before.others,
-        }
-    }
 }
 
 /// Polls with a longer patience than tests have.

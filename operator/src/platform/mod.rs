@@ -53,6 +53,7 @@ pub use names::Names;
 use observe::Observed;
 use retire::Rotation;
 use rollout::Verdict;
+use scaled::Count;
 use validate::Refused;
 
 /// How often pods are looked at while they are not all as they should be.
@@ -104,9 +105,10 @@ impl Reconciled for Platform {
             Err(refused) => Answer::Refused(refused), // nothing may be read there
             Ok(_) if is_paused(self) => Answer::Paused,
             Ok(names) => {
-                platform = scaled::scaled(self, context, &names).await?; // reads
+                let count;
+                (platform, count) = scaled::scaled(self, context, &names).await?; // reads
                 // In pieces on the heap: together they would fill the stack of a thread.
-                match Box::pin(look(&platform, context, &names)).await {
+                match Box::pin(look(&platform, context, &names, count)).await {
                     Err(error) => Answer::Refused(validate::rejected(&error).ok_or(error)?),
                     Ok(answer) => answer,
                 }
@@ -118,7 +120,7 @@ impl Reconciled for Platform {
     }
 }
 
-async fn look(platform: &Platform, context: &Context, names: &Names) -> Result<Answer, Error> {
+async fn look(platform: &Platform, context: &Context, names: &Names, count: Count) -> Result<Answer, Error> {
     let observed = Box::pin(observe::observe(platform, context, names)).await?; // reads
     let valid = match validate::validate(platform, &observed) {
         Err(refused) => return Ok(Answer::Refused(refused)),
@@ -134,6 +136,8 @@ async fn look(platform: &Platform, context: &Context, names: &Names) -> Result<A
     let redis = Box::pin(redis::bring(platform, context, names, &authority)).await?; // reads and writes its own
     let verdict = verdict(&observed, &parts); // pure
     let parts = hold_back(parts, &verdict, &observed); // pure
+    let parts = scaled::leave_out(parts, count); // pure
+    scaled::hand_over(context, names, count).await?; // writes who counts the engines
     let grown = volume::grown(platform, names, observed.claim.as_ref()); // pure
     let Running { postgres, engine, kafka } = Box::pin(act(context, &observed, parts, grown)).await?; // writes the rest
     introduce(context, names, &made.ca_pem)?;

@@ -30,8 +30,13 @@ use crate::{apply, context::Context, engine::Address, error::Error, meta::tenant
 pub async fn act(tenant: &Tenant, context: &Context, valid: &Valid<'_>) -> Result<Answer, Error> {
     for (place, claim) in &valid.claims {
         take(tenant, context, place, *claim).await?;
+        let children = build::children(tenant, &place.name);
+        if *claim == Claim::Create {
+            fill(context, &place.name, valid.engine.address(), &children).await?;
+            continue;
+        }
         announce(context, &place.name, valid.engine.address()).await?;
-        furnish(tenant, context, &place.name, &build::children(tenant, &place.name)).await?;
+        furnish(tenant, context, &place.name, &children).await?;
     }
     for namespace in valid.left {
         furnish(tenant, context, namespace, &Children::default()).await?;
@@ -71,6 +76,25 @@ async fn take(tenant: &Tenant, context: &Context, place: &Place, claim: Claim) -
 
 async fn announce(context: &Context, namespace: &str, address: &Address) -> Result<(), Error> {
     apply::apply(&context.client, &build::config_map::address(namespace, address)).await.map(|_| ())
+}
+
+/// Makes what is wanted in a namespace that this very look has made: nothing of it is there, so nothing is read. What a crash
+/// leaves unfinished the next look finds and furnishes.
+async fn fill(context: &Context, namespace: &str, address: &Address, wanted: &Children) -> Result<(), Error> {
+    apply::make(&context.client, &build::config_map::address(namespace, address)).await?;
+    for policy in &wanted.policies {
+        apply::make(&context.client, policy).await?;
+    }
+    for limit in &wanted.limits {
+        apply::make(&context.client, limit).await?;
+    }
+    for quota in &wanted.quotas {
+        apply::make(&context.client, quota).await?;
+    }
+    for binding in &wanted.bindings {
+        apply::make(&context.client, binding).await?;
+    }
+    Ok(())
 }
 
 /// Makes of a namespace what is wanted. Isolation comes before access.

@@ -12,12 +12,12 @@ use kube::{
 
 use super::{
     process::{Folder, Running, free_port, output},
-    wait::eventually,
+    wait::{eventually, fetch},
 };
 
 /// Issuer of the tokens of every API server here.
 pub const ISSUER: &str = "https://kubernetes.default.svc";
-/// Token of an administrator of every API server here.
+/// Token and name of an administrator of every API server here; bea is another one.
 const ADMIN: &str = "admin";
 
 /// What signs ServiceAccount tokens. API servers with the same keys are believed by the same engine.
@@ -49,7 +49,8 @@ impl ApiServer {
         let folder = Folder::new();
         folder.write("sa.key", &keys.private);
         folder.write("sa.pub", &keys.public);
-        folder.write("tokens.csv", &format!("{ADMIN},admin,admin,\"system:masters\"\n"));
+        let users = [ADMIN, "bea"].map(|name| format!("{name},{name},{name},\"system:masters\"\n"));
+        folder.write("tokens.csv", &users.concat());
         let (port, etcd_port) = (free_port(), free_port());
         let mut server = Self { port, folder, etcd_port, etcd: None, server: None, controllers: None };
         server.start().await;
@@ -96,6 +97,7 @@ impl ApiServer {
             .arg(format!("--api-audiences={ISSUER}"))
             .arg(format!("--service-account-key-file={}", file("sa.pub")))
             .arg(format!("--service-account-signing-key-file={}", file("sa.key")))
+            .arg("--delete-collection-workers=8")
             // No controller makes default ServiceAccounts here.
             .arg("--disable-admission-plugins=ServiceAccount");
         Running::start(&mut command, self.folder.path().join("kube-apiserver.log"))
@@ -127,6 +129,11 @@ impl ApiServer {
 
     pub fn server(&self) -> &Running {
         self.server.as_ref().unwrap()
+    }
+
+    /// What etcd tells about itself.
+    pub async fn etcd_metrics(&self) -> String {
+        fetch(self.etcd_port, "/metrics").await.unwrap_or_default()
     }
 
     fn data(&self) -> PathBuf {

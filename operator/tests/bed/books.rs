@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use payplane_proto::v1::{
-    self as proto, ledger_service_client::LedgerServiceClient, payment_service_client::PaymentServiceClient,
-    wallet_service_client::WalletServiceClient,
+    self as proto, billing_service_client::BillingServiceClient, ledger_service_client::LedgerServiceClient,
+    payment_service_client::PaymentServiceClient, settings_service_client::SettingsServiceClient,
+    tenant_service_client::TenantServiceClient, wallet_service_client::WalletServiceClient,
 };
 use tonic::{
     Request, Status,
@@ -60,6 +61,21 @@ impl Books {
     /// Any call about wallets.
     pub fn wallet_client(&self) -> WalletServiceClient<InterceptedService<Channel, Caller>> {
         WalletServiceClient::new(self.channel.clone())
+    }
+
+    /// Any call about parameters.
+    pub fn settings_client(&self) -> SettingsServiceClient<InterceptedService<Channel, Caller>> {
+        SettingsServiceClient::new(self.channel.clone())
+    }
+
+    /// Any call about tenants.
+    pub fn tenant_client(&self) -> TenantServiceClient<InterceptedService<Channel, Caller>> {
+        TenantServiceClient::new(self.channel.clone())
+    }
+
+    /// Any call about bills.
+    pub fn billing_client(&self) -> BillingServiceClient<InterceptedService<Channel, Caller>> {
+        BillingServiceClient::new(self.channel.clone())
     }
 
     /// Every payment that the ledger has of the tenant, by idempotency key. Two under one key end the test.

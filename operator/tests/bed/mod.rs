@@ -21,7 +21,7 @@ pub mod site;
 pub mod switch;
 pub mod wait;
 
-pub use api_server::ISSUER;
+pub use api_server::{ApiServer, ISSUER};
 pub use books::Books;
 pub use ledger::Ledger;
 pub use operator::Operator;

@@ -2,14 +2,10 @@
 
 use std::{path::PathBuf, process::Command};
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
-
 use super::{
     ISSUER, SYSTEM, Site, eventually,
     process::{Running, free_port},
+    wait::fetch,
 };
 
 /// One process of the operator.
@@ -44,7 +40,7 @@ impl Operator {
         Self { process: Running::start(&mut command, site.log("operator.log")), http_port }
     }
 
-    /// Waits until every cache is filled.
+    /// Waits until it does its part: as leader with every cache filled, or as standby.
     pub async fn is_ready(&self) {
         eventually("an operator that is ready", async || self.get("/readyz").await).await;
     }
@@ -61,20 +57,23 @@ impl Operator {
 
     /// How many statuses of Payments it has written.
     pub async fn patched(&self) -> u64 {
+        self.counted(&["status_patches", "\"Payment\"", "\"patched\""]).await
+    }
+
+    /// How often it has looked at Payments.
+    pub async fn looked(&self) -> u64 {
+        self.counted(&["reconcile_total", "\"Payment\""]).await
+    }
+
+    /// The sum of the metrics whose line has all these words.
+    async fn counted(&self, words: &[&str]) -> u64 {
         let metrics = self.get("/metrics").await.unwrap_or_default();
-        let counted = metrics.lines().filter(|line| {
-            line.contains("status_patches") && line.contains("\"Payment\"") && line.contains("\"patched\"")
-        });
+        let counted = metrics.lines().filter(|line| words.iter().all(|word| line.contains(word)));
         counted.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 
     /// One document of its HTTP server, if it gives it.
     pub async fn get(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.http_port)).await.ok()?;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: operator\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.ok()?;
-        answer.starts_with("HTTP/1.1 200").then_some(answer)
+        fetch(self.http_port, path).await
     }
 }

@@ -155,8 +155,10 @@ impl Drop for Running {
 pub fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 10_000;
+    // Test programs that start one after the other have neighbouring ids, and begin far apart.
+    const STRIDE: u32 = 211;
     static NEXT: OnceLock<AtomicU16> = OnceLock::new();
-    let next = NEXT.get_or_init(|| AtomicU16::new(std::process::id() as u16));
+    let next = NEXT.get_or_init(|| AtomicU16::new(std::process::id().wrapping_mul(STRIDE) as u16));
     loop {
         let port = FIRST + next.fetch_add(1, Ordering::Relaxed) % COUNT;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

@@ -10,14 +10,17 @@
 mod bed;
 
 mod api_keys;
+mod counts;
 mod deputies;
 mod etcd;
 mod foreign;
 mod kills;
 mod leaders;
 mod lies;
+mod lives;
 mod namespaces;
 mod outages;
+mod people;
 mod poison;
 mod rights;
 mod sites;

@@ -3,11 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::{
     Paid,
     bed::{
         Bed, Fault, Rule,
-        site::{condition, wait},
+        site::{condition, dollar, is_true, wait},
         switch::Call,
     },
     settle_up, sized,
@@ -83,6 +85,7 @@ async fn servers_that_fail_cost_time_and_nothing_else() {
     storm.pay("gone").await;
     storm.settle("watches answer 410").await;
     assert!(listed < api.calls("LIST", "payments"), "nobody listed again after 410");
+    unseen(&mut storm).await;
     let slow = Fault::Delay(Duration::from_millis(700));
     api.set(vec![Rule::every(slow, |call| call.verb != "WATCH" && call.kind != "leases")]);
     storm.pay("slow").await;
@@ -100,6 +103,29 @@ async fn servers_that_fail_cost_time_and_nothing_else() {
     away(&mut storm).await;
     is_idle(&mut storm).await;
     println!("{}", storm.lines.join("\n"));
+}
+
+/// A Payment that waits for its payee is deleted while no watch works, and the payee made: it must not be paid.
+async fn unseen(storm: &mut Storm) {
+    let api = storm.bed.site.to_api.switch.clone();
+    let mut spec = dollar();
+    spec["to"] = json!({"name": "dora"});
+    storm.bed.tenant.create("Payment", "withdrawn", spec).await;
+    wait(&storm.bed.tenant.payments(), "withdrawn", "waits for its payee", |payment| {
+        condition(payment, "Ready").is_some_and(|ready| ready["status"] == "False")
+    })
+    .await;
+    let fired = api.strikes();
+    api.set(vec![Rule::every(Fault::Answer(500), |call| ["WATCH", "LIST"].contains(&call.verb))]);
+    api.cut();
+    api.struck(fired + 1).await;
+    storm.bed.tenant.delete("withdrawn").await;
+    storm.bed.tenant.wallet("dora").await;
+    api.heal();
+    wait(&storm.bed.tenant.wallets(), "dora", "is ready", |wallet| is_true(wallet, "Ready")).await;
+    storm.pay("after-withdrawn").await;
+    storm.settle("a deletion that no watch saw").await;
+    assert_eq!(storm.bed.books().balance("dora").await.0, "0.00", "a deleted Payment was paid");
 }
 
 /// The engine, and then its database, are away for a while.

@@ -30,9 +30,12 @@ async fn what_cannot_be_read_is_told_so_and_nothing_else_waits() {
             try_create(&bed.site.client, poison.clone()).await.ok()
         })
         .await;
+        if *kind == "Payment" {
+            a_changed_body_is_a_conflict(&bed).await;
+        }
         tighten(&bed, strict).await;
     }
-    let mut paid = Paid::default();
+    let mut paid = Paid::dollars(["changed".to_owned()]);
     for round in 0..sized(1, 3) {
         for number in 0..5 {
             let name = format!("pay-{round}-{number}");
@@ -56,6 +59,28 @@ async fn what_cannot_be_read_is_told_so_and_nothing_else_waits() {
         paid.dollars.len(),
         sized(1, 3)
     );
+}
+
+/// K9: without its CRD's rules a Payment that was paid can be changed. The ledger knows its body, and pays nothing.
+async fn a_changed_body_is_a_conflict(bed: &Bed) {
+    bed.tenant.pay("changed").await;
+    let id = bed.tenant.completed("changed").await;
+    let transfers = bed.books().transfers().await;
+    let payments = bed.tenant.objects("Payment");
+    for (amount, ends) in [("9.00", "Failed"), ("1.00", "Completed")] {
+        let change = Patch::Merge(json!({"spec": {"amount": amount}}));
+        payments.patch("changed", &PatchParams::default(), &change).await.unwrap();
+        bed.tenant.forge("Payment", "changed", json!(null)).await;
+        let payment = wait(&payments, "changed", "is asked about again", |payment| {
+            payment.data["status"]["state"] == ends
+        })
+        .await;
+        let succeeded = condition(&payment, "Succeeded").unwrap();
+        assert_eq!(succeeded["status"] == "True", ends == "Completed", "{succeeded}");
+        assert!(ends == "Completed" || succeeded["reason"] == "IdempotencyConflict", "{succeeded}");
+        assert_eq!(bed.books().transfers().await, transfers, "another amount under the same key moved money");
+    }
+    assert_eq!(bed.tenant.completed("changed").await, id);
 }
 
 /// Makes a CRD accept anything as a spec; gives it as it was.
