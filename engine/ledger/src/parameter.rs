@@ -39,10 +39,24 @@ pub enum ParameterName {
     HoldMaximum = 13,
     /// From which amount on a payment or a hold needs approval, in minor units.
     PaymentApprovalFrom = 14,
+    /// What a sweep does with a hold that is past its deadline: one of [`OverdueAction`].
+    HoldOverdueAction = 15,
 }
 
+/// What becomes of a hold that is past its deadline. The numbers are stored: never change one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverdueAction {
+    /// The sweep gives it back. So it is where nothing is set.
+    Reverse = 1,
+    /// It stays held until somebody voids it; capturing stays refused.
+    Alert = 2,
+}
+
+/// Every action, in the order of the numbers.
+pub const OVERDUE_ACTIONS: [OverdueAction; 2] = [OverdueAction::Reverse, OverdueAction::Alert];
+
 /// Every parameter, in the order of the numbers.
-pub const PARAMETER_NAMES: [ParameterName; 14] = [
+pub const PARAMETER_NAMES: [ParameterName; 15] = [
     ParameterName::PaymentMaximum,
     ParameterName::DailyAmount,
     ParameterName::DailyCount,
@@ -57,6 +71,7 @@ pub const PARAMETER_NAMES: [ParameterName; 14] = [
     ParameterName::RefundApprovalFrom,
     ParameterName::HoldMaximum,
     ParameterName::PaymentApprovalFrom,
+    ParameterName::HoldOverdueAction,
 ];
 
 /// The first names are limits of what is paid, [`ParameterName::PaymentMaximum`] to the last of the tenant's.
@@ -83,6 +98,7 @@ impl ParameterName {
             Self::RefundApprovalFrom => "refund-approval-from",
             Self::HoldMaximum => "hold-maximum",
             Self::PaymentApprovalFrom => "payment-approval-from",
+            Self::HoldOverdueAction => "hold-overdue-action",
         }
     }
 
@@ -168,7 +184,7 @@ pub struct Setting {
     pub scope: Scope,
     /// For accounts of which currency; nothing for all.
     pub currency: Option<Currency>,
-    /// Not negative. Minor units, a count or microseconds.
+    /// Not negative. Minor units, a count, microseconds or the number of an action.
     pub value: i64,
 }
 
