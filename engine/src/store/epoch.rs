@@ -112,10 +112,7 @@ pub async fn adopt(copy: &DatabaseConfig, password: &str, restore_id: &str) -> R
     }
     migrate::migrator().run_direct(None, &mut connection, false).await.map_err(AdoptError::Migration)?;
     let mut transaction = connection.begin().await?;
-    sqlx::query(MOVE_ON)
-        .bind(restore_id)
-        .execute(&mut *transaction)
-        .await?;
+    sqlx::query(MOVE_ON).bind(restore_id).execute(&mut *transaction).await?;
     // The setting ends with the transaction; the password is no part of any statement's text.
     sqlx::query("select set_config('payplane.adopt_password', $1, true)")
         .bind(password)

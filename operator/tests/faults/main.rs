@@ -18,6 +18,7 @@ mod lies;
 mod namespaces;
 mod outages;
 mod poison;
+mod restored;
 mod rights;
 mod sites;
 

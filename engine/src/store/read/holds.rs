@@ -51,7 +51,18 @@ impl Store {
             .bind(HOLDS_MAX)
             .fetch_one(&mut *connection)
             .await?;
-        let (pending, overdue, oldest, overdue_since, reversed, reversed_last, swept, now, awaiting, awaiting_since) = row;
+        let (
+            pending,
+            overdue,
+            oldest,
+            overdue_since,
+            reversed,
+            reversed_last,
+            swept,
+            now,
+            awaiting,
+            awaiting_since,
+        ) = row;
         Ok(HoldSummary {
             pending,
             overdue,

@@ -93,6 +93,7 @@ fn wanting(wish: Wish) -> Next {
         fees: Vec::new(),
         requester: None,
         approver: None,
+        asked: Default::default(),
     };
     Next::Submit(Box::new(Wanted { request, wish, retry_until: None, is_reviewed: false }))
 }

@@ -1,0 +1,115 @@
+//! D5: the ledger is restored to before twenty payments. None is paid again by itself; those that somebody consents to are,
+//! once each, although the operator dies in the middle.
+
+use std::collections::BTreeSet;
+
+use kube::api::{Patch, PatchParams};
+use payplane_crds::PaymentState;
+use serde_json::json;
+
+use super::bed::{
+    Bed, Fault, Operator, Rule, eventually,
+    site::{TestTenant, condition, wait},
+};
+
+const LOST: usize = 20;
+const CONSENTED: usize = 7;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_restored_ledger_does_not_know_is_flagged_and_paid_again_only_with_consent() {
+    let mut bed = Bed::new().await;
+    bed.tenant.pay("known").await;
+    let known = bed.tenant.completed("known").await;
+    let copy = bed.ledger.snapshot().await;
+    let names: Vec<String> = (0..LOST).map(|number| format!("lost-{number}")).collect();
+    for name in &names {
+        bed.tenant.pay(name).await;
+    }
+    for name in &names {
+        bed.tenant.completed(name).await;
+    }
+    let paid = bed.books().transfers().await;
+
+    bed.ledger.restore(&copy, "r-1").await;
+    let restored = bed.books().transfers().await;
+    assert_eq!(paid - restored, LOST as i64, "the copy is from before the payments");
+    // Some were open when it happened, as far as their status tells; the audit finds the others.
+    for name in &names[..3] {
+        bed.tenant.forge("Payment", name, json!(null)).await;
+    }
+    let mut told = String::new();
+    for name in &names {
+        told = is_lost(&bed.tenant, name).await;
+    }
+    let (epoch, began) = bed.books().epoch().await;
+    assert!(told.contains(&format!("payplane.io/replay={epoch}")), "{told}");
+    assert_eq!(bed.books().transfers().await, restored, "something was paid again without consent");
+    assert_eq!(bed.tenant.completed("known").await, known);
+
+    // One consent is for another restore. The operator dies after the third call that pays, before it hears the answer.
+    consent(&bed.tenant, &names[LOST - 1], "1").await;
+    let engine = bed.site.to_engine.switch.clone();
+    let strikes = engine.strikes();
+    engine.set(vec![Rule::nth(3, Fault::HoldAnswer, |call| call.kind == "CreatePayment")]);
+    for name in &names[..CONSENTED] {
+        consent(&bed.tenant, name, &epoch).await;
+    }
+    engine.struck(strikes + 1).await;
+    bed.operator.process.kill();
+    engine.heal();
+    bed.operator = Operator::start(&bed.site, &["--leader-elect=false"]);
+    for name in &names[..CONSENTED] {
+        bed.tenant.completed(name).await;
+    }
+    // What is new is paid as ever, as soon as clocks cannot differ so much.
+    eventually("ten seconds after the restore", async || {
+        (began + 11 < jiff::Timestamp::now().as_second()).then_some(())
+    })
+    .await;
+    bed.tenant.pay("fresh").await;
+    bed.tenant.completed("fresh").await;
+    for name in &names[CONSENTED..] {
+        is_lost(&bed.tenant, name).await;
+    }
+    expect(&bed, &names[..CONSENTED], &["known", "fresh"]).await;
+    assert_eq!(bed.books().transfers().await, restored + CONSENTED as i64 + 1);
+
+    // Restored from the same copy once more, the number of the epoch is the same and the consents of before count no more.
+    bed.ledger.restore(&copy, "r-2").await;
+    assert_ne!(bed.books().epoch().await.0, epoch);
+    for name in &names[..CONSENTED] {
+        bed.tenant.forge("Payment", name, json!(null)).await;
+    }
+    for name in &names {
+        is_lost(&bed.tenant, name).await;
+    }
+    expect(&bed, &[], &["known"]).await;
+    println!("restored twice: {LOST} payments flagged, {CONSENTED} paid again once, 1 kill in between");
+}
+
+/// Waits until it is flagged, and gives what it says.
+async fn is_lost(tenant: &TestTenant, name: &str) -> String {
+    let payment = wait(&tenant.payments(), name, "is flagged", |payment| {
+        payment.status.as_ref().is_some_and(|status| status.state == PaymentState::Lost)
+    })
+    .await;
+    let stalled = condition(&payment, "Stalled").unwrap();
+    assert_eq!((&stalled["status"], &stalled["reason"]), (&json!("True"), &json!("LostByRestore")), "{name}");
+    stalled["message"].as_str().unwrap().to_owned()
+}
+
+async fn consent(tenant: &TestTenant, name: &str, epoch: &str) {
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {"payplane.io/replay": epoch}}}));
+    tenant.payments().patch(name, &PatchParams::default(), &patch).await.unwrap();
+}
+
+/// The ledger has these payments and the funding, each once, and no other.
+async fn expect(bed: &Bed, again: &[String], others: &[&str]) {
+    let facts = bed.books().payments().await;
+    let key = |name: &str| format!("{}/{name}", bed.tenant.name);
+    let names = again.iter().map(String::as_str).chain(others.iter().copied()).chain(["fund"]);
+    let expected: BTreeSet<String> = names.map(key).collect();
+    assert_eq!(facts.keys().cloned().collect::<BTreeSet<_>>(), expected);
+    let sum = again.len() + others.len();
+    assert_eq!(bed.books().balance("bob").await.0, format!("{sum}.00"));
+}
