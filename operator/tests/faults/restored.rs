@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use kube::api::{Patch, PatchParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use payplane_crds::PaymentState;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::bed::{
     Bed, Fault, Operator, Rule, eventually,
-    site::{TestTenant, condition, wait},
+    site::{TestTenant, condition, dollar, wait},
 };
 
 const LOST: usize = 20;
@@ -18,6 +18,7 @@ const CONSENTED: usize = 7;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_restored_ledger_does_not_know_is_flagged_and_paid_again_only_with_consent() {
     let mut bed = Bed::new().await;
+    waits_for_a_decision(&bed).await;
     bed.tenant.pay("known").await;
     let known = bed.tenant.completed("known").await;
     let copy = bed.ledger.snapshot().await;
@@ -71,6 +72,9 @@ async fn what_a_restored_ledger_does_not_know_is_flagged_and_paid_again_only_wit
     for name in &names[CONSENTED..] {
         is_lost(&bed.tenant, name).await;
     }
+    let flagged = ListParams::default().fields("status.state=Lost");
+    let flagged = bed.tenant.payments().list(&flagged).await.unwrap().items.len();
+    assert_eq!(flagged, LOST - CONSENTED);
     expect(&bed, &names[..CONSENTED], &["known", "fresh"]).await;
     assert_eq!(bed.books().transfers().await, restored + CONSENTED as i64 + 1);
 
@@ -85,6 +89,52 @@ async fn what_a_restored_ledger_does_not_know_is_flagged_and_paid_again_only_wit
     }
     expect(&bed, &[], &["known"]).await;
     println!("restored twice: {LOST} payments flagged, {CONSENTED} paid again once, 1 kill in between");
+}
+
+/// Under `action: Alert` a hold past its deadline is not given back, is told, and is voided by its Payment.
+async fn waits_for_a_decision(bed: &Bed) {
+    let tenant = &bed.tenant;
+    let example = include_str!("../../../examples/timeouts/alert.yaml");
+    let mut spec = serde_saphyr::from_str::<Value>(example).unwrap()["spec"].clone();
+    spec["scope"] = json!({"tenant": true});
+    spec["timeoutSeconds"] = json!(1);
+    tenant.create("TimeoutPolicy", "ask-first", spec).await;
+    let policies = tenant.objects("TimeoutPolicy");
+    wait(&policies, "ask-first", "is in force", |policy| policy.data["status"]["action"] == "Alert").await;
+    let mut hold = dollar();
+    hold["hold"] = json!({});
+    tenant.create("Payment", "undecided", hold).await;
+    let held = wait(&tenant.payments(), "undecided", "is held", |payment| {
+        payment.status.as_ref().is_some_and(|status| status.deadline.is_some())
+    })
+    .await;
+    let deadline = held.status.unwrap().deadline.unwrap().0;
+    // Three times as long as from one sweep to the next.
+    eventually("a deadline that is long past", async || {
+        (3 < jiff::Timestamp::now().duration_since(deadline).as_secs()).then_some(())
+    })
+    .await;
+    assert_eq!(bed.books().balance("alice").await.1, "1.00", "the money is not held any more");
+    let told = looked_at(bed, 2, "False").await;
+    assert_eq!(told.data["status"]["holds"]["awaitingDecision"], 1, "{told:?}");
+    assert_eq!(told.data["status"]["holds"]["reversed"], 0, "{told:?}");
+    let void = Patch::Merge(json!({"spec": {"void": true}}));
+    tenant.payments().patch("undecided", &PatchParams::default(), &void).await.unwrap();
+    assert_eq!(tenant.settled("undecided").await.status.unwrap().state, PaymentState::Voided);
+    looked_at(bed, 3, "True").await;
+    println!("one hold waited for a decision, and was voided past its deadline");
+}
+
+/// A change of the policy brings the next look before its time.
+async fn looked_at(bed: &Bed, seconds: i64, status: &str) -> DynamicObject {
+    let policies = bed.tenant.objects("TimeoutPolicy");
+    let change = Patch::Merge(json!({"spec": {"timeoutSeconds": seconds}}));
+    policies.patch("ask-first", &PatchParams::default(), &change).await.unwrap();
+    wait(&policies, "ask-first", "tells whether a hold waits", |policy| {
+        policy.data["status"]["timeoutSeconds"] == seconds
+            && condition(policy, "DecisionsCurrent").is_some_and(|found| found["status"] == status)
+    })
+    .await
 }
 
 /// Waits until it is flagged, and gives what it says.
@@ -103,11 +153,11 @@ async fn consent(tenant: &TestTenant, name: &str, epoch: &str) {
     tenant.payments().patch(name, &PatchParams::default(), &patch).await.unwrap();
 }
 
-/// The ledger has these payments and the funding, each once, and no other.
+/// The ledger has these payments, the funding and the voided hold, each once, and no other.
 async fn expect(bed: &Bed, again: &[String], others: &[&str]) {
     let facts = bed.books().payments().await;
     let key = |name: &str| format!("{}/{name}", bed.tenant.name);
-    let names = again.iter().map(String::as_str).chain(others.iter().copied()).chain(["fund"]);
+    let names = again.iter().map(String::as_str).chain(others.iter().copied()).chain(["fund", "undecided"]);
     let expected: BTreeSet<String> = names.map(key).collect();
     assert_eq!(facts.keys().cloned().collect::<BTreeSet<_>>(), expected);
     let sum = again.len() + others.len();
