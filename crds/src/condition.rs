@@ -32,6 +32,8 @@ pub const PLAN_APPLIED: &str = "PlanApplied";
 pub const REVERSALS_CURRENT: &str = "ReversalsCurrent";
 /// On a Tenant with API keys: whether each is in its Secret and was replaced in time.
 pub const API_KEYS_CURRENT: &str = "ApiKeysCurrent";
+/// On a TimeoutPolicy: whether no hold waits for somebody's decision.
+pub const DECISIONS_CURRENT: &str = "DecisionsCurrent";
 /// On a Tenant or Wallet that was deleted: it stays until nothing is left in it. The reason says what that is.
 pub const OFFBOARDING: &str = "Offboarding";
 /// On a Platform: PostgreSQL accepts connections.
@@ -76,12 +78,16 @@ pub mod reason {
     pub const AS_SPECIFIED: &str = "AsSpecified";
     /// The Backup that is named did not succeed, so nothing can be restored from it.
     pub const BACKUP_NOT_GOOD: &str = "BackupNotGood";
+    /// No hold waits for somebody's decision.
+    pub const NOTHING_TO_DECIDE: &str = "NothingToDecide";
     /// There is no Backup of this name.
     pub const BACKUP_NOT_FOUND: &str = "BackupNotFound";
     /// A step of the backup failed; the message has its last words.
     pub const BACKUP_FAILED: &str = "BackupFailed";
     /// Somebody else has to approve it first.
     pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
+    /// Holds past their deadline stay held until somebody voids them.
+    pub const AWAITING_DECISION: &str = "AwaitingDecision";
     /// The budget keeps as many pods as the range has at least.
     pub const BUDGET_EQUALS_MINIMUM: &str = "BudgetEqualsMinimum";
     /// The balance would leave the ledger's range.
@@ -194,6 +200,8 @@ pub mod reason {
     pub const NOT_SUSPENDED: &str = "NotSuspended";
     /// The database's schema could not be brought up to date; engines of before go on serving.
     pub const MIGRATION_FAILED: &str = "MigrationFailed";
+    /// The ledger was restored and does not know this, which is older than the restore: it is not done again without consent.
+    pub const LOST_BY_RESTORE: &str = "LostByRestore";
     /// The object could not be read as its kind.
     pub const MALFORMED: &str = "Malformed";
     /// Copies could not be deleted; the message has the last words.

@@ -30,7 +30,7 @@ use crate::wallet::MetadataValue;
     selectable = ".spec.ttlSecondsAfterSettled",
     validation = Rule::new("has(self.spec.idempotencyKey) || !has(self.metadata.generateName) || self.metadata.generateName == ''")
         .message("spec.idempotencyKey is required with metadata.generateName, or every retry would pay again"),
-    validation = Rule::new("self.spec == oldSelf.spec || !has(oldSelf.status) || !has(oldSelf.status.state) || oldSelf.status.state in ['New', 'AwaitingApproval', 'Pending']")
+    validation = Rule::new("self.spec == oldSelf.spec || !has(oldSelf.status) || !has(oldSelf.status.state) || oldSelf.status.state in ['New', 'Lost', 'AwaitingApproval', 'Pending']")
         .message("a Payment that is settled cannot change; create another one, or a Refund, instead"),
     printcolumn(name = "Amount", type_ = "string", json_path = ".spec.amount", description = "What shall move"),
     printcolumn(name = "Currency", type_ = "string", json_path = ".spec.currency"),
@@ -228,6 +228,8 @@ pub enum PaymentState {
     /// Not yet decided by the ledger.
     #[default]
     New,
+    /// The ledger was restored and does not know it: it is paid again only with consent.
+    Lost,
     /// The ledger asks for somebody else's approval first. Nothing is held yet.
     AwaitingApproval,
     /// Held, or handed to an external gateway.

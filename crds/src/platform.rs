@@ -51,6 +51,30 @@ pub struct PlatformSpec {
     /// Redis that the engines share. Default: none; then a tenant's rate holds for each engine by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis: Option<RedisSpec>,
+    /// What happens after the ledger was restored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestorePolicy>,
+}
+
+/// What happens after the ledger was restored.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestorePolicy {
+    /// What becomes of Payments, captures and Refunds that are older than the restore and that the ledger does not know.
+    /// `Flag`, the default: they are not done again; each says `LostByRestore` and can be consented to. `Replay`: all of
+    /// them are done again, once, under their keys.
+    #[serde(default)]
+    pub payments: LostPayments,
+}
+
+/// What becomes of what a restore lost.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum LostPayments {
+    /// It waits for somebody's consent.
+    #[default]
+    Flag,
+    /// It is done again.
+    Replay,
 }
 
 /// PostgreSQL: exactly one of `managed` and `external`.

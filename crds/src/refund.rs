@@ -130,6 +130,8 @@ pub enum RefundState {
     /// Not yet decided by the ledger.
     #[default]
     New,
+    /// The ledger was restored and does not know it: it is asked for again only with consent.
+    Lost,
     /// Waits for the approval of somebody else.
     Requested,
     /// Approved, and the money is on its way.

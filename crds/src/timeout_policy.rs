@@ -1,4 +1,5 @@
-//! TimeoutPolicy: how long money is held if a hold does not say, how long at most, and how holds do.
+//! TimeoutPolicy: how long money is held if a hold does not say, how long at most, what becomes of it then, and how holds
+//! do.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.scope.tenant", description = "Set for the tenant"),
     printcolumn(name = "Class", type_ = "string", json_path = ".spec.scope.walletClass", description = "Set for wallets of this class"),
     printcolumn(name = "Seconds", type_ = "integer", json_path = ".status.timeoutSeconds", description = "In force"),
+    printcolumn(name = "Action", type_ = "string", json_path = ".status.action", description = "What becomes of a hold that is past its deadline"),
     printcolumn(name = "Pending", type_ = "integer", json_path = ".status.holds.pending", description = "Holds that are pending"),
     printcolumn(name = "Overdue", type_ = "integer", json_path = ".status.holds.overdue", description = "Past their deadline and not given back yet"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
@@ -32,6 +34,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Maximum", type_ = "integer", json_path = ".status.maximumSeconds", priority = 1, description = "In force"),
     printcolumn(name = "Oldest", type_ = "date", json_path = ".status.holds.oldestPendingTime", priority = 1, description = "Age of the oldest pending hold"),
+    printcolumn(name = "Awaiting", type_ = "integer", json_path = ".status.holds.awaitingDecision", priority = 1, description = "Past their deadline, and not given back until somebody decides"),
     printcolumn(name = "Reversed", type_ = "integer", json_path = ".status.holds.reversed", priority = 1, description = "Given back by their deadline, in all"),
     printcolumn(name = "Swept", type_ = "date", json_path = ".status.holds.lastSweepTime", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
@@ -53,6 +56,21 @@ pub struct TimeoutPolicySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 31_622_400))]
     pub maximum_seconds: Option<i64>,
+    /// What becomes of a hold that is past its deadline: `Reverse`, which is the default, or `Alert`. It can be captured in
+    /// neither case. The ledger looks when it sweeps, so this holds for holds that exist, and a change back to `Reverse`
+    /// gives back what waits.
+    #[serde(default)]
+    pub action: OverdueAction,
+}
+
+/// What becomes of a hold that is past its deadline.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum OverdueAction {
+    /// The ledger gives it back.
+    #[default]
+    Reverse,
+    /// It stays held until somebody voids it; the condition DecisionsCurrent says how many wait.
+    Alert,
 }
 
 /// Whose holds: exactly one of `platform`, `tenant` and `walletClass`.
@@ -95,13 +113,16 @@ pub struct TimeoutPolicyStatus {
     /// The maximum that is in force in the ledger for this scope.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum_seconds: Option<i64>,
+    /// The action that is in force in the ledger for this scope.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<OverdueAction>,
     /// How the holds of this scope do, as the ledger said last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holds: Option<HoldCounts>,
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, ReversalsCurrent.
+    /// Ready, Reconciling, Stalled, ReversalsCurrent, DecisionsCurrent.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }
@@ -112,7 +133,7 @@ pub struct TimeoutPolicyStatus {
 pub struct HoldCounts {
     /// How many are pending. At most 10,000 are looked at.
     pub pending: i64,
-    /// How many of them are past their deadline and not given back yet. They cannot be captured any more.
+    /// How many of them are past their deadline and not given back, yet or at all. They cannot be captured any more.
     pub overdue: i64,
     /// How many were ever given back because of their deadline.
     pub reversed: i64,
@@ -121,8 +142,11 @@ pub struct HoldCounts {
     /// When the oldest pending hold was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest_pending_time: Option<Time>,
-    /// For how long the earliest overdue hold is past its deadline.
+    /// For how long the earliest overdue hold that the ledger gives back is past its deadline.
     pub lag_seconds: i64,
+    /// How many of the overdue ones the ledger does not give back: they wait until somebody voids them.
+    #[serde(default)]
+    pub awaiting_decision: i64,
     /// When the ledger last swept, to within five minutes while nothing else changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sweep_time: Option<Time>,

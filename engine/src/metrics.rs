@@ -215,6 +215,7 @@ pub(crate) const fn reason_label(reason: Reason) -> &'static str {
         Reason::CurrencyMismatch => "currency_mismatch",
         Reason::ApproverIsRequester => "approver_is_requester",
         Reason::PaymentApprovalRequired => "payment_approval_required",
+        Reason::LostByRestore => "lost_by_restore",
         Reason::NotDue => "not_due",
         Reason::LinkedItemDeclined => "linked_item_declined",
         Reason::TenantSuspended => "tenant_suspended",

@@ -8,9 +8,14 @@ mod support;
 use std::process::Command;
 
 use payplane_engine::store::{DatabaseConfig, adopt};
-use payplane_proto::v1 as proto;
+use payplane_proto::v1::{self as proto, RefusalReason};
 use sqlx::{AssertSqlSafe, Executor as _};
-use support::{client::payment, eventually, postgres::Postgres, world::World};
+use support::{
+    client::{capture, hold, paid, payment, refund, refused},
+    eventually,
+    postgres::Postgres,
+    world::World,
+};
 use tonic::Code;
 
 /// Moves the epoch on as a restore does, and ends every connection, as the end of the server does.
@@ -60,6 +65,65 @@ async fn an_engine_from_before_a_restore_commits_and_reads_nothing_and_a_new_one
     let head = operator.ledger.clone().get_head(proto::GetHeadRequest {}).await.unwrap().into_inner();
     assert_eq!(head.epoch, 2);
     assert!(!world.engines[1].engine.is_of_another_epoch());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_older_than_a_restore_is_answered_if_it_is_known_and_done_again_only_with_consent() {
+    let mut world = World::new().await;
+    let before = world.as_role("acme", "operator");
+    for wallet in ["alice", "bob"] {
+        before.wallet(wallet, "USD").await;
+    }
+    world.fund("acme", "alice", "100.00").await;
+    let known = before.pay(payment("known", "alice", "bob", "1.00")).await.unwrap();
+    let held = before.hold(hold("held", "alice", "bob", "5.00")).await;
+    restore(&world, "r-1").await;
+    world.add_engine(world.database.app_dir()).await;
+
+    let token = world.issuer.token("system:serviceaccount:acme:operator");
+    let asking = |headers: &[(&str, &str)]| world.with_token_at(1, &token, headers);
+    let (old, now) = (("payplane-asked-at", "1000000000"), world.as_role_at(1, "acme", "operator"));
+    let head = now.ledger.clone().get_head(proto::GetHeadRequest {}).await.unwrap().into_inner();
+    assert!(head.epoch_name.starts_with("2-20") && head.epoch_begin_time.is_some(), "{head:?}");
+    let rows_before = rows(&world).await;
+
+    let lost = asking(&[old]);
+    let again = lost.pay(payment("known", "alice", "bob", "1.00")).await.unwrap();
+    assert!(again.replayed && again.payment_id == known.payment_id);
+    for key in 0..20 {
+        let answer = lost.pay(payment(&format!("lost-{key}"), "alice", "bob", "1.00")).await.unwrap();
+        assert_eq!(refused(&answer), (RefusalReason::LostByRestore, "idempotency_key"));
+    }
+    let capture = capture("c", &held.payment_id, "2.00");
+    let taken = lost.payments.clone().capture_payment(capture.clone()).await.unwrap().into_inner();
+    assert_eq!(refused(&taken.outcome.unwrap()).0, RefusalReason::LostByRestore);
+    let back = lost.payments.clone().refund_payment(refund("r", &known.payment_id, "1.00")).await.unwrap();
+    let Some(proto::refund_outcome::Result::Refusal(refusal)) = back.into_inner().outcome.unwrap().result
+    else {
+        panic!("a refund was done again")
+    };
+    assert_eq!(refusal.reason(), RefusalReason::LostByRestore);
+    for consent in ["1", "2", "1-20200101t000000z", "x"] {
+        let other = asking(&[old, ("payplane-replay-epoch", consent)]);
+        let answer = other.pay(payment("lost-0", "alice", "bob", "1.00")).await.unwrap();
+        assert_eq!(refused(&answer).0, RefusalReason::LostByRestore, "{consent}");
+    }
+    assert_eq!(rows(&world).await, rows_before, "what was refused left a trace");
+
+    let consenting = asking(&[old, ("payplane-replay-epoch", &head.epoch_name)]);
+    let answer = consenting.pay(payment("lost-0", "alice", "bob", "1.00")).await.unwrap();
+    assert!(!answer.replayed);
+    paid(&answer);
+    assert!(consenting.pay(payment("lost-0", "alice", "bob", "1.00")).await.unwrap().replayed);
+    assert!(lost.pay(payment("lost-0", "alice", "bob", "1.00")).await.unwrap().replayed, "it is known now");
+    paid(&consenting.payments.clone().capture_payment(capture).await.unwrap().into_inner().outcome.unwrap());
+    // Whoever asks now asks for something new; so does whoever says nothing.
+    let ahead = asking(&[("payplane-asked-at", "4000000000")]);
+    paid(&ahead.pay(payment("new", "alice", "bob", "1.00")).await.unwrap());
+    paid(&now.pay(payment("silent", "alice", "bob", "1.00")).await.unwrap());
+    let bad = asking(&[("payplane-asked-at", "soon")]).pay(payment("bad", "alice", "bob", "1.00")).await;
+    assert_eq!(bad.unwrap_err().code(), Code::InvalidArgument);
+    println!("restored: 22 steps declined, 4 consents for other epochs, 2 done again once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -335,3 +335,95 @@ async fn the_platform_sees_how_holds_do_and_how_far_the_sweep_is() {
     let nobody = world.as_platform(None).ledger.clone().get_hold_summary(nobodys).await;
     assert_eq!(code(nobody), Code::InvalidArgument);
 }
+
+/// What becomes of overdue holds of this scope.
+async fn set_action(client: &Client, scope: proto::settings_scope::Scope, action: proto::OverdueAction) {
+    let setting = proto::Setting {
+        name: proto::ParameterName::HoldOverdueAction.into(),
+        value: Some(proto::setting::Value::OverdueAction(action.into())),
+        ..Default::default()
+    };
+    let scope = Some(proto::SettingsScope { scope: Some(scope) });
+    let request = proto::PutSettingsRequest { scope, settings: vec![setting] };
+    client.settings.clone().put_settings(request).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holds_that_wait_for_a_decision_are_left_by_every_engines_sweep_until_somebody_decides() {
+    use payplane_engine::background::sweep;
+    use proto::{OverdueAction, settings_scope::Scope};
+    let mut world = World::without_sweeps().await;
+    world.add_engine(world.database.app_dir()).await;
+    let operator = world.as_role("acme", "operator");
+    let classy = proto::CreateWalletRequest {
+        name: "alice".to_owned(),
+        currency: "USD".to_owned(),
+        wallet_class: "retail".to_owned(),
+        ..Default::default()
+    };
+    operator.wallets.clone().create_wallet(classy).await.unwrap();
+    operator.wallet("bob", "USD").await;
+    for wallet in ["alice", "bob"] {
+        world.fund("acme", wallet, "100.00").await;
+    }
+    let admin = world.as_role("acme", "admin");
+    let tenant = || Scope::Tenant(proto::TenantScope {});
+    let retail = || Scope::WalletClass("retail".to_owned());
+    let short = |key: &str, from: &str, to: &str| proto::AuthorizePaymentRequest {
+        timeout: Some(prost_types::Duration { seconds: 0, nanos: 1_000 }),
+        ..hold(key, from, to, "1.00")
+    };
+    let sweep_twice = async || {
+        let first = sweep(&world.engines[0].engine).await.unwrap();
+        first.expired + sweep(&world.engines[1].engine).await.unwrap().expired
+    };
+    // The tenant's holds wait, those of its class do not.
+    set_action(&admin, tenant(), OverdueAction::Alert).await;
+    set_action(&admin, retail(), OverdueAction::Reverse).await;
+    let waits = operator.hold(short("waits", "bob", "alice")).await;
+    let other = operator.hold(short("other", "bob", "alice")).await.payment_id;
+    let back = operator.hold(short("back", "alice", "bob")).await.payment_id;
+    assert_eq!(sweep_twice().await, 1);
+    assert_eq!(operator.read_payment(&back).await.state(), PaymentState::Expired);
+    let platform = world.as_platform(Some("acme"));
+    let all = summary(&platform, tenant()).await;
+    assert_eq!((all.pending, all.overdue, all.awaiting_decision, all.reversed), (2, 2, 2, 1));
+    assert_eq!(all.awaiting_since, paid(&waits).deadline);
+    assert_eq!(all.overdue_since, None, "the sweep is behind with none");
+    assert_eq!(summary(&platform, retail()).await.awaiting_decision, 0);
+    // The money stays held, taking it stays refused, and giving it back works.
+    assert_eq!(operator.read_wallet(name("bob")).await.balance.unwrap().pending_debits, "2.00");
+    let late = take(&operator, capture("late", &waits.payment_id, "1.00")).await;
+    assert_eq!(refused(&late), (RefusalReason::HoldExpired, "payment_id"));
+    let voided = operator.payments.clone().void_payment(void("v", &waits.payment_id)).await.unwrap();
+    assert_eq!(paid(&voided.into_inner().outcome.unwrap()).state(), PaymentState::Voided);
+    assert_eq!(sweep_twice().await, 0);
+    let effective = operator.settings.clone();
+    let wallet = Some(name("bob"));
+    let request = proto::GetEffectiveParametersRequest { wallet, ..Default::default() };
+    let found = effective.clone().get_effective_parameters(request).await.unwrap().into_inner().parameters;
+    let named = |one: &&proto::EffectiveParameter| {
+        one.setting.as_ref().unwrap().name() == proto::ParameterName::HoldOverdueAction
+    };
+    let found = found.iter().find(named).unwrap();
+    assert_eq!(found.level(), proto::ParameterLevel::Tenant);
+    let value = found.setting.clone().unwrap().value;
+    assert_eq!(value, Some(proto::setting::Value::OverdueAction(OverdueAction::Alert.into())));
+    // A decision for all: the engine that sweeps has not heard of it before.
+    set_action(&admin, tenant(), OverdueAction::Reverse).await;
+    assert_eq!(sweep(&world.engines[1].engine).await.unwrap().expired, 1);
+    assert_eq!(operator.read_payment(&other).await.state(), PaymentState::Expired);
+    let unknown = proto::Setting {
+        name: proto::ParameterName::HoldOverdueAction.into(),
+        value: Some(proto::setting::Value::OverdueAction(3)),
+        ..Default::default()
+    };
+    let scope = Some(proto::SettingsScope { scope: Some(tenant()) });
+    let request = proto::PutSettingsRequest { scope, settings: vec![unknown] };
+    let refused = admin.settings.clone().put_settings(request).await.unwrap_err();
+    assert_eq!(fields(&refused), ["settings[0].overdue_action"]);
+    world.assert_balanced().await;
+    println!(
+        "holds: 2 left by two engines' sweeps, 1 of another class given back, 1 voided, 1 decided by the parameter"
+    );
+}

@@ -28,7 +28,8 @@ pub use billing::{
 };
 pub use fault::EngineError;
 pub use payment::{
-    Amount, Changes, Fee, FeeRequest, HoldTerms, Outcome, Payment, PaymentRequest, Phase, Step, StepRequest,
+    Amount, Asked, Changes, Fee, FeeRequest, HoldTerms, Outcome, Payment, PaymentRequest, Phase, Step,
+    StepRequest,
 };
 pub use refund::{DecisionRequest, Refund, RefundOutcome, RefundPhase, RefundRequest};
 pub use registry::{Engines, PlatformKey};
@@ -72,6 +73,15 @@ pub struct Address {
     pub endpoint: String,
     /// PEM of the authority that signs the engines' certificates.
     pub ca_pem: String,
+}
+
+/// One life of the ledger, from one restore to the next.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Epoch {
+    /// What a consent names that is for this one only.
+    pub name: String,
+    /// When it began, by the database's clock. None if the ledger was never restored.
+    pub began: Option<jiff::Timestamp>,
 }
 
 /// A wallet as the ledger knows it.
@@ -131,6 +141,16 @@ impl Engine {
         let message = channel::request(proto::GetHeadRequest {}, None)?;
         let answer = LedgerServiceClient::new(self.channel.clone()).get_head(message).await;
         convert::head(answer.map_err(fault::from_status)?.into_inner())
+    }
+
+    /// The ledger's epoch.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn epoch(&self) -> Result<Epoch, EngineError> {
+        let message = channel::request(proto::GetHeadRequest {}, None)?;
+        let answer = LedgerServiceClient::new(self.channel.clone()).get_head(message).await;
+        Ok(convert::epoch(answer.map_err(fault::from_status)?.into_inner()))
     }
 
     /// Makes the wallet of a custom resource, or finds it.

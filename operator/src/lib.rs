@@ -44,6 +44,7 @@ pub mod error;
 pub mod http;
 pub mod job;
 pub mod lease;
+pub mod lost;
 pub mod meta;
 pub mod wake;
 pub mod watch;

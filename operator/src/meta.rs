@@ -31,6 +31,9 @@ pub const SCALING_POLICY: &str = "payplane.io/scaling-policy";
 pub const STANDING_ORDER: &str = "payplane.io/standing-order";
 /// Annotation by which a namespace consents to belong to the Tenant of this name.
 pub const ADOPT_BY: &str = "payplane.io/adopt-by";
+/// Annotation of a Payment or a Refund by which somebody consents that it is done again after a restore lost it. Its value
+/// is the name of the ledger's epoch, so that it means one restore.
+pub const REPLAY: &str = "payplane.io/replay";
 /// Finalizer of Tenants and Wallets: what they stand for is let go first.
 pub const OFFBOARD: &str = "payplane.io/offboard";
 /// Annotation that lets a deleted object go at once, if its value is "true": the way out when nobody can be asked.

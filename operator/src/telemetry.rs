@@ -89,6 +89,10 @@ pub struct Metrics {
     pub backup_objective_met: IntGaugeVec,
     /// 0 while the log of a BackupSchedule's Platform is not stored as it is written.
     pub backup_archive_current: IntGaugeVec,
+    /// Holds past their deadline that wait for a decision, by TimeoutPolicy.
+    pub holds_awaiting: IntGaugeVec,
+    /// Open objects that a restored ledger does not know, by kind.
+    pub lost_by_restore: IntGaugeVec,
     synced: Arc<AtomicBool>,
     stands_by: Arc<AtomicBool>,
     last_reconcile: Arc<AtomicU64>,
@@ -131,6 +135,16 @@ impl Metrics {
         )?;
         let events_dropped =
             IntCounter::new("events_dropped_total", "Events that too many others crowded out.")?;
+        let holds_awaiting = IntGaugeVec::new(
+            Opts::new("holds_awaiting_decision", "Holds past their deadline that nobody gives back."),
+            &["namespace", "policy"],
+        )?;
+        registry.register(Box::new(holds_awaiting.clone()))?;
+        let lost_by_restore = IntGaugeVec::new(
+            Opts::new("lost_by_restore", "Objects that the restored ledger does not know."),
+            &["kind"],
+        )?;
+        registry.register(Box::new(lost_by_restore.clone()))?;
         let leader = IntGauge::new("leader", "1 while this process holds the Lease and acts.")?;
         let build =
             IntGaugeVec::new(Opts::new("build_info", "Always 1; labels tell the build."), &["version"])?;
@@ -156,6 +170,8 @@ impl Metrics {
             backup_recoverable,
             backup_objective_met,
             backup_archive_current,
+            holds_awaiting,
+            lost_by_restore,
             synced: Arc::default(),
             stands_by: Arc::default(),
             last_reconcile: Arc::default(),
@@ -192,6 +208,15 @@ impl Metrics {
         for gauge in [&self.backup_recoverable, &self.backup_objective_met, &self.backup_archive_current] {
             // One that was never measured is no error.
             let _ = gauge.remove_label_values(&[namespace, name]);
+        }
+    }
+
+    /// How many holds of a TimeoutPolicy wait for a decision; None forgets it.
+    pub fn set_holds_awaiting(&self, namespace: &str, policy: &str, count: Option<i64>) {
+        match count {
+            Some(count) => self.holds_awaiting.with_label_values(&[namespace, policy]).set(count),
+            // One that was never measured is no error.
+            None => drop(self.holds_awaiting.remove_label_values(&[namespace, policy])),
         }
     }
 

@@ -546,7 +546,12 @@ async fn a_timeout_policy_has_one_scope_for_ever_and_a_timeout_that_may_change()
             let message = refusal(&policies, body).await;
             assert!(message.contains(blamed), "{most}: {message}");
         }
-        create(&policies, policy(json!({"walletClass": "gold"}), 60)).await.unwrap();
+        let mut body = policy(json!({"tenant": true}), 60);
+        body["spec"]["action"] = json!("Ignore");
+        let message = refusal(&policies, body).await;
+        assert!(message.contains("action"), "{message}");
+        let made = create(&policies, policy(json!({"walletClass": "gold"}), 60)).await.unwrap();
+        assert_eq!(made.data["spec"]["action"], "Reverse", "what was before there was a choice");
         let patch = |spec: Value| Patch::Merge(json!({ "spec": spec }));
         let moved = patch(json!({"scope": {"walletClass": "silver"}}));
         let error = policies.patch("minute", &PatchParams::default(), &moved).await.unwrap_err();

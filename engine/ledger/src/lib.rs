@@ -51,7 +51,8 @@ pub use outcome::{
     WalletTerms,
 };
 pub use parameter::{
-    HOLD_TIMEOUT_DEFAULT_US, Level, PARAMETER_NAMES, ParameterName, Parameters, Scope, Setting, Usage,
+    HOLD_TIMEOUT_DEFAULT_US, Level, OVERDUE_ACTIONS, OverdueAction, PARAMETER_NAMES, ParameterName,
+    Parameters, Scope, Setting, Usage,
 };
 pub use request::{AccountRef, Body, Expect, KINDS, Kind, Provenance, Request, Terms, Timestamp};
 pub use seal::{BatchSeal, CHAIN_START, Root, TenantRoot, chain_link};

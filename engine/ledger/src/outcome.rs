@@ -164,6 +164,8 @@ pub enum Reason {
     LinkedItemDeclined = 9,
     /// So large a payment needs somebody else's approval, and there is none.
     PaymentApprovalRequired = 10,
+    /// The key is not known, and the caller wants an answer only if it is: it asked before the ledger was restored.
+    LostByRestore = 11,
 
     /// The tenant is suspended and the money would leave one of its accounts. Definitive from here on.
     TenantSuspended = 19,
@@ -200,7 +202,7 @@ pub enum Reason {
 }
 
 /// Every reason, in the order of precedence.
-pub const REASONS: [Reason; 26] = [
+pub const REASONS: [Reason; 27] = [
     Reason::IdempotencyConflict,
     Reason::WalletNotFound,
     Reason::PaymentNotFound,
@@ -211,6 +213,7 @@ pub const REASONS: [Reason; 26] = [
     Reason::NotDue,
     Reason::LinkedItemDeclined,
     Reason::PaymentApprovalRequired,
+    Reason::LostByRestore,
     Reason::TenantSuspended,
     Reason::WalletClosed,
     Reason::WalletFrozen,
@@ -279,10 +282,12 @@ pub enum Field {
     Metadata = 19,
     /// Who approved it.
     Approver = 20,
+    /// The key itself.
+    Key = 21,
 }
 
 /// Every field, in the order of the numbers.
-pub const FIELDS: [Field; 20] = [
+pub const FIELDS: [Field; 21] = [
     Field::From,
     Field::To,
     Field::Amount,
@@ -303,6 +308,7 @@ pub const FIELDS: [Field; 20] = [
     Field::Items,
     Field::Metadata,
     Field::Approver,
+    Field::Key,
 ];
 
 impl Field {
@@ -329,6 +335,7 @@ impl Field {
             Self::Items => "items",
             Self::Metadata => "metadata",
             Self::Approver => "approved_by",
+            Self::Key => "idempotency_key",
         }
     }
 }

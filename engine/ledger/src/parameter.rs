@@ -42,10 +42,24 @@ pub enum ParameterName {
     /// The most that one payment of a tenant may be while it owes, in minor units: beside [`Self::PaymentMaximum`], not
     /// instead of it. Nobody sets it; it follows from what billing asks for.
     DebtPaymentMaximum = 15,
+    /// What a sweep does with a hold that is past its deadline: one of [`OverdueAction`].
+    HoldOverdueAction = 16,
 }
 
+/// What becomes of a hold that is past its deadline. The numbers are stored: never change one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverdueAction {
+    /// The sweep gives it back. So it is where nothing is set.
+    Reverse = 1,
+    /// It stays held until somebody voids it; capturing stays refused.
+    Alert = 2,
+}
+
+/// Every action, in the order of the numbers.
+pub const OVERDUE_ACTIONS: [OverdueAction; 2] = [OverdueAction::Reverse, OverdueAction::Alert];
+
 /// Every parameter, in the order of the numbers.
-pub const PARAMETER_NAMES: [ParameterName; 15] = [
+pub const PARAMETER_NAMES: [ParameterName; 16] = [
     ParameterName::PaymentMaximum,
     ParameterName::DailyAmount,
     ParameterName::DailyCount,
@@ -61,6 +75,7 @@ pub const PARAMETER_NAMES: [ParameterName; 15] = [
     ParameterName::HoldMaximum,
     ParameterName::PaymentApprovalFrom,
     ParameterName::DebtPaymentMaximum,
+    ParameterName::HoldOverdueAction,
 ];
 
 /// The first names are limits of what is paid, [`ParameterName::PaymentMaximum`] to the last of the tenant's.
@@ -88,6 +103,7 @@ impl ParameterName {
             Self::HoldMaximum => "hold-maximum",
             Self::PaymentApprovalFrom => "payment-approval-from",
             Self::DebtPaymentMaximum => "debt-payment-maximum",
+            Self::HoldOverdueAction => "hold-overdue-action",
         }
     }
 
@@ -179,7 +195,7 @@ pub struct Setting {
     pub scope: Scope,
     /// For accounts of which currency; nothing for all.
     pub currency: Option<Currency>,
-    /// Not negative. Minor units, a count or microseconds.
+    /// Not negative. Minor units, a count, microseconds or the number of an action.
     pub value: i64,
 }
 

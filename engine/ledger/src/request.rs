@@ -36,6 +36,9 @@ pub struct Request {
     pub terms: Terms,
     /// Who asks.
     pub provenance: Provenance,
+    /// Answer only if the key is known: it was asked before the ledger was restored, and may have been done since the copy
+    /// was made.
+    pub only_known: bool,
 }
 
 /// What an operation does. The numbers are stored, hashed and on the wire: never change one.

@@ -138,6 +138,7 @@ fn request(key: u128, kind: Kind) -> Request {
             actor: Arc::from("a"),
             correlation_id: Arc::from("c"),
         },
+        only_known: false,
     }
 }
 

@@ -150,5 +150,6 @@ fn request(due: &DuePayment) -> Request {
             actor: Arc::from("payplane:sweep"),
             correlation_id: empty,
         },
+        only_known: false,
     }
 }

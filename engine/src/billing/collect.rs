@@ -194,6 +194,7 @@ fn group(
             target: None,
             terms: Terms::default(),
             provenance: provenance(key),
+            only_known: false,
         }
     };
     let mut requests: Vec<Request> = parts.into_iter().filter(|part| part.3 != 0).map(payment).collect();

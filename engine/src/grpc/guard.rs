@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{
     Access, Call, access,
+    asked::Asked,
     decode::{PERSON_CHARS_MAX, is_person, is_printable_ascii},
     status,
 };
@@ -127,7 +128,8 @@ impl GuardLayer {
             self.metrics.count_rate_refusal();
             return Err(status::rate_exceeded(rates.calls_per_second, wait));
         }
-        Ok(Call { caller, on_behalf_of, correlation_id: correlation_id.clone()? })
+        let asked = Asked::read(headers)?;
+        Ok(Call { caller, on_behalf_of, correlation_id: correlation_id.clone()?, asked })
     }
 
     async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Status> {

@@ -59,5 +59,7 @@ fn summary(found: &HoldSummary) -> proto::GetHoldSummaryResponse {
         reversed_last: found.reversed_last,
         sweep_time: time(found.swept_at),
         read_time: time(Some(found.now)),
+        awaiting_decision: found.awaiting,
+        awaiting_since: time(found.awaiting_since),
     }
 }

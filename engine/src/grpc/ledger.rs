@@ -38,8 +38,13 @@ impl LedgerService for Api {
         let store = self.engine.store.clone();
         let found = detached(async move { store.head().await }).await;
         let head = Some(encode::head(&found.map_err(|error| status::of_store(&error))?));
-        let epoch = self.engine.store.epoch().unwrap_or_default();
-        Ok(Response::new(proto::GetHeadResponse { head, epoch }))
+        let epoch = self.engine.store.epoch();
+        Ok(Response::new(proto::GetHeadResponse {
+            head,
+            epoch: epoch.map_or(0, |epoch| epoch.number),
+            epoch_begin_time: epoch.and_then(|epoch| epoch.began).map(encode::timestamp),
+            epoch_name: epoch.map(|epoch| epoch.name()).unwrap_or_default(),
+        }))
     }
 
     async fn get_archive(

@@ -4,6 +4,7 @@
 
 mod api_keys;
 mod ask;
+mod asked;
 mod billing;
 mod decode;
 mod encode;
@@ -111,6 +112,8 @@ struct Call {
     /// The person for whom the platform acts. Whoever asks or decides is then that person, not the caller.
     on_behalf_of: Option<Arc<str>>,
     correlation_id: Arc<str>,
+    /// Since when what it asks for was asked, in case the ledger was restored.
+    asked: asked::Asked,
 }
 
 impl Call {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use payplane_ledger::{
-    Currency, HOLD_TIMEOUT_DEFAULT_US, Level, PARAMETER_NAMES, ParameterName, Parameters, Scope, Setting,
-    Sign,
+    Currency, HOLD_TIMEOUT_DEFAULT_US, Level, OVERDUE_ACTIONS, OverdueAction, PARAMETER_NAMES, ParameterName,
+    Parameters, Scope, Setting, Sign,
 };
 use payplane_proto::v1::{
     self as proto, setting::Value, settings_scope::Scope as Wanted, settings_service_server::SettingsService,
@@ -135,7 +135,11 @@ fn scope_of(scope: Option<&proto::SettingsScope>) -> Option<&Wanted> {
 
 /// What holds where nothing is set.
 fn built_in(name: ParameterName) -> Option<(i64, Option<Level>)> {
-    (name == ParameterName::HoldTimeout).then_some((HOLD_TIMEOUT_DEFAULT_US, None))
+    match name {
+        ParameterName::HoldTimeout => Some((HOLD_TIMEOUT_DEFAULT_US, None)),
+        ParameterName::HoldOverdueAction => Some((OverdueAction::Reverse as i64, None)),
+        _ => None,
+    }
 }
 
 type Values = BTreeMap<(ParameterName, Option<Currency>), i64>;
@@ -191,7 +195,16 @@ fn read(
             let micros = decode::duration(field.at("duration"), duration, DURATION_DAYS_MAX, violations)?;
             Some((name, of_currency.flatten(), micros))
         }
-        Some(Value::Count(count)) if !name.is_amount() && !encode::is_duration(name) => {
+        Some(Value::OverdueAction(action)) if encode::is_action(name) => {
+            let action = i64::from(*action);
+            if !OVERDUE_ACTIONS.iter().any(|known| *known as i64 == action) {
+                violations.add(field.at("overdue_action"), "is unknown: expected a value of OverdueAction");
+            }
+            Some((name, of_currency.flatten(), action))
+        }
+        Some(Value::Count(count))
+            if !name.is_amount() && !encode::is_duration(name) && !encode::is_action(name) =>
+        {
             if *count < 0 {
                 violations.add(field.at("count"), "is out of range: expected zero or more");
             }
@@ -202,6 +215,8 @@ fn read(
                 "an amount"
             } else if encode::is_duration(name) {
                 "a duration"
+            } else if encode::is_action(name) {
+                "an action"
             } else {
                 "a count"
             };

@@ -10,31 +10,56 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use payplane_ledger::Timestamp;
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, migrate::MigrateError,
 };
 
 use super::{DatabaseConfig, Store, StoreError, migrate};
 
-const READ_EPOCH: &str = "select epoch from payplane.epoch";
+const READ_EPOCH: &str = "select epoch, nullif(began_us, 0) from payplane.epoch";
+
+/// One life of the ledger, from one restore to the next. Two that were made of the same copy have the same number and
+/// began at different times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerEpoch {
+    /// One more than that of the copy.
+    pub number: i64,
+    /// When the copy became a ledger of its own, by its database's clock. None if the ledger was never restored.
+    pub began: Option<Timestamp>,
+}
+
+impl LedgerEpoch {
+    /// What a consent names that is for this epoch only: `2-20261121t173005z`.
+    pub fn name(&self) -> String {
+        let began = self.began.and_then(|began| jiff::Timestamp::from_microsecond(began.0).ok());
+        let began = began.map(|began| began.strftime("-%Y%m%dt%H%M%Sz").to_string());
+        format!("{}{}", self.number, began.unwrap_or_default())
+    }
+
+    async fn read(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+        let (number, began): (i64, Option<i64>) = sqlx::query_as(READ_EPOCH).fetch_one(connection).await?;
+        Ok(Self { number, began: began.map(Timestamp) })
+    }
+}
 
 /// What the engine began with. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Epoch {
-    known: Arc<OnceLock<i64>>,
+    known: Arc<OnceLock<LedgerEpoch>>,
     differs: Arc<AtomicBool>,
 }
 
 impl Epoch {
     /// Compares the database's epoch with the known one, which it becomes if there is none yet.
     pub(super) async fn check(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        let found: i64 = sqlx::query_scalar(READ_EPOCH).fetch_one(connection).await?;
+        let found = LedgerEpoch::read(connection).await?;
         let known = *self.known.get_or_init(|| found);
         if known == found {
             return Ok(());
         }
         self.differs.store(true, Ordering::Relaxed);
-        Err(StoreError::OtherEpoch { known, found })
+        Err(StoreError::OtherEpoch { known: known.name(), found: found.name() })
     }
 
     /// The same for connections of the pool. A database without an epoch has not been migrated; that is for others to say.
@@ -48,7 +73,7 @@ impl Epoch {
 
 impl Store {
     /// The epoch that this engine began with, once the database was seen.
-    pub fn epoch(&self) -> Option<i64> {
+    pub fn epoch(&self) -> Option<LedgerEpoch> {
         self.epoch.known.get().copied()
     }
 
@@ -87,10 +112,7 @@ pub async fn adopt(copy: &DatabaseConfig, password: &str, restore_id: &str) -> R
     }
     migrate::migrator().run_direct(None, &mut connection, false).await.map_err(AdoptError::Migration)?;
     let mut transaction = connection.begin().await?;
-    sqlx::query("update payplane.epoch set epoch = epoch + 1, restored_by = $1 where restored_by <> $1")
-        .bind(restore_id)
-        .execute(&mut *transaction)
-        .await?;
+    sqlx::query(MOVE_ON).bind(restore_id).execute(&mut *transaction).await?;
     // The setting ends with the transaction; the password is no part of any statement's text.
     sqlx::query("select set_config('payplane.adopt_password', $1, true)")
         .bind(password)
@@ -98,11 +120,14 @@ pub async fn adopt(copy: &DatabaseConfig, password: &str, restore_id: &str) -> R
         .await?;
     transaction.execute(sqlx::raw_sql(AssertSqlSafe(SET_PASSWORD))).await?;
     transaction.commit().await?;
-    let epoch = sqlx::query_scalar(READ_EPOCH).fetch_one(&mut connection).await?;
+    let epoch = LedgerEpoch::read(&mut connection).await?;
     connection.close().await?;
-    tracing::info!(epoch, "the restored copy is a ledger of its own");
-    Ok(epoch)
+    tracing::info!(epoch = epoch.name(), "the restored copy is a ledger of its own");
+    Ok(epoch.number)
 }
+
+const MOVE_ON: &str = "update payplane.epoch set epoch = epoch + 1, restored_by = $1, \
+                       began_us = (extract(epoch from clock_timestamp()) * 1000000)::bigint where restored_by <> $1";
 
 const SET_PASSWORD: &str = "do $$ begin execute format('alter role %I password %L', current_user, \
                             current_setting('payplane.adopt_password')); end $$";

@@ -49,9 +49,9 @@ pub enum StoreError {
     #[error("the ledger has epoch {found}, this engine began with {known}: it was restored, start again")]
     OtherEpoch {
         /// What the engine began with.
-        known: i64,
+        known: String,
         /// What the database has.
-        found: i64,
+        found: String,
     },
     /// A row makes no sense.
     #[error("a stored {0} is unknown")]

@@ -77,6 +77,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "approval", include_str!("../../migrations/0010_approval.sql")),
     (11, "collection", include_str!("../../migrations/0011_collection.sql")),
     (12, "keys", include_str!("../../migrations/0012_keys.sql")),
+    (13, "restored", include_str!("../../migrations/0013_restored.sql")),
     (14, "agreements", include_str!("../../migrations/0014_agreements.sql")),
 ];
 

@@ -40,7 +40,7 @@ pub use billing::{
     PartRow, Recorded, UsageEvent, UsageSum,
 };
 pub use connect::DatabaseConfig;
-pub use epoch::{AdoptError, adopt};
+pub use epoch::{AdoptError, LedgerEpoch, adopt};
 pub use error::StoreError;
 pub use events::{
     EventLook, EventRow, EventSession, EventStatus, LETTERS_MAX, Letter, LetterAct, LetterRow,

@@ -146,6 +146,7 @@ fn due(world: &World) -> Vec<Request> {
                 actor: Arc::from("payplane:sweep"),
                 correlation_id: empty,
             },
+            only_known: false,
         })
     })
     .collect()

@@ -207,6 +207,7 @@ impl Inventor {
                 actor: Arc::from(format!("clerk-{}", self.rng.below(4))),
                 correlation_id: text,
             },
+            only_known: false,
         }
     }
 

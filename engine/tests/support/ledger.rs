@@ -138,6 +138,7 @@ impl Ledger {
                 actor: if ask.actor.is_empty() { "teller" } else { ask.actor }.into(),
                 correlation_id: format!("call of {}", ask.key).into(),
             },
+            only_known: false,
         }
     }
 

@@ -8,7 +8,7 @@ use tonic::{
     transport::{Certificate, ClientTlsConfig, Endpoint, Error},
 };
 
-use super::{Address, Engine, EngineError, Token};
+use super::{Address, Asked, Engine, EngineError, Token};
 
 const CONNECT: Duration = Duration::from_secs(2);
 /// For the engine, which then stops working on a request that nobody waits for.
@@ -37,6 +37,19 @@ pub(super) fn connect(address: Address, reach: &str, token: Token) -> Result<Eng
 pub(super) fn on_behalf_of<T>(mut request: Request<T>, person: &str) -> Result<Request<T>, EngineError> {
     let value = person.parse().map_err(|_| EngineError::Answer("a user's name is not ASCII"))?;
     request.metadata_mut().insert("payplane-on-behalf-of", value);
+    Ok(request)
+}
+
+/// A message that says since when it is asked for, speaking for a namespace.
+pub(super) fn asked<T>(body: T, namespace: Option<&str>, asked: &Asked) -> Result<Request<T>, EngineError> {
+    let mut request = request(body, namespace)?;
+    if let Some(at) = asked.at {
+        request.metadata_mut().insert("payplane-asked-at", at.as_second().max(0).into());
+    }
+    // What is no epoch's name is no consent.
+    if let Some(Ok(epoch)) = asked.replay.as_ref().map(|epoch| epoch.parse()) {
+        request.metadata_mut().insert("payplane-replay-epoch", epoch);
+    }
     Ok(request)
 }
 

@@ -7,7 +7,7 @@ use payplane_crds::{
 };
 use payplane_proto::v1 as proto;
 
-use super::{EngineError, Refusal, Wallet, WalletRef};
+use super::{EngineError, Epoch, Refusal, Wallet, WalletRef};
 
 mod api_key;
 mod billing;
@@ -46,6 +46,10 @@ fn time(time: Option<prost_types::Timestamp>) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_second(time?.seconds).ok()
 }
 
+pub(super) fn epoch(answer: proto::GetHeadResponse) -> Epoch {
+    Epoch { name: answer.epoch_name, began: time(answer.epoch_begin_time) }
+}
+
 fn refusal(refused: proto::Refusal) -> Refusal {
     use proto::RefusalReason as Reason;
     let reason = match refused.reason() {
@@ -71,6 +75,7 @@ fn refusal(refused: proto::Refusal) -> Refusal {
         Reason::ConditionNotMet => reason::CONDITION_NOT_MET,
         Reason::ApproverIsRequester => reason::APPROVER_IS_REQUESTER,
         Reason::PaymentApprovalRequired => reason::APPROVAL_REQUIRED,
+        Reason::LostByRestore => reason::LOST_BY_RESTORE,
         Reason::LinkedItemDeclined | Reason::LinkedItemRefused => reason::LINKED_ITEM_REFUSED,
         // Answers to what the operator does not ask for.
         Reason::Unspecified | Reason::RefundNotFound | Reason::NotDue => reason::INVALID,

@@ -36,6 +36,8 @@ pub struct PaymentRequest {
     pub requester: Option<String>,
     /// Who approved it.
     pub approver: Option<String>,
+    /// Since when it is asked for.
+    pub asked: Asked,
     /// Asks for what can never be, so that the key is spent on a refusal if nobody has used it.
     pub never: bool,
 }
@@ -91,6 +93,17 @@ pub struct StepRequest {
     pub key: String,
     /// What to do.
     pub step: Step,
+    /// Since when it is asked for.
+    pub asked: Asked,
+}
+
+/// Since when something is asked for, in case the ledger was restored since. The default asks for it whatever was before.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Asked {
+    /// When the object was made, by the API server's clock.
+    pub at: Option<Timestamp>,
+    /// The ledger's epoch in which somebody wants it done again.
+    pub replay: Option<String>,
 }
 
 /// What can be done to a hold.
@@ -221,7 +234,8 @@ impl Engine {
         let outcome = match &request.step {
             Step::Capture { amount, is_final } => {
                 let body = convert::capture_request(request, amount, *is_final);
-                let answer = self.payments().capture_payment(channel::request(body, namespace)?).await;
+                let answer =
+                    self.payments().capture_payment(channel::asked(body, namespace, &request.asked)?).await;
                 answer.map_err(fault::from_status)?.into_inner().outcome
             }
             Step::Void => {
@@ -275,7 +289,7 @@ impl Engine {
 
 /// The message for the request's namespace, on behalf of who asks.
 fn asked<T>(request: &PaymentRequest, body: T) -> Result<tonic::Request<T>, EngineError> {
-    let message = channel::request(body, Some(&request.namespace))?;
+    let message = channel::asked(body, Some(&request.namespace), &request.asked)?;
     match &request.requester {
         Some(requester) => channel::on_behalf_of(message, requester),
         None => Ok(message),

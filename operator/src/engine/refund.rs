@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use payplane_proto::v1 as proto;
 
-use super::{Amount, Engine, EngineError, Refusal, channel, convert, fault};
+use super::{Amount, Asked, Engine, EngineError, Refusal, channel, convert, fault};
 
 /// What the operator asks to be given back.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,6 +22,8 @@ pub struct RefundRequest {
     pub origin_ref: String,
     /// The person who asks. None where nobody says so.
     pub requester: Option<String>,
+    /// Since when it is asked for.
+    pub asked: Asked,
 }
 
 /// What one person decides about another one's refund.
@@ -98,7 +100,8 @@ impl Engine {
     /// # Errors
     /// When no answer came, or the request can never be valid.
     pub async fn refund_payment(&self, request: &RefundRequest) -> Result<RefundOutcome, EngineError> {
-        let message = channel::request(convert::refund_request(request), Some(&request.namespace))?;
+        let message =
+            channel::asked(convert::refund_request(request), Some(&request.namespace), &request.asked)?;
         let message = match &request.requester {
             Some(requester) => channel::on_behalf_of(message, requester)?,
             None => message,

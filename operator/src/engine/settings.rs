@@ -4,6 +4,7 @@
 //! change by somebody else in the same moment is lost. The next look finds what this operator wants again.
 
 use jiff::Timestamp;
+use payplane_crds::timeout_policy::OverdueAction;
 use payplane_proto::v1 as proto;
 use proto::{
     ledger_service_client::LedgerServiceClient, settings_scope::Scope as Wire,
@@ -23,13 +24,15 @@ pub enum Scope {
     Class(String),
 }
 
-/// How long money is held.
+/// How long money is held, and what then.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct HoldLimits {
     /// If a hold does not say; None for what a less specific scope sets.
     pub timeout_seconds: Option<i64>,
     /// At most; None for what a less specific scope sets.
     pub maximum_seconds: Option<i64>,
+    /// What becomes of a hold past its deadline; None for what a less specific scope sets.
+    pub action: Option<OverdueAction>,
 }
 
 /// How holds do.
@@ -41,7 +44,7 @@ pub struct HoldSummary {
     pub overdue: i64,
     /// When the oldest of them was made.
     pub oldest: Option<Timestamp>,
-    /// The earliest deadline that has passed.
+    /// The earliest deadline that has passed of those that sweeps give back.
     pub overdue_since: Option<Timestamp>,
     /// How many were ever given back by their deadline.
     pub reversed: i64,
@@ -51,10 +54,14 @@ pub struct HoldSummary {
     pub swept_at: Option<Timestamp>,
     /// When this was so, by the same clock.
     pub read_at: Timestamp,
+    /// How many of the overdue ones nobody gives back before somebody decides.
+    pub awaiting: i64,
+    /// The earliest of their deadlines.
+    pub awaiting_since: Option<Timestamp>,
 }
 
 impl Engine {
-    /// Sets how long money is held in this scope, and nothing else.
+    /// Sets how long money is held in this scope and what then, and nothing else.
     ///
     /// # Errors
     /// When no answer came, or the request can never be valid.

@@ -12,8 +12,9 @@ use super::{
     Answer,
     plan::{self, ATTEMPTS_MAX, Next, RETRIES_MAX, Waiting, Wanted},
 };
-use crate::engine::{
-    Engine, EngineError, Outcome, Payment, PaymentRequest, Refusal, Step, StepRequest, WalletRef,
+use crate::{
+    engine::{Engine, EngineError, Outcome, Payment, PaymentRequest, Refusal, Step, StepRequest, WalletRef},
+    lost,
 };
 
 /// More steps than a hold can have: capture, the rest back, and as many attempts.
@@ -26,7 +27,13 @@ const OWN_ACCOUNT: &str = "This is one of the tenant's own accounts. To bring mo
 pub async fn act(next: &Next, engine: Option<&Engine>) -> Answer {
     match (next, engine) {
         (Next::Wait(waiting), _) => Answer::Waiting(waiting.clone()),
-        (Next::Submit(wanted), Some(engine)) => settle(wanted, engine).await.unwrap_or_else(Answer::Failed),
+        (Next::Submit(wanted), Some(engine)) => {
+            let answer = match settle(wanted, engine).await {
+                Ok(answer) => advise(answer, engine).await,
+                failed => failed,
+            };
+            answer.unwrap_or_else(Answer::Failed)
+        }
         (Next::Submit(_), None) => Answer::Waiting(Waiting::engine()),
     }
 }
@@ -59,6 +66,20 @@ async fn settle(wanted: &Wanted, engine: &Engine) -> Result<Answer, EngineError>
         ..stands
     };
     Ok(Answer::Outcome(Box::new(Outcome { result: Ok(payment), ..made }), refused))
+}
+
+/// What a restore lost is told with the way out, which names the ledger's epoch.
+async fn advise(mut answer: Answer, engine: &Engine) -> Result<Answer, EngineError> {
+    let Answer::Outcome(outcome, refused) = &mut answer else { return Ok(answer) };
+    let (refusal, what, verb) = match (&mut outcome.result, refused) {
+        (Err(refusal), _) => (refusal, "payment", "made"),
+        (Ok(_), Some(refusal)) => (refusal, "capture", "taken"),
+        (Ok(_), None) => return Ok(answer),
+    };
+    if plan::is_lost(refusal) {
+        refusal.message = lost::message(what, verb, &engine.epoch().await?);
+    }
+    Ok(answer)
 }
 
 /// The engine lets the operator debit any account, because the API server has checked who may debit which. It checks
@@ -198,7 +219,7 @@ fn invalid(field: String, message: String) -> Refusal {
 fn blamed(step: &StepRequest, refusal: Refusal) -> Refusal {
     let field = match (&step.step, refusal.field.as_str()) {
         (Step::Capture { .. }, "amount" | "currency") => "capture.total".into(),
-        (Step::Capture { .. }, "payment") => "capture".into(),
+        (Step::Capture { .. }, "payment" | "idempotencyKey") => "capture".into(),
         (Step::Void, "payment") => "void".into(),
         _ => refusal.field,
     };

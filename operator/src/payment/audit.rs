@@ -5,6 +5,9 @@
 //! minute, and ten thousand take twenty minutes. An object that says what the ledger says costs two calls and no write. One
 //! that does not gets the status that the ledger's answer makes; if nothing was decided yet, it is open again and comes
 //! back into the cache. What the ledger does not store, such as a conflict of keys, is left as it is.
+//!
+//! After a restore this is how settled payments are found that the ledger does not know any more: they are `Lost`, and
+//! nothing is paid, unless somebody consents.
 
 use std::{
     collections::HashSet,
@@ -14,9 +17,9 @@ use std::{
 
 use futures::{StreamExt, stream};
 use kube::{Api, ResourceExt, api::ListParams, core::ObjectList};
-use payplane_crds::{Payment, PaymentState};
+use payplane_crds::{Payment, PaymentState, RefundState};
 
-use super::{Answer, is_attempt_at, look, validate};
+use super::{Answer, is_attempt_at, look, plan, validate};
 use crate::{
     api,
     context::{Context, Guarded, platform_of},
@@ -38,10 +41,27 @@ pub async fn run(context: Arc<Context>) {
     let mut next = None;
     loop {
         tokio::time::sleep(PERIOD).await;
+        count_lost(&context);
         next = page(&context, next).await.unwrap_or_else(|error| {
             tracing::debug!(error = %crate::telemetry::chain(&error), "cannot list settled payments");
             resumed(&error)
         });
+    }
+}
+
+/// Tells alerts how many objects wait for consent: they are open, so the caches have all of them.
+fn count_lost(context: &Context) {
+    let payments = context.stores.payments.state_filter(|guarded| {
+        let status = guarded.0.as_ref().ok().and_then(|payment| payment.status.as_ref());
+        status.is_some_and(|status| status.state == PaymentState::Lost)
+    });
+    let refunds = context.stores.refunds.state_filter(|guarded| {
+        let status = guarded.0.as_ref().ok().and_then(|refund| refund.status.as_ref());
+        status.is_some_and(|status| status.state == RefundState::Lost)
+    });
+    for (kind, count) in [("Payment", payments.len()), ("Refund", refunds.len())] {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        context.metrics.lost_by_restore.with_label_values(&[kind]).set(count);
     }
 }
 
@@ -107,7 +127,9 @@ async fn audit(payment: &Payment, context: &Context) -> Result<(), Error> {
 /// Whether the ledger has this payment, or refused it for good.
 fn is_decided(answer: &Answer) -> bool {
     match answer {
-        Answer::Outcome(outcome, _) => outcome.result.as_ref().map_or_else(|no| no.definitive, |_| true),
+        Answer::Outcome(outcome, _) => {
+            outcome.result.as_ref().map_or_else(|no| no.definitive || plan::is_lost(no), |_| true)
+        }
         Answer::Waiting(_) | Answer::Short(_) | Answer::Failed(_) => false,
     }
 }
@@ -141,7 +163,11 @@ mod tests {
     };
 
     fn refused(definitive: bool) -> Answer {
-        let refusal = Refusal { reason: "X", field: String::new(), message: String::new(), definitive };
+        refused_for("X", definitive)
+    }
+
+    fn refused_for(reason: &'static str, definitive: bool) -> Answer {
+        let refusal = Refusal { reason, field: String::new(), message: String::new(), definitive };
         let outcome = Outcome {
             payment_id: String::new(),
             origin_ref: String::new(),
@@ -158,6 +184,7 @@ mod tests {
         let cases = [
             (refused(true), true),
             (refused(false), false),
+            (refused_for("LostByRestore", false), true),
             (Answer::Waiting(Waiting::engine()), false),
             (Answer::Failed(EngineError::Answer("x")), false),
         ];

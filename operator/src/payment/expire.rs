@@ -17,7 +17,7 @@ use payplane_crds::{
     },
 };
 
-use super::{Answer, look};
+use super::{Answer, look, plan};
 use crate::{
     api, apply,
     condition::find,
@@ -31,8 +31,7 @@ const PAGE: u32 = 500;
 /// Payments that the ledger is asked about at once.
 const CONCURRENCY: usize = 4;
 /// With a TTL, and settled. The API server tells what is absent as empty.
-const SELECTOR: &str =
-    "spec.ttlSecondsAfterSettled!=,status.state!=New,status.state!=AwaitingApproval,status.state!=Pending";
+const SELECTOR: &str = "spec.ttlSecondsAfterSettled!=,status.state!=New,status.state!=Lost,status.state!=AwaitingApproval,status.state!=Pending";
 
 /// Runs until the process ends.
 pub async fn run(context: Arc<Context>) {
@@ -96,7 +95,8 @@ async fn expire(payment: &Payment, context: &Context) -> Result<(), Error> {
 pub async fn prune(payment: &Payment, context: &Context) -> Result<bool, Error> {
     let (answer, status) = look(payment, context).await;
     let Answer::Outcome(outcome, _) = answer else { return Ok(false) };
-    let is_open = outcome.result.is_ok_and(|stands| stands.is_open());
+    // What a restore lost is nowhere else.
+    let is_open = outcome.result.as_ref().map_or_else(plan::is_lost, |stands| stands.is_open());
     if is_open || status::write(context, payment, &status).await? != Written::Skipped {
         return Ok(false);
     }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use payplane_crds::{Payment, condition::READY, reference::WalletReference, tenant::ApprovalMode};
+use payplane_crds::{
+    Payment, condition::READY, platform::LostPayments, reference::WalletReference, tenant::ApprovalMode,
+};
 
 use crate::{
     condition::is_true,
     context::{Context, Stores, platform_of},
     engine::Engine,
+    lost,
     status::Reported,
 };
 
@@ -26,6 +29,8 @@ pub struct Observed {
     pub fees: Vec<Side>,
     /// Whether the Tenant says that the pull request is the second pair of eyes.
     pub is_reviewed: bool,
+    /// What the Platform says of payments that a restore lost.
+    pub lost: LostPayments,
 }
 
 /// One side of a payment.
@@ -46,7 +51,9 @@ pub fn observe(payment: &Payment, context: &Context) -> Observed {
     let namespace = payment.namespace().unwrap_or_default();
     let tenant = context.stores.tenant_of(&namespace);
     let fees = payment.spec.fees.iter().flatten();
+    let platform = tenant.as_ref().and_then(|tenant| context.stores.platform(&platform_of(tenant)));
     Observed {
+        lost: lost::policy(platform.as_ref()),
         fees: fees.map(|fee| side(&context.stores, &namespace, &fee.to)).collect(),
         is_reviewed: tenant
             .as_ref()

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use payplane_crds::condition::reason::{
-    APPROVAL_REQUIRED, ENGINE_UNAVAILABLE, INSUFFICIENT_FUNDS, MAXIMUM_EXCEEDED, PROGRESSING, WALLET_FROZEN,
+    APPROVAL_REQUIRED, ENGINE_UNAVAILABLE, INSUFFICIENT_FUNDS, LOST_BY_RESTORE, MAXIMUM_EXCEEDED,
+    PROGRESSING, WALLET_FROZEN,
 };
 use rust_decimal::Decimal;
 
@@ -127,6 +128,7 @@ pub fn step(wanted: &Wanted, payment_id: &str, stands: &Payment, attempt: u32) -
         origin_ref: wanted.request.origin_ref.clone(),
         key: format!("{payment_id}/{path}"),
         step,
+        asked: wanted.request.asked.clone(),
     })
 }
 
@@ -171,6 +173,11 @@ pub fn awaits_approval(outcome: &Outcome) -> bool {
 pub fn reviewed(wanted: &Wanted, request: &PaymentRequest, outcome: &Outcome) -> Option<PaymentRequest> {
     let approver = Some(PULL_REQUEST.into());
     (wanted.is_reviewed && awaits_approval(outcome)).then(|| PaymentRequest { approver, ..request.clone() })
+}
+
+/// Whether the ledger was restored, and does not know what is older than that.
+pub fn is_lost(refusal: &Refusal) -> bool {
+    refusal.reason == LOST_BY_RESTORE
 }
 
 /// Whether the payer had too little.

@@ -12,7 +12,8 @@ use payplane_crds::{
         self, SETTLED,
         reason::{
             APPROVAL_REQUIRED, APPROVED, CAPTURE_INCOMPLETE, COMPLETED, ENGINE_UNAVAILABLE, EXPIRED,
-            GATEWAY_FAILED, HELD, INVALID, PROCESSING, PULL_REQUEST, VOIDED, WALLET_NOT_FOUND, WRONG_STATE,
+            GATEWAY_FAILED, HELD, INVALID, LOST_BY_RESTORE, PROCESSING, PULL_REQUEST, VOIDED,
+            WALLET_NOT_FOUND, WRONG_STATE,
         },
     },
     payment,
@@ -83,6 +84,7 @@ fn decided(
         }
         Err(refusal) if is_open(outcome) => open(conditions.waiting(WALLET_NOT_FOUND, &told(refusal))),
         Err(_) if plan::awaits_approval(outcome) => awaiting(payment, conditions),
+        Err(refusal) if plan::is_lost(refusal) => lost(&refusal.message, conditions),
         Err(refusal) if refusal.definitive => {
             failed(approved(outcome, replay(payment, outcome, conditions)), recorded(refusal))
         }
@@ -90,6 +92,16 @@ fn decided(
     };
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     PaymentStatus { payment_id: some(&outcome.payment_id), approver: some(&outcome.approver), ..status }
+}
+
+/// The ledger was restored to before it was asked for, or before it could be: it waits for somebody's consent.
+fn lost(message: &str, conditions: Conditions) -> PaymentStatus {
+    let conditions = conditions.stalled(LOST_BY_RESTORE, message);
+    PaymentStatus {
+        state: PaymentState::Lost,
+        conditions: conditions.set(SETTLED, "False", LOST_BY_RESTORE, message).into_vec(),
+        ..PaymentStatus::default()
+    }
 }
 
 /// Not decided, and not held either: the ledger has no trace of it.
@@ -211,6 +223,7 @@ fn held(stands: &engine::Payment, refused: Option<&Refusal>, conditions: Conditi
         Some(refusal) if plan::may_pass(refusal) => {
             conditions.waiting(refusal.reason, &format!("{}; trying again", told(refusal)))
         }
+        Some(refusal) if plan::is_lost(refusal) => conditions.stalled(refusal.reason, &told(refusal)),
         Some(refusal) => conditions.refused(refusal.reason, &told(refusal)),
     };
     conditions.set(SETTLED, "False", HELD, &message).into_vec()
@@ -263,6 +276,9 @@ fn kept(payment: &Payment, conditions: Conditions) -> PaymentStatus {
             conditions,
             ..PaymentStatus::default()
         },
+        Some(status) if status.state == PaymentState::Lost => {
+            PaymentStatus { state: status.state, conditions, ..PaymentStatus::default() }
+        }
         _ => PaymentStatus { conditions, ..PaymentStatus::default() },
     }
 }

@@ -14,7 +14,10 @@ use super::{
     observe::{Observed, Side},
     plan::{Waiting, Wanted, Wish},
 };
-use crate::engine::{Amount, FeeRequest, HoldTerms, PaymentRequest, WalletRef};
+use crate::{
+    engine::{Amount, Asked, FeeRequest, HoldTerms, PaymentRequest, WalletRef},
+    lost,
+};
 
 /// The request, if everything is there.
 ///
@@ -33,7 +36,9 @@ pub fn validate(payment: &Payment, observed: &Observed) -> Result<Wanted, Waitin
         check(&format!("fees[{index}].to"), &fee.to, *side)?;
     }
     let retry_until = payment.spec.retry_until.as_ref().map(|until| until.0);
-    let (request, is_reviewed) = (request(payment), observed.is_reviewed);
+    let asked = lost::asked(payment, observed.lost);
+    let request = PaymentRequest { asked, ..request(payment) };
+    let is_reviewed = observed.is_reviewed;
     Ok(Wanted { request, wish: wish(&payment.spec)?, retry_until, is_reviewed })
 }
 
@@ -85,6 +90,7 @@ fn request(payment: &Payment) -> PaymentRequest {
         approver: None,
         namespace,
         never: false,
+        asked: Asked::default(),
     }
 }
 

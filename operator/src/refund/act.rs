@@ -1,8 +1,11 @@
 //! The talk with the ledger: ask for the refund or find it, and see how it stands.
 
+use payplane_crds::condition::reason::LOST_BY_RESTORE;
+
 use super::{Answer, plan::Next};
 use crate::{
     engine::{Engine, EngineError, Refund, RefundOutcome, RefundRequest},
+    lost,
     payment::Waiting,
 };
 
@@ -20,7 +23,10 @@ pub async fn act(next: Next, engine: Option<&Engine>) -> Answer {
 
 /// An answer to a repeated key tells how things were then, so it is followed by a look at how they stand.
 async fn settle(request: &RefundRequest, engine: &Engine) -> Result<RefundOutcome, EngineError> {
-    let made = engine.refund_payment(request).await?;
+    let mut made = engine.refund_payment(request).await?;
+    if let Some(refusal) = made.result.as_mut().err().filter(|refusal| refusal.reason == LOST_BY_RESTORE) {
+        refusal.message = lost::message("refund", "asked for", &engine.epoch().await?);
+    }
     let (RefundOutcome { result: Ok(first), .. }, true) = (&made, made.replayed) else { return Ok(made) };
     let found = engine.get_refund(&request.namespace, &made.refund_id).await?;
     let stands = found.and_then(|found| found.result.ok());

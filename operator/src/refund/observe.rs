@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use payplane_crds::{Payment, Refund};
+use payplane_crds::{Payment, Refund, platform::LostPayments};
 use serde_json::Value;
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     context::{Context, platform_of},
     engine::{self, Engine, EngineError},
     error::Error,
+    lost,
     payment::is_attempt_at,
 };
 
@@ -23,6 +24,8 @@ pub struct Observed {
     pub engine: Option<Arc<Engine>>,
     /// The payment.
     pub payment: Found,
+    /// What the Platform says of refunds that a restore lost.
+    pub lost: LostPayments,
 }
 
 /// What is known of the payment.
@@ -63,7 +66,9 @@ pub async fn observe(refund: &Refund, context: &Context) -> Result<Observed, Err
         None => Found::NotAsked,
         Some(engine) => find(refund, context, engine, &namespace).await?,
     };
-    Ok(Observed { has_tenant: tenant.is_some(), engine, payment })
+    let platform = tenant.as_ref().and_then(|tenant| context.stores.platform(&platform_of(tenant)));
+    let lost = lost::policy(platform.as_ref());
+    Ok(Observed { has_tenant: tenant.is_some(), engine, payment, lost })
 }
 
 async fn find(refund: &Refund, context: &Context, engine: &Engine, namespace: &str) -> Result<Found, Error> {

@@ -9,8 +9,8 @@ use payplane_crds::{
     condition::{
         self, SETTLED,
         reason::{
-            APPROVAL_REQUIRED, APPROVED, COMPLETED, ENGINE_UNAVAILABLE, INVALID, PAYMENT_NOT_FOUND,
-            REFUND_FAILED, REJECTED,
+            APPROVAL_REQUIRED, APPROVED, COMPLETED, ENGINE_UNAVAILABLE, INVALID, LOST_BY_RESTORE,
+            PAYMENT_NOT_FOUND, REFUND_FAILED, REJECTED,
         },
     },
     payment,
@@ -55,10 +55,21 @@ fn decided(refund: &Refund, outcome: &RefundOutcome, conditions: Conditions) -> 
     let status = match &outcome.result {
         Ok(stands) => standing(refund, stands, replay(refund, outcome, conditions)),
         Err(refusal) if is_open(outcome) => open(conditions.waiting(PAYMENT_NOT_FOUND, &told(refusal))),
+        Err(refusal) if refusal.reason == LOST_BY_RESTORE => lost(&refusal.message, conditions),
         Err(refusal) if refusal.definitive => failed(replay(refund, outcome, conditions), refusal),
         Err(refusal) => failed(conditions, refusal),
     };
     RefundStatus { refund_id: Some(outcome.refund_id.clone()).filter(|id| !id.is_empty()), ..status }
+}
+
+/// The ledger was restored to before it was asked for: it waits for somebody's consent.
+fn lost(message: &str, conditions: Conditions) -> RefundStatus {
+    let conditions = conditions.stalled(LOST_BY_RESTORE, message);
+    RefundStatus {
+        state: RefundState::Lost,
+        conditions: conditions.set(SETTLED, "False", LOST_BY_RESTORE, message).into_vec(),
+        ..RefundStatus::default()
+    }
 }
 
 fn replay<'a>(refund: &Refund, outcome: &RefundOutcome, conditions: Conditions<'a>) -> Conditions<'a> {
@@ -149,6 +160,9 @@ fn kept(refund: &Refund, conditions: Conditions) -> RefundStatus {
     match &refund.status {
         Some(status) if matches!(status.state, RefundState::Requested | RefundState::Approved) => {
             RefundStatus { conditions: conditions.into_vec(), ..status.clone() }
+        }
+        Some(status) if status.state == RefundState::Lost => {
+            RefundStatus { state: status.state, ..open(conditions) }
         }
         _ => open(conditions),
     }

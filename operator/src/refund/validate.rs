@@ -13,7 +13,8 @@ use super::{
     plan::Unfit,
 };
 use crate::{
-    engine::{self, Amount, Phase, RefundRequest, Refusal},
+    engine::{self, Amount, Asked, Phase, RefundRequest, Refusal},
+    lost,
     payment::Waiting,
 };
 
@@ -51,7 +52,9 @@ pub fn validate(refund: &Refund, observed: &Observed) -> Result<RefundRequest, U
         Found::Known { stands, .. } if is_early(stands) => {
             Err(waiting(PAYMENT_NOT_READY, "payment: nothing of the hold was captured yet."))
         }
-        Found::Known { id, .. } => Ok(request(refund, id)),
+        Found::Known { id, .. } => {
+            Ok(RefundRequest { asked: lost::asked(refund, observed.lost), ..request(refund, id) })
+        }
     }
 }
 
@@ -88,6 +91,7 @@ fn request(refund: &Refund, payment_id: &str) -> RefundRequest {
         reference: reason.clone().unwrap_or_default(),
         origin_ref: refund.uid().unwrap_or_default(),
         requester: requested_by.clone(),
+        asked: Asked::default(),
         namespace,
     }
 }

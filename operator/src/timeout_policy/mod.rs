@@ -1,7 +1,7 @@
-//! TimeoutPolicy: two parameters of the ledger, for a platform, a tenant or a class of wallets, and how its holds do.
+//! TimeoutPolicy: three parameters of the ledger, for a platform, a tenant or a class of wallets, and how its holds do.
 //!
-//! The ledger's own sweep gives back what is due; this only says how long a hold lasts that does not say so itself, and
-//! how long at most, and looks every half minute whether the sweep keeps up. A finalizer takes the parameters away with
+//! The ledger's own sweep gives back what is due; this only says how long a hold lasts that does not say so itself, how
+//! long at most, and whether it is given back then, and looks every half minute whether the sweep keeps up. A finalizer takes the parameters away with
 //! the object. It never blocks a namespace for long: where there is nobody to
 //! ask any more, or nobody answers for ten minutes, the object goes and the parameters stay.
 
@@ -13,7 +13,7 @@ use payplane_crds::TimeoutPolicy;
 
 use crate::{
     apply,
-    context::Context,
+    context::{Context, identity},
     controllers::{Again, Reconciled},
     engine::{Engine, EngineError, HoldLimits, HoldSummary, Scope},
     error::Error,
@@ -46,11 +46,24 @@ impl Reconciled for TimeoutPolicy {
         let next = plan::plan(self, &observed, jiff::Timestamp::now()); // pure
         let answer = act(self, context, next, observed.engine()).await?; // writes the finalizer, asks the ledger
         let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
+        measure(self, context, &answer);
         if !matches!(answer, Answer::Leaving) {
             status::write(context, self, &status).await?;
         }
         finish(answer)
     }
+}
+
+/// Tells alerts how many holds wait for a decision, as long as the ledger says so.
+fn measure(policy: &TimeoutPolicy, context: &Context, answer: &Answer) {
+    let (namespace, name) = identity(policy);
+    let waiting = match answer {
+        Answer::Set(_, holds) => Some(holds.awaiting),
+        // Another object counts, or nobody does any more.
+        Answer::Taken(_) | Answer::Leaving => None,
+        Answer::Waiting(_) | Answer::Failed(_) => return,
+    };
+    context.metrics.set_holds_awaiting(&namespace, &name, waiting);
 }
 
 async fn act(

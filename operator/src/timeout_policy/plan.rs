@@ -93,6 +93,7 @@ fn stay(policy: &TimeoutPolicy, observed: &Observed, is_marked: bool) -> Next {
             limits: HoldLimits {
                 timeout_seconds: Some(policy.spec.timeout_seconds),
                 maximum_seconds: policy.spec.maximum_seconds,
+                action: Some(policy.spec.action),
             },
         },
     }

@@ -5,12 +5,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use payplane_crds::{
     TimeoutPolicy, TimeoutPolicyStatus,
     condition::{
-        REVERSALS_CURRENT,
+        DECISIONS_CURRENT, REVERSALS_CURRENT,
         reason::{
-            AS_SPECIFIED, ENGINE_UNAVAILABLE, INVALID, REVERSALS_BEHIND, REVERSALS_ON_TIME, SCOPE_TAKEN,
+            AS_SPECIFIED, AWAITING_DECISION, ENGINE_UNAVAILABLE, INVALID, NOTHING_TO_DECIDE,
+            REVERSALS_BEHIND, REVERSALS_ON_TIME, SCOPE_TAKEN,
         },
     },
-    timeout_policy::HoldCounts,
+    timeout_policy::{HoldCounts, OverdueAction},
 };
 
 use super::Answer;
@@ -65,7 +66,8 @@ fn kept(policy: &TimeoutPolicy) -> TimeoutPolicyStatus {
 }
 
 fn unknown<'a>(conditions: Conditions<'a>, reason: &str, message: &str) -> Conditions<'a> {
-    conditions.set(REVERSALS_CURRENT, "Unknown", reason, message)
+    let conditions = conditions.set(REVERSALS_CURRENT, "Unknown", reason, message);
+    conditions.set(DECISIONS_CURRENT, "Unknown", reason, message)
 }
 
 fn set<'a>(
@@ -74,15 +76,23 @@ fn set<'a>(
     holds: &HoldSummary,
     conditions: Conditions<'a>,
 ) -> (TimeoutPolicyStatus, Conditions<'a>) {
-    let HoldLimits { timeout_seconds, maximum_seconds } = limits;
+    let HoldLimits { timeout_seconds, maximum_seconds, action } = limits;
     let timeout = timeout_seconds.unwrap_or_default();
     let most =
         maximum_seconds.map(|most| format!(", and none lasts longer than {most} s")).unwrap_or_default();
-    let message = format!("Holds that name no timeout last {timeout} s{most}.");
+    let then = match action {
+        Some(OverdueAction::Alert) => " Past their deadline they stay held until somebody decides.",
+        Some(OverdueAction::Reverse) | None => "",
+    };
+    let message = format!("Holds that name no timeout last {timeout} s{most}.{then}");
     let conditions = reversals(holds, conditions.ready(AS_SPECIFIED, &message));
+    let conditions = decisions(holds, conditions);
     let before = policy.status.as_ref().and_then(|status| status.holds.as_ref());
     let holds = Some(steady(counts(holds), before));
-    (TimeoutPolicyStatus { timeout_seconds, maximum_seconds, holds, ..Default::default() }, conditions)
+    (
+        TimeoutPolicyStatus { timeout_seconds, maximum_seconds, action, holds, ..Default::default() },
+        conditions,
+    )
 }
 
 fn counts(holds: &HoldSummary) -> HoldCounts {
@@ -93,6 +103,7 @@ fn counts(holds: &HoldSummary) -> HoldCounts {
         reversed_in_last_sweep: holds.reversed_last,
         oldest_pending_time: holds.oldest.map(Time),
         lag_seconds: lag(holds).as_secs(),
+        awaiting_decision: holds.awaiting,
         last_sweep_time: holds.swept_at.map(Time),
     }
 }
@@ -124,6 +135,20 @@ fn reversals<'a>(holds: &HoldSummary, conditions: Conditions<'a>) -> Conditions<
     }
     let message = "Holds are given back soon after their deadline.";
     conditions.set(REVERSALS_CURRENT, "True", REVERSALS_ON_TIME, message)
+}
+
+/// Whether somebody has to decide. How many wait is in the status; here it is since when, so that the message does not
+/// change with each of them.
+fn decisions<'a>(holds: &HoldSummary, conditions: Conditions<'a>) -> Conditions<'a> {
+    let Some(since) = holds.awaiting_since else {
+        let message = "No hold waits for a decision.";
+        return conditions.set(DECISIONS_CURRENT, "True", NOTHING_TO_DECIDE, message);
+    };
+    let message = format!(
+        "Holds past their deadline (status.holds.awaitingDecision), the first since {since}, keep their money held: void \
+         each (spec.void of its Payment, or VoidPayment), or set action: Reverse to give all of them back."
+    );
+    conditions.set(DECISIONS_CURRENT, "False", AWAITING_DECISION, &message)
 }
 
 #[cfg(test)]

@@ -106,6 +106,13 @@ impl Books {
         (balance.available, balance.pending_debits)
     }
 
+    /// What a consent to this restore names, and when it was, in seconds since 1970.
+    pub async fn epoch(&self) -> (String, i64) {
+        let mut client = LedgerServiceClient::new(self.channel.clone());
+        let head = client.get_head(proto::GetHeadRequest {}).await.unwrap().into_inner();
+        (head.epoch_name, head.epoch_begin_time.unwrap().seconds)
+    }
+
     /// How many transfers there are in all. None while the engine does not answer.
     pub async fn try_transfers(&self) -> Option<i64> {
         let mut client = LedgerServiceClient::new(self.channel.clone());

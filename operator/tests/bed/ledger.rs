@@ -136,6 +136,38 @@ impl Ledger {
         command
     }
 
+    /// A copy of everything that the server has, as a backup takes it. Both stand still meanwhile.
+    pub async fn snapshot(&mut self) -> PathBuf {
+        let copy = self.folder.path().join("copy");
+        self.stop_both();
+        output(Command::new("cp").arg("-a").arg(self.folder.path().join("data")).arg(&copy));
+        self.start_postgres().await;
+        self.start_engine().await;
+        copy
+    }
+
+    /// The ledger is as it was then, and one of its own, as after a Restore.
+    pub async fn restore(&mut self, copy: &Path, restore_id: &str) {
+        self.stop_both();
+        let (data, owner) = (self.folder.path().join("data"), self.folder.path().join("owner"));
+        std::fs::remove_dir_all(&data).unwrap();
+        output(Command::new("cp").arg("-a").arg(copy).arg(&data));
+        self.start_postgres().await;
+        let mut adopt = engine_program();
+        adopt.args(["adopt", "--restore-id", restore_id, "--database-dir"]).arg(&owner);
+        output(adopt.arg("--owner-database-dir").arg(&owner));
+        self.start_engine().await;
+    }
+
+    /// The server ends in order, so that its files are whole.
+    fn stop_both(&mut self) {
+        self.stop_engine();
+        let mut stop = postgres_program("pg_ctl");
+        stop.args(["stop", "--wait", "--mode=fast", "-D"]).arg(self.folder.path().join("data"));
+        output(&mut stop);
+        self.stop_postgres();
+    }
+
     /// SIGKILL.
     pub fn stop_engine(&mut self) {
         self.engine = None;

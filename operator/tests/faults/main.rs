@@ -22,6 +22,7 @@ mod namespaces;
 mod outages;
 mod people;
 mod poison;
+mod restored;
 mod rights;
 mod sites;
 

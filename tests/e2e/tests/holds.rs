@@ -3,7 +3,9 @@
 use futures::future::join_all;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use payplane_crds::{Payment, PaymentState, RefundState, TimeoutPolicy};
+use payplane_crds::{
+    Payment, PaymentState, RefundState, TimeoutPolicy, timeout_policy::OverdueAction,
+};
 use payplane_e2e::cluster::{apply, condition, delete, is_true, wait_for, wait_gone};
 use payplane_e2e::tenant::{example, payment, payment_id};
 use payplane_e2e::{TestTenant, client, faults};
@@ -236,6 +238,16 @@ async fn a_hold_goes_back_when_it_is_voided_or_when_its_deadline_passes() {
     apply(&tenant.payments(), "too-long", manifest).await;
     let refusal = tenant.settled("too-long").await.status.unwrap().refusal.unwrap();
     assert_eq!((&*refusal.reason, &*refusal.field), ("LimitExceeded", "hold.timeoutSeconds"));
+
+    // Left to a decision, a hold past its deadline stays held until it is voided.
+    let mut ask = example(include_str!("../../../examples/timeouts/alert.yaml"));
+    ask["metadata"]["namespace"] = tenant.name.clone().into();
+    apply(&policies, "ask-first", ask).await;
+    wait_for(&policies, "ask-first", "came into force", |policy| {
+        policy.status.as_ref().and_then(|status| status.action) == Some(OverdueAction::Alert)
+    })
+    .await;
+    delete(&policies, "ask-first").await;
 
     // With the policy go the parameters.
     delete(&policies, "second").await;

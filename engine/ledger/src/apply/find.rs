@@ -1,6 +1,7 @@
 //! What a request is about: accounts, a payment or a refund, each looked up once. Everything that is refused here may be
 //! mended (an account is made, a date comes), so it is never stored. In this order:
-//! not found, same wallet, other currency, approved by who asked, not due, not approved.
+//! not found, same wallet, other currency, refund approved by who asked, not due, lost by a restore, payment approved by
+//! who asked, not approved.
 //!
 //! A payment's accounts are found by the payment, a refund's payment by the refund: the caller has read them all.
 
@@ -8,8 +9,8 @@ use std::sync::Arc;
 
 use super::{money::Parties, refuse_if};
 use crate::{
-    Account, AccountId, AccountRef, Body, Currency, Field, Kind, OperationId, ParameterName, PaymentState,
-    Reason, RefundState, Refusal, Request, Snapshot, Timestamp, table::Slot,
+    Account, AccountId, AccountRef, Body, Currency, Field, Kind, Level, OperationId, OverdueAction,
+    ParameterName, PaymentState, Reason, RefundState, Refusal, Request, Snapshot, Timestamp, table::Slot,
 };
 
 /// What a request is about, and what of it is kept.
@@ -41,12 +42,18 @@ pub(super) struct OnRefund {
 }
 
 pub(super) fn find(snapshot: &mut Snapshot, request: &Request, now: Timestamp) -> Result<Found, Refusal> {
-    match request.kind {
+    let found = match request.kind {
         kind if kind.makes_payment() => accounts(snapshot, request),
         Kind::ChangeWallet => wallet(snapshot, request),
         kind if kind.targets_refund() => refund(snapshot, request),
         _ => payment(snapshot, request, now),
+    }?;
+    // A known key was answered before.
+    refuse_if(request.only_known, Reason::LostByRestore, Field::Key)?;
+    if let Subject::Accounts(parties) = &found.subject {
+        refuse_unapproved(snapshot, request, parties.debit)?;
     }
+    Ok(found)
 }
 
 /// What of a request is compared with a repetition. The accounts are those that it names itself.
@@ -76,7 +83,6 @@ fn accounts(snapshot: &Snapshot, request: &Request) -> Result<Found, Refusal> {
     refuse_if(debit == credit, Reason::SameWallet, Field::To)?;
     refuse_if(payer.currency != currency, Reason::CurrencyMismatch, Field::From)?;
     refuse_if(payee.currency != currency, Reason::CurrencyMismatch, Field::To)?;
-    refuse_unapproved(snapshot, request, debit)?;
     let id = |slot| Some(snapshot.accounts.key(slot).1);
     let body = body(request, currency, id(debit), id(credit));
     Ok(Found { body, subject: Subject::Accounts(Parties { debit, credit }) })
@@ -117,7 +123,27 @@ fn payment(snapshot: &mut Snapshot, request: &Request, now: Timestamp) -> Result
         _ => true,
     };
     refuse_if(!is_due, Reason::NotDue, Field::Payment)?;
+    if request.kind == Kind::Expire {
+        refuse_left(snapshot, on)?;
+    }
     Ok(Found { body: body(request, payment.currency, None, None), subject: Subject::Payment(on) })
+}
+
+/// A hold that stays until somebody decides about it. Not stored, so it is given back once the parameter says so.
+fn refuse_left(snapshot: &Snapshot, on: OnPayment) -> Result<(), Refusal> {
+    match left_by(snapshot, on) {
+        Some(level) => {
+            let limit = Some((ParameterName::HoldOverdueAction, level));
+            Err(Refusal { reason: Reason::NotDue, field: Field::Payment, limit })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where it is set that the payer's holds stay when they are past their deadline, if it is.
+pub(super) fn left_by(snapshot: &Snapshot, on: OnPayment) -> Option<Level> {
+    let (action, level) = snapshot.parameter(ParameterName::HoldOverdueAction, on.parties.debit)?;
+    (action == OverdueAction::Alert as i64).then_some(level)
 }
 
 fn refund(snapshot: &mut Snapshot, request: &Request) -> Result<Found, Refusal> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{
     Case,
-    find::OnPayment,
+    find::{self, OnPayment},
     money::{self, Amounts},
     refuse_if,
 };
@@ -41,7 +41,10 @@ pub(super) fn settle(snapshot: &mut Snapshot, case: &Case<'_>, on: OnPayment) ->
 }
 
 pub(super) fn void(snapshot: &mut Snapshot, case: &Case<'_>, on: OnPayment) -> Result<Verdict, Refusal> {
-    refuse_expired(snapshot, case, on)?;
+    // What no sweep gives back ends in no other way.
+    if find::left_by(snapshot, on).is_none() {
+        refuse_expired(snapshot, case, on)?;
+    }
     release(snapshot, case, on, Give { from: Phase::Pending, to: Phase::Voided })
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Ask {
     pub(crate) target: Option<Id>,
     pub(crate) actor: u8,
     pub(crate) terms: Terms,
+    /// Answered only if it is known.
+    pub(crate) is_old: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -94,6 +94,7 @@ pub(crate) fn request(ask: &Ask) -> Request {
             actor: Arc::from(ask.actor.to_string()),
             correlation_id: nothing,
         },
+        only_known: ask.is_old,
     }
 }
 

@@ -162,7 +162,7 @@ impl Compiler {
         match what {
             What::One(raw) => {
                 self.group.clear();
-                vec![self.ask(raw)]
+                vec![Ask { is_old: raw.dice[5] < 4, ..self.ask(raw) }]
             }
             What::Group(raws) => {
                 self.group.clear();
@@ -238,6 +238,7 @@ impl Compiler {
             target,
             actor: actor % 4,
             terms: self.terms(raw),
+            is_old: false,
         };
         self.group.push(id);
         ask

@@ -289,3 +289,35 @@ fn what_one_batch_began_the_next_goes_on_with() {
         ",
     );
 }
+
+#[test]
+fn a_hold_that_waits_for_a_decision_is_voided_and_never_taken_or_given_back() {
+    run_after(
+        "
+        hold     h  payer shop 100 USD r timeout=10  -> pending 0 +100
+        hold     k  payer shop 100 USD r timeout=10  -> pending 0 +100
+        set hold-overdue-action platform * 2
+        now 1009
+        expire   h                                   -> not_due payment_id
+        now 1010
+        expire   h                                   -> not_due payment_id hold-overdue-action@platform
+        capture  a  h 1                              -> hold_expired payment_id
+        handover b  h gw                             -> hold_expired payment_id
+        balance  payer -> 800 out=200
+        void     c  h                                -> voided 0 -100
+        # The most specific setting wins, in both directions, and what was not given back is once it may be.
+        set hold-overdue-action tenant * 1
+        void     d  k                                -> hold_expired payment_id
+        set hold-overdue-action wallet:payer * 2
+        expire   k                                   -> not_due payment_id hold-overdue-action@wallet
+        set hold-overdue-action wallet:payer USD 1
+        expire   k                                   -> expired 0 -100
+        balance  payer -> 1000
+        # What the payee's setting says is the payee's matter.
+        hold     l  payer shop 100 USD r timeout=10  -> pending 0 +100
+        set hold-overdue-action wallet:shop * 2
+        now 1020
+        expire   l                                   -> expired 0 -100
+        ",
+    );
+}

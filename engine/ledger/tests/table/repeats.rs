@@ -62,3 +62,33 @@ fn terms_are_compared_in_their_order() {
         change   w  a status=frozen minimum=-1 maximum=5001  -> idempotency_conflict maximum
     ");
 }
+
+#[test]
+fn what_a_restored_ledger_does_not_know_is_done_again_only_with_consent() {
+    run("
+        account  a  USD  wallet  active  0  1000
+        account  b  USD  wallet  active  0  0
+        pay      k  a b 100 USD r known            -> lost_by_restore idempotency_key
+        hold     h  a b 100 USD r known            -> lost_by_restore idempotency_key
+        # Nothing was stored: the same key is decided once somebody consents, and then known.
+        pay      k  a b 100 USD r                  -> moved 100
+        pay      k  a b 100 USD r known            -> replayed
+        pay      k  a b 101 USD r known            -> idempotency_conflict amount.amount
+        hold     h  a b 100 USD r                  -> pending 0 +100
+        capture  c  h 10 known                     -> lost_by_restore idempotency_key
+        refund   r  k 10 known                     -> lost_by_restore idempotency_key
+        balance  a -> 800 out=100
+        # What could not have been done is said as ever.
+        pay      m  nobody b 1 USD r known         -> wallet_not_found from
+        pay      n  a a 1 USD r known              -> same_wallet to
+        capture  o  nothing 10 known               -> payment_not_found payment_id
+        # Before an approval that the restore may have lost as well.
+        set payment-approval-from tenant USD 1
+        pay      p  a b 1 USD r known              -> lost_by_restore idempotency_key
+        group
+        pay      q  a b 0 USD r known              -> lost_by_restore idempotency_key
+        pay      s  a b 1 USD r known              -> linked_item_declined items
+        end
+        balance  a -> 800 out=100
+    ");
+}

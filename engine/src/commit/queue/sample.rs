@@ -32,6 +32,7 @@ pub(super) fn group(tenant: u128, items: usize) -> (Job, oneshot::Receiver<Answe
         target: None,
         terms: Terms::default(),
         provenance,
+        only_known: false,
     };
     let (answer, receiver) = oneshot::channel();
     (Job { group: vec![request; items], answer }, receiver)

@@ -44,6 +44,8 @@ pub(super) struct Asker {
     /// Whether the platform acts for nobody but itself.
     is_machine: bool,
     correlation_id: Arc<str>,
+    /// Whether what it asks for may be lost by a restore, and nobody consents to do it again.
+    only_known: bool,
 }
 
 /// What is left here of a request while the ledger has it.
@@ -91,11 +93,12 @@ impl Api {
         let call = Call::of(request)?;
         let tenant = call.tenant()?;
         let platform = self.engine.platform().await.map_err(|error| status::of_store(&error))?;
-        let Call { caller, on_behalf_of, correlation_id } = call;
+        let Call { caller, on_behalf_of, correlation_id, asked } = call;
+        let only_known = asked.is_lost(self.engine.store.epoch());
         let (origin, role) = (caller.origin, caller.role);
         let is_machine = role == Role::Platform && on_behalf_of.is_none();
         let actor = on_behalf_of.unwrap_or(caller.subject);
-        Ok(Asker { platform, tenant, origin, role, actor, is_machine, correlation_id })
+        Ok(Asker { platform, tenant, origin, role, actor, is_machine, correlation_id, only_known })
     }
 }
 
@@ -118,6 +121,7 @@ impl Asker {
             target: None,
             terms: Terms::default(),
             provenance: self.provenance(shared(key), shared(origin_ref)),
+            only_known: self.only_known,
         }
     }
 

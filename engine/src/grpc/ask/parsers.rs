@@ -36,6 +36,7 @@ fn asker(role: Role) -> Asker {
         actor: "somebody".into(),
         is_machine: false,
         correlation_id: "call".into(),
+        only_known: false,
     }
 }
 

@@ -9,7 +9,7 @@ mod wallet;
 
 pub(super) use operation::{head, operation, report, statement_line};
 pub(super) use outcome::{View, item, items, payment_outcome, refund_outcome, reversal_outcome};
-pub(super) use parameter::{effective, is_duration, setting};
+pub(super) use parameter::{effective, is_action, is_duration, setting};
 pub(super) use payment::{listed_payment, listed_refund, stored_payment, stored_refund};
 pub(super) use refusal::{conflict, reason, refusal};
 pub(super) use wallet::{changed_wallet, hold, wallet};

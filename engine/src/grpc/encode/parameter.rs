@@ -31,6 +31,10 @@ fn value_of(name: ParameterName, value: i64, currency: Option<Currency>) -> prot
             let value = Some(Value::Amount(money(value, currency)));
             proto::Setting { name: number, value, currency: String::new() }
         }
+        _ if is_action(name) => {
+            let action = i32::try_from(value).unwrap_or_default();
+            proto::Setting { name: number, value: Some(Value::OverdueAction(action)), currency: code }
+        }
         _ if is_duration(name) => {
             proto::Setting { name: number, value: Some(Value::Duration(duration(value))), currency: code }
         }
@@ -40,6 +44,11 @@ fn value_of(name: ParameterName, value: i64, currency: Option<Currency>) -> prot
 
 pub(in crate::grpc) const fn is_duration(name: ParameterName) -> bool {
     matches!(name, ParameterName::HoldTimeout | ParameterName::HoldMaximum | ParameterName::RefundWindow)
+}
+
+/// Numbers of actions are the same on the wire and in the ledger.
+pub(in crate::grpc) const fn is_action(name: ParameterName) -> bool {
+    matches!(name, ParameterName::HoldOverdueAction)
 }
 
 fn duration(micros: i64) -> prost_types::Duration {

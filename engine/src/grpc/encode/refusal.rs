@@ -56,6 +56,7 @@ pub(super) const fn parameter_name(name: ParameterName) -> proto::ParameterName 
         ParameterName::HoldMaximum => proto::ParameterName::HoldMaximum,
         ParameterName::PaymentApprovalFrom => proto::ParameterName::PaymentApprovalFrom,
         ParameterName::DebtPaymentMaximum => proto::ParameterName::DebtPaymentMaximum,
+        ParameterName::HoldOverdueAction => proto::ParameterName::HoldOverdueAction,
     }
 }
 
@@ -71,6 +72,7 @@ pub(in crate::grpc) const fn reason(reason: Reason) -> proto::RefusalReason {
         Reason::NotDue => proto::RefusalReason::NotDue,
         Reason::LinkedItemDeclined => proto::RefusalReason::LinkedItemDeclined,
         Reason::PaymentApprovalRequired => proto::RefusalReason::PaymentApprovalRequired,
+        Reason::LostByRestore => proto::RefusalReason::LostByRestore,
         Reason::TenantSuspended => proto::RefusalReason::TenantSuspended,
         Reason::WalletClosed => proto::RefusalReason::WalletClosed,
         Reason::WalletFrozen => proto::RefusalReason::WalletFrozen,
@@ -109,6 +111,10 @@ const fn message(refusal: Refusal) -> &'static str {
         (Reason::PaymentApprovalRequired, _) => {
             "A payment of this much needs the approval of somebody else: apply it as a Payment object with spec.requestedBy, \
              and have it approved by an Approval."
+        }
+        (Reason::LostByRestore, _) => {
+            "This was asked before the ledger was restored from a copy that does not know it; it may have been done \
+             since. It is not done again unless somebody says so for this restore."
         }
         (Reason::TenantSuspended, _) => "The tenant is suspended: nothing can be paid from its wallets.",
         (Reason::WalletClosed, _) => "The wallet is closed.",

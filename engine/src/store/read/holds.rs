@@ -16,7 +16,7 @@ pub struct HoldSummary {
     pub overdue: i64,
     /// When the oldest of them was made.
     pub oldest: Option<Timestamp>,
-    /// The earliest deadline that has passed.
+    /// The earliest deadline that has passed of a hold that sweeps give back.
     pub overdue_since: Option<Timestamp>,
     /// How many were ever given back by their deadline.
     pub reversed: i64,
@@ -26,9 +26,13 @@ pub struct HoldSummary {
     pub swept_at: Option<Timestamp>,
     /// When this was so.
     pub now: Timestamp,
+    /// How many of the overdue ones sweeps leave to somebody's decision.
+    pub awaiting: i64,
+    /// The earliest of their deadlines.
+    pub awaiting_since: Option<Timestamp>,
 }
 
-type Row = (i64, i64, Option<i64>, Option<i64>, i64, i64, i64, i64);
+type Row = (i64, i64, Option<i64>, Option<i64>, i64, i64, i64, i64, i64, Option<i64>);
 
 impl Store {
     /// How the holds of a tenant do, or of everybody; of wallets of a class, or of all.
@@ -38,7 +42,8 @@ impl Store {
         class: Option<&str>,
     ) -> Result<HoldSummary, StoreError> {
         let mut connection = self.connection().await?;
-        let query = "select pending, overdue, oldest_us, overdue_us, reversed, last_reversed, swept_us, now_us \
+        let query = "select pending, overdue, oldest_us, overdue_us, reversed, last_reversed, swept_us, now_us, \
+                     awaiting, awaiting_us \
                      from payplane.hold_summary($1, $2, $3)";
         let row: Row = sqlx::query_as(query)
             .bind(tenant.map(TenantId::uuid))
@@ -46,7 +51,18 @@ impl Store {
             .bind(HOLDS_MAX)
             .fetch_one(&mut *connection)
             .await?;
-        let (pending, overdue, oldest, overdue_since, reversed, reversed_last, swept, now) = row;
+        let (
+            pending,
+            overdue,
+            oldest,
+            overdue_since,
+            reversed,
+            reversed_last,
+            swept,
+            now,
+            awaiting,
+            awaiting_since,
+        ) = row;
         Ok(HoldSummary {
             pending,
             overdue,
@@ -56,6 +72,8 @@ impl Store {
             reversed_last,
             swept_at: (swept != 0).then_some(Timestamp(swept)),
             now: Timestamp(now),
+            awaiting,
+            awaiting_since: awaiting_since.map(Timestamp),
         })
     }
 }

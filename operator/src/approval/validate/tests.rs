@@ -157,6 +157,7 @@ fn ready(hash: &str, requested_by: Option<&str>) -> Found {
         fees: Vec::new(),
         requester: Some("ada".into()),
         approver: None,
+        asked: Default::default(),
         never: false,
     };
     let wanted = Ok(Wanted { request, wish: Wish::Keep, retry_until: None, is_reviewed: false });

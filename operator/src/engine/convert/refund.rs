@@ -8,8 +8,16 @@ use crate::engine::{
 };
 
 pub(in crate::engine) fn refund_request(request: &RefundRequest) -> proto::RefundPaymentRequest {
-    let RefundRequest { namespace: _, key, payment_id, amount, reference, origin_ref, requester: _ } =
-        request;
+    let RefundRequest {
+        namespace: _,
+        key,
+        payment_id,
+        amount,
+        reference,
+        origin_ref,
+        requester: _,
+        asked: _,
+    } = request;
     proto::RefundPaymentRequest {
         idempotency_key: key.clone(),
         payment_id: payment_id.clone(),

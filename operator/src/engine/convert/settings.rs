@@ -1,27 +1,40 @@
 //! Parameters.
 
+use payplane_crds::timeout_policy::OverdueAction;
 use payplane_proto::v1 as proto;
 use proto::{ParameterName, setting::Value};
 
 use super::time;
 use crate::engine::{Archive, EngineError, HoldLimits, HoldSummary};
 
+/// What a TimeoutPolicy sets, and nobody else.
+const OF_HOLDS: [ParameterName; 3] =
+    [ParameterName::HoldTimeout, ParameterName::HoldMaximum, ParameterName::HoldOverdueAction];
+
 /// The same settings with these limits of holds for all currencies and no other such ones, in the engine's order.
 pub(in crate::engine) fn with_hold_limits(
     settings: &[proto::Setting],
     limits: HoldLimits,
 ) -> Vec<proto::Setting> {
-    let wanted = [
-        (ParameterName::HoldTimeout, limits.timeout_seconds),
-        (ParameterName::HoldMaximum, limits.maximum_seconds),
+    let set = [
+        limits.timeout_seconds.map(|seconds| duration(ParameterName::HoldTimeout, seconds)),
+        limits.maximum_seconds.map(|seconds| duration(ParameterName::HoldMaximum, seconds)),
+        limits.action.map(overdue),
     ];
-    let is_one =
-        |one: &&proto::Setting| one.currency.is_empty() && wanted.iter().any(|(name, _)| *name == one.name());
+    let is_one = |one: &&proto::Setting| one.currency.is_empty() && OF_HOLDS.contains(&one.name());
     let kept = settings.iter().filter(|one| !is_one(one)).cloned();
-    let set = wanted.iter().filter_map(|(name, seconds)| Some(duration(*name, (*seconds)?)));
-    let mut all: Vec<_> = kept.chain(set).collect();
+    let mut all: Vec<_> = kept.chain(set.into_iter().flatten()).collect();
     all.sort_by_key(|one| (one.name, one.currency.clone()));
     all
+}
+
+fn overdue(action: OverdueAction) -> proto::Setting {
+    let action = match action {
+        OverdueAction::Reverse => proto::OverdueAction::Reverse,
+        OverdueAction::Alert => proto::OverdueAction::Alert,
+    };
+    let value = Some(Value::OverdueAction(action.into()));
+    proto::Setting { name: ParameterName::HoldOverdueAction.into(), currency: String::new(), value }
 }
 
 fn duration(name: ParameterName, seconds: i64) -> proto::Setting {
@@ -52,6 +65,8 @@ pub(in crate::engine) fn hold_summary(
         reversed_last: answer.reversed_last,
         swept_at: time(answer.sweep_time),
         read_at: time(answer.read_time).ok_or(EngineError::Answer("a summary without its time"))?,
+        awaiting: answer.awaiting_decision,
+        awaiting_since: time(answer.awaiting_since),
     })
 }
 
@@ -60,11 +75,11 @@ mod tests {
     use super::*;
 
     fn limits(timeout: Option<i64>, maximum: Option<i64>) -> HoldLimits {
-        HoldLimits { timeout_seconds: timeout, maximum_seconds: maximum }
+        HoldLimits { timeout_seconds: timeout, maximum_seconds: maximum, action: None }
     }
 
     #[test]
-    fn only_the_two_parameters_change() {
+    fn only_the_parameters_of_holds_change() {
         let window = duration(ParameterName::RefundWindow, 9);
         let euros = proto::Setting { currency: "EUR".into(), ..duration(ParameterName::HoldTimeout, 30) };
         let minute = duration(ParameterName::HoldTimeout, 60);
@@ -81,5 +96,9 @@ mod tests {
             duration(ParameterName::HoldTimeout, 61)
         );
         assert_eq!(with_hold_limits(&both, HoldLimits::default()), before);
+        let alert = HoldLimits { action: Some(OverdueAction::Alert), ..limits(Some(60), None) };
+        let alerts = with_hold_limits(&both, alert);
+        assert_eq!(alerts.last(), Some(&overdue(OverdueAction::Alert)));
+        assert_eq!(with_hold_limits(&alerts, limits(Some(60), None)), set);
     }
 }

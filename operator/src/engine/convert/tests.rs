@@ -211,6 +211,7 @@ fn with_two_fees() -> PaymentRequest {
         fees: vec![fee("shop/c", "0.10"), fee("shop/d", "0.20")],
         requester: Some("ada".into()),
         approver: Some("bea".into()),
+        asked: Default::default(),
         never: true,
     }
 }

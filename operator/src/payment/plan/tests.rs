@@ -16,6 +16,7 @@ fn wanted(wish: Wish) -> Wanted {
         fees: Vec::new(),
         requester: None,
         approver: None,
+        asked: Default::default(),
     };
     Wanted { request, wish, retry_until: None, is_reviewed: false }
 }

@@ -93,6 +93,7 @@ fn wanting(wish: Wish) -> Next {
         fees: Vec::new(),
         requester: None,
         approver: None,
+        asked: Default::default(),
     };
     Next::Submit(Box::new(Wanted { request, wish, retry_until: None, is_reviewed: false }))
 }
@@ -321,4 +322,31 @@ fn who_approved_and_what_fees_were_paid_is_what_the_ledger_answered() {
     let reviewed = with("pull-request", Vec::new());
     assert_eq!(find(&reviewed.conditions, "Approved").unwrap().reason, "PullRequest");
     assert!(find(&with("", Vec::new()).conditions, "Approved").is_none());
+}
+
+#[test]
+fn what_a_restore_lost_waits_for_consent_and_says_how_to_give_it() {
+    let lost = || Refusal {
+        reason: "LostByRestore",
+        field: String::new(),
+        message: "annotate".into(),
+        definitive: false,
+    };
+    let outcome = Outcome {
+        payment_id: "p".into(),
+        origin_ref: String::new(),
+        replayed: false,
+        approver: String::new(),
+        fees: Vec::new(),
+        result: Err(lost()),
+    };
+    let answer = Answer::Outcome(Box::new(outcome), None);
+    let (state, letters, reason) = told(&answer);
+    assert_eq!((state, letters.as_str(), reason.as_str()), (PaymentState::Lost, "FFTF--", "LostByRestore"));
+    // It stays flagged while nobody answers.
+    let mut flagged = payment();
+    flagged.status = Some(status(&answer));
+    let waiting = Answer::Waiting(plan::Waiting::engine());
+    let kept = report(&flagged, &wanting(Wish::Keep), &waiting, Timestamp::UNIX_EPOCH);
+    assert_eq!(kept.state, PaymentState::Lost);
 }

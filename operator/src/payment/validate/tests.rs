@@ -1,3 +1,4 @@
+use payplane_crds::platform::LostPayments;
 use serde_json::json;
 
 use super::*;
@@ -19,7 +20,8 @@ fn rent() -> Payment {
 
 fn observed(has_tenant: bool, with_engine: bool, from: Side, to: Side) -> Observed {
     let (fees, is_reviewed) = (Vec::new(), false);
-    Observed { has_tenant, engine: with_engine.then(engine), from, to, fees, is_reviewed }
+    let lost = LostPayments::Flag;
+    Observed { has_tenant, engine: with_engine.then(engine), from, to, fees, is_reviewed, lost }
 }
 
 #[tokio::test]
@@ -63,9 +65,26 @@ async fn the_default_key_is_namespace_and_name_and_the_origin_is_the_uid() {
             fees: Vec::new(),
             requester: None,
             approver: None,
+            asked: Default::default(),
         },
         "another default key would pay every payment of every cluster a second time"
     );
+}
+
+#[tokio::test]
+async fn what_a_restore_may_have_lost_is_asked_for_with_its_age_unless_the_platform_says_replay() {
+    let ready = || observed(true, true, Side::Ready, Side::Ready);
+    let mut old = rent();
+    old.metadata.creation_timestamp = serde_json::from_value(json!("2026-11-21T10:00:00Z")).unwrap();
+    let made = old.metadata.creation_timestamp.clone().map(|time| time.0);
+    let flagged = validate(&old, &ready()).unwrap().request.asked;
+    assert_eq!(flagged, Asked { at: made, replay: None });
+    let epoch = "2-20261121t173005z";
+    old.metadata.annotations = Some([("payplane.io/replay".to_owned(), epoch.to_owned())].into());
+    let consented = validate(&old, &ready()).unwrap().request.asked;
+    assert_eq!(consented, Asked { at: made, replay: Some(epoch.into()) }, "the engine compares the epoch");
+    let replayed = validate(&old, &Observed { lost: LostPayments::Replay, ..ready() }).unwrap();
+    assert_eq!(replayed.request.asked, Asked::default());
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ fn refund(spec: serde_json::Value) -> Refund {
 }
 
 fn observed(payment: Found) -> Observed {
-    Observed { has_tenant: true, engine: Some(engine()), payment }
+    Observed { has_tenant: true, engine: Some(engine()), payment, lost: Default::default() }
 }
 
 fn known(phase: Phase, captured: &str, pays_own_account: bool) -> Found {
@@ -71,7 +71,8 @@ async fn nothing_is_asked_before_it_can_work_and_nothing_is_given_up_before_it_c
     }
     let treasury = json!({"payment": {"name": "rent"}, "settlement": true});
     assert_eq!(told(treasury, known(Phase::Completed, "5.00", true)), "asks");
-    let nobody = Observed { has_tenant: false, engine: None, payment: Found::NotAsked };
+    let nobody =
+        Observed { has_tenant: false, engine: None, payment: Found::NotAsked, lost: Default::default() };
     let Err(Unfit::Waiting(waiting)) = validate(&refund(plain()), &nobody) else { panic!("asks") };
     assert_eq!(waiting.reason, "NoTenant");
 }
@@ -88,6 +89,7 @@ async fn the_request_names_the_payment_by_id_and_itself_by_namespace_and_name() 
         reference: "broken".into(),
         origin_ref: "u-1".into(),
         requester: None,
+        asked: Default::default(),
     };
     assert_eq!(asked, expected, "another default key would give back a second time");
 
@@ -95,4 +97,8 @@ async fn the_request_names_the_payment_by_id_and_itself_by_namespace_and_name() 
     let asked = validate(&refund(spec), &observed(known(Phase::Completed, "5.00", false))).unwrap();
     assert_eq!((asked.key.as_str(), asked.amount), ("k-7", None));
     assert_eq!(asked.requester.as_deref(), Some("ada"));
+    let mut old = refund(json!({"payment": {"id": ID}}));
+    old.metadata.creation_timestamp = serde_json::from_value(json!("2026-11-21T10:00:00Z")).unwrap();
+    let asked = validate(&old, &observed(known(Phase::Completed, "5.00", false))).unwrap().asked;
+    assert_eq!(asked.at, old.metadata.creation_timestamp.map(|time| time.0), "or a restore gives back again");
 }

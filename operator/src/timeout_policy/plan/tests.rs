@@ -1,3 +1,4 @@
+use payplane_crds::timeout_policy::OverdueAction;
 use serde_json::json;
 
 use super::*;
@@ -69,12 +70,15 @@ async fn the_parameter_comes_after_the_finalizer_and_goes_before_it() {
 async fn what_is_set_is_what_the_spec_says() {
     let observed = Observed { place: here(), rival: None, is_orphan: false };
     let next = plan(&policy(true, None), &observed, Timestamp::UNIX_EPOCH);
-    let limits = HoldLimits { timeout_seconds: Some(60), maximum_seconds: None };
+    // Also the default is written: it counts more than what a less specific scope says.
+    let action = Some(OverdueAction::Reverse);
+    let limits = HoldLimits { timeout_seconds: Some(60), maximum_seconds: None, action };
     assert_eq!(next, Next::Set { namespace: "shop".into(), scope: Scope::Tenant, limits });
     let mut bounded = policy(true, None);
     bounded.spec.maximum_seconds = Some(90);
+    bounded.spec.action = OverdueAction::Alert;
     let Next::Set { limits, .. } = plan(&bounded, &observed, Timestamp::UNIX_EPOCH) else {
         panic!("sets nothing")
     };
-    assert_eq!(limits.maximum_seconds, Some(90));
+    assert_eq!((limits.maximum_seconds, limits.action), (Some(90), Some(OverdueAction::Alert)));
 }

@@ -20,7 +20,8 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-const LIMITS: HoldLimits = HoldLimits { timeout_seconds: Some(60), maximum_seconds: Some(90) };
+const LIMITS: HoldLimits =
+    HoldLimits { timeout_seconds: Some(60), maximum_seconds: Some(90), action: Some(OverdueAction::Reverse) };
 
 /// Read at second 1,000 just after a sweep: nothing is overdue.
 fn calm() -> HoldSummary {
@@ -38,15 +39,15 @@ fn every_answer_has_its_conditions_and_says_what_is_in_force() {
     let invalid = EngineError::Invalid { field: "f".into(), message: "m".into() };
     let away = EngineError::Unavailable { code: Code::Unavailable, message: String::new() };
     let cases = [
-        (Answer::Set(LIMITS, calm()), "TFFT", "AsSpecified", Some(60)),
-        (Answer::Taken("shop/first".into()), "FFT-", "ScopeTaken", None),
-        (Answer::Waiting(Waiting::new("NoTenant", "")), "FTFU", "NoTenant", Some(30)),
-        (Answer::Failed(invalid), "FFTU", "Invalid", Some(30)),
-        (Answer::Failed(away), "FTFU", "EngineUnavailable", Some(30)),
+        (Answer::Set(LIMITS, calm()), "TFFTT", "AsSpecified", Some(60)),
+        (Answer::Taken("shop/first".into()), "FFT--", "ScopeTaken", None),
+        (Answer::Waiting(Waiting::new("NoTenant", "")), "FTFUU", "NoTenant", Some(30)),
+        (Answer::Failed(invalid), "FFTUU", "Invalid", Some(30)),
+        (Answer::Failed(away), "FTFUU", "EngineUnavailable", Some(30)),
     ];
     for (answer, letters, reason, seconds) in cases {
         let status = report(&policy(), &answer, Timestamp::UNIX_EPOCH);
-        let told = [READY, RECONCILING, STALLED, REVERSALS_CURRENT]
+        let told = [READY, RECONCILING, STALLED, REVERSALS_CURRENT, DECISIONS_CURRENT]
             .map(|type_| find(&status.conditions, type_).map_or("-", |found| &found.status[..1]));
         assert_eq!(told.concat(), letters, "{answer:?}");
         assert_eq!(find(&status.conditions, READY).unwrap().reason, reason);
@@ -65,6 +66,7 @@ fn the_ledgers_counts_are_told_as_they_are() {
         serde_json::to_value(status.holds).unwrap(),
         json!({
             "pending": 3, "overdue": 1, "reversed": 7, "reversedInLastSweep": 2, "lagSeconds": 42,
+            "awaitingDecision": 0,
             "oldestPendingTime": "1970-01-01T00:15:00Z", "lastSweepTime": "1970-01-01T00:16:35Z",
         })
     );
@@ -94,6 +96,19 @@ fn reversals_are_behind_when_a_deadline_or_the_last_sweep_is_long_ago() {
             "True",
             "the parameters are set all the same"
         );
+    }
+}
+
+#[test]
+fn holds_that_wait_for_a_decision_are_told_and_do_not_make_the_sweep_late() {
+    let waits = HoldSummary { overdue: 2, awaiting: 2, awaiting_since: Some(at(10)), ..calm() };
+    for (holds, status, reason) in [(waits, "False", "AwaitingDecision"), (calm(), "True", "NothingToDecide")]
+    {
+        let told = report(&policy(), &Answer::Set(LIMITS, holds.clone()), Timestamp::UNIX_EPOCH);
+        let found = find(&told.conditions, DECISIONS_CURRENT).unwrap();
+        assert_eq!((&*found.status, &*found.reason), (status, reason));
+        assert_eq!(find(&told.conditions, REVERSALS_CURRENT).unwrap().status, "True", "{reason}");
+        assert_eq!(told.holds.unwrap().awaiting_decision, holds.awaiting);
     }
 }
 

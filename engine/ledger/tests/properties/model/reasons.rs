@@ -13,6 +13,7 @@ const WALLET: u8 = 8;
 const TIMEOUT: u8 = 9;
 const CAPTURE_TIME: u8 = 10;
 const APPROVER: u8 = 20;
+const KEY: u8 = 21;
 
 const CLOSED: u8 = 5;
 
@@ -26,6 +27,17 @@ fn freezes(status: u8, side: u8) -> bool {
 
 impl Model {
     pub(super) fn reasons(&self, ask: &Ask) -> Vec<Why> {
+        let mut all = self.against(ask);
+        if ask.is_old {
+            // What is never decided needs nobody's approval.
+            let is_of_payment = matches!(ask.act, Act::Pay | Act::Authorize);
+            all.retain(|why| !(is_of_payment && [7, 10].contains(&why.0)));
+            all.push(why(11, 0, KEY));
+        }
+        all
+    }
+
+    fn against(&self, ask: &Ask) -> Vec<Why> {
         match ask.act {
             Act::Pay | Act::Authorize => self.against_payment(ask),
             Act::ChangeWallet => self.against_change(ask),

@@ -18,6 +18,7 @@ pub(super) fn request(words: &[&str]) -> Request {
     let mut request = empty(kind, &key);
     fill(&mut request, &positional);
     request.terms = terms(words);
+    request.only_known = words.contains(&"known");
     if let Some(code) = option(words, "currency") {
         request.currency = Some(Currency::parse(code).unwrap());
     }
@@ -70,6 +71,7 @@ fn empty(kind: Kind, key: &str) -> Request {
             actor: Arc::clone(&nothing),
             correlation_id: nothing,
         },
+        only_known: false,
     }
 }
 
@@ -98,7 +100,7 @@ fn terms(words: &[&str]) -> Terms {
 }
 
 fn is_flag(word: &str) -> bool {
-    ["final", "up_to"].contains(&word)
+    ["final", "up_to", "known"].contains(&word)
 }
 
 fn kind(word: &str) -> Kind {
