@@ -7,6 +7,7 @@ mod billing;
 mod decode;
 mod encode;
 mod events;
+mod export;
 mod guard;
 mod holds;
 mod ledger;
@@ -63,6 +64,8 @@ struct Api {
     revocations: Arc<Revocations>,
     /// One proof of the ledger at a time.
     verifying: Arc<Semaphore>,
+    /// One export at a time: each holds a snapshot.
+    exporting: Arc<Semaphore>,
     /// Ends streams, which would never end by themselves.
     draining: CancellationToken,
 }
@@ -81,7 +84,8 @@ impl Api {
 pub fn routes(engine: Arc<Engine>, revocations: Arc<Revocations>, draining: CancellationToken) -> Routes {
     let follower = payments::Follower::start(&engine);
     let verifying = Arc::new(Semaphore::new(1));
-    let api = Api { engine, follower, revocations, verifying, draining };
+    let exporting = Arc::new(Semaphore::new(1));
+    let api = Api { engine, follower, revocations, verifying, exporting, draining };
     Routes::default()
         .add_service(PaymentServiceServer::new(api.clone()).max_decoding_message_size(BULK_BYTES_MAX))
         .add_service(WalletServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))

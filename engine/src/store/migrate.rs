@@ -76,6 +76,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "epoch", include_str!("../../migrations/0009_epoch.sql")),
     (10, "approval", include_str!("../../migrations/0010_approval.sql")),
     (11, "collection", include_str!("../../migrations/0011_collection.sql")),
+    (16, "export", include_str!("../../migrations/0016_export.sql")),
 ];
 
 /// The newest migration that this binary knows.

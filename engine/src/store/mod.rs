@@ -15,6 +15,7 @@ mod connect;
 mod epoch;
 mod error;
 mod events;
+mod export;
 mod journal;
 mod locked;
 mod migrate;
@@ -43,6 +44,7 @@ pub use events::{
     EventLook, EventRow, EventSession, EventStatus, LETTERS_MAX, Letter, LetterAct, LetterRow,
     PAGE_OPERATIONS,
 };
+pub use export::{ExportedAccount, ExportedSeal, ExportedTenant, ExportedWallet};
 pub use migrate::{MigrateError, MigrateOptions, migrate, retire};
 pub use read::{
     AsOf, BalanceRow, HeadRow, HoldSummary, HoldsRow, PaymentFilter, PaymentPage, PaymentRow,
