@@ -406,10 +406,13 @@ async fn batches_of_an_earlier_release_are_proved_as_far_as_they_can_be() {
     assert!(strict.problems.iter().all(|problem| problem.check == "completeness"), "{strict:#?}");
 }
 
+/// Its seal and number, its tenants and their roots.
+type SealedBatch = (i64, i64, Vec<Uuid>, Vec<Vec<u8>>);
+
 /// Makes every root, and so the chain, what it was before there were labels.
 async fn as_before(ledger: &Ledger) -> String {
     let mut superuser = ledger.database.superuser().await;
-    let batches: Vec<(i64, i64, Vec<Uuid>, Vec<Vec<u8>>)> = sqlx::query_as(
+    let batches: Vec<SealedBatch> = sqlx::query_as(
         "select s.seal, s.batch_id, array_agg(t.tenant_id order by t.tenant_id), array_agg(t.root::bytea order by t.tenant_id) \
          from payplane.seals s join payplane.batch_tenants t on t.batch_id = s.batch_id \
          group by s.seal, s.batch_id order by s.seal",
