@@ -33,6 +33,10 @@ pub enum Command {
     /// Makes a restored copy a ledger that can be used: brings its schema up to date, moves its epoch on, so that engines
     /// from before are refused, and sets its owner's password. Safe to repeat.
     Adopt(AdoptConfig),
+    /// Writes one tenant's history to a file that proves itself, from one snapshot.
+    Export(ExportConfig),
+    /// Checks such a file, without a database. Prints one JSON document; ends as verify does.
+    VerifyExport(VerifyExportConfig),
 }
 
 /// How log lines look.
@@ -205,4 +209,32 @@ pub struct AdoptConfig {
     /// Also writes the epoch to this file, as one short line of JSON.
     #[arg(long, env = "PAYPLANE_SUMMARY_FILE")]
     pub summary_file: Option<PathBuf>,
+}
+
+/// Flags of `export`.
+#[derive(Clone, Debug, Args)]
+pub struct ExportConfig {
+    /// The engine's login: files as in a mounted Secret.
+    #[arg(long, env = "PAYPLANE_DATABASE_DIR")]
+    pub database_dir: PathBuf,
+    /// The tenant's name.
+    #[arg(long, env = "PAYPLANE_TENANT")]
+    pub tenant: String,
+    /// Where to write. A file that is there is left alone.
+    #[arg(long, env = "PAYPLANE_OUT")]
+    pub out: PathBuf,
+}
+
+/// Flags of `verify-export`.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyExportConfig {
+    /// The file.
+    pub file: PathBuf,
+    /// A head that was kept outside the file and the database: SEAL:LINK. Without it, whoever wrote the file could have made
+    /// all of it up.
+    #[arg(long, alias = "head", env = "PAYPLANE_EXPECT_HEAD", value_name = "SEAL:LINK")]
+    pub expect_head: Option<ExpectedHead>,
+    /// The last seal that an engine made whose seals did not say whose operations they have; see docs/export.md.
+    #[arg(long, env = "PAYPLANE_OPAQUE_THROUGH", value_name = "SEAL", default_value_t = 0)]
+    pub opaque_through: i64,
 }

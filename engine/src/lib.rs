@@ -24,6 +24,8 @@ pub mod billing;
 
 pub mod verify;
 
+pub mod export;
+
 pub mod store;
 
 pub mod metrics;

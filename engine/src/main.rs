@@ -4,7 +4,11 @@ use std::{error::Error, io, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 use payplane_engine::{
-    config::{AdoptConfig, Cli, Command, LogFormat, MigrateConfig, RetireConfig, ServeConfig, VerifyConfig},
+    config::{
+        AdoptConfig, Cli, Command, ExportConfig, LogFormat, MigrateConfig, RetireConfig, ServeConfig,
+        VerifyConfig, VerifyExportConfig,
+    },
+    export,
     server::serve,
     store::{DatabaseConfig, MigrateError, MigrateOptions, adopt, migrate, retire},
     telemetry::{self, Causes},
@@ -27,6 +31,8 @@ fn main() -> ExitCode {
         Command::RetireLogin(config) => logged(cli.log_format, run_retire(config)),
         // Not logged: its standard output is one document.
         Command::Verify(config) => run_verify(&config),
+        Command::Export(config) => logged(cli.log_format, run_export(config)),
+        Command::VerifyExport(config) => run_verify_export(&config),
     }
 }
 
@@ -104,6 +110,22 @@ fn run_verify(config: &VerifyConfig) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("verify: {}", Causes(&error));
+            ExitCode::from(command::NOT_VERIFIED)
+        }
+    }
+}
+
+async fn run_export(config: ExportConfig) -> Result<(), Box<dyn Error>> {
+    let counts = export::command::write(&config).await?;
+    tracing::info!(tenant = config.tenant, ?counts, "exported");
+    Ok(())
+}
+
+fn run_verify_export(config: &VerifyExportConfig) -> ExitCode {
+    match export::command::verify(config) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("verify-export: {}", Causes(&error));
             ExitCode::from(command::NOT_VERIFIED)
         }
     }

@@ -128,13 +128,13 @@ impl Balance {
     }
 
     /// This balance after an operation that moves nothing; nothing if the version leaves 64 bits.
-    pub(crate) fn touched(&self) -> Option<Self> {
+    pub fn touched(&self) -> Option<Self> {
         Some(Self { version: self.version.checked_add(1)?, ..*self })
     }
 
     /// This balance with `posted` more moved and `pending` more held (or, if negative, less) on one side; nothing if a
     /// total leaves 64 bits or falls below zero, or if `posted` is negative.
-    pub(crate) fn moved(&self, side: Side, posted: i64, pending: i64) -> Option<Self> {
+    pub fn moved(&self, side: Side, posted: i64, pending: i64) -> Option<Self> {
         let mut after = self.touched()?;
         let (posted_total, pending_total) = match side {
             Side::Debit => (&mut after.posted_debits, &mut after.pending_debits),

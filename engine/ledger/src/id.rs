@@ -54,7 +54,7 @@ id! {
 
 /// Where a name or a key comes from. Those of different origins never meet. The numbers are stored, hashed
 /// and on the wire: never change one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Origin {
     /// A caller of the gRPC API chose it.
     Api = 1,
@@ -166,7 +166,7 @@ impl KeySpace {
 }
 
 /// Numbers committed batches. Grows on every account, because it is drawn while the account is locked; gaps are normal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BatchId(pub i64);
 
 /// How many sequence numbers belong to one batch.

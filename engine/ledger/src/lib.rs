@@ -55,7 +55,9 @@ pub use parameter::{
     Parameters, Scope, Setting, Usage,
 };
 pub use request::{AccountRef, Body, Expect, KINDS, Kind, Provenance, Request, Terms, Timestamp};
-pub use seal::{BatchSeal, CHAIN_START, Root, TenantRoot, chain_link};
+pub use seal::{
+    BatchSeal, CHAIN_START, Root, TenantRoot, batch_root, chain_link, named_batch_root, tenant_label,
+};
 pub use snapshot::{BATCH_ITEMS_MAX, Snapshot};
 pub use split::split;
 pub use state::{PaymentState, Phase, RefundPhase, RefundState};

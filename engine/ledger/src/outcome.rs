@@ -123,7 +123,7 @@ pub struct WalletTerms {
 }
 
 /// Why not, and which field is to blame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The first reason that holds.
     pub reason: Reason,
@@ -142,7 +142,7 @@ impl Refusal {
 
 /// Reasons to refuse, by precedence: the first that holds is the one that is answered. The numbers are stored, hashed
 /// and on the wire: never change one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
     /// The key is decided for another body.
     IdempotencyConflict = 1,
@@ -240,7 +240,7 @@ impl Reason {
 }
 
 /// A field of a request. The numbers are stored: never change one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Field {
     /// The payer.
     From = 1,

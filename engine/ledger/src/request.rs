@@ -42,7 +42,7 @@ pub struct Request {
 }
 
 /// What an operation does. The numbers are stored, hashed and on the wire: never change one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// Moves `minor` from `from` to `to` at once. Terms: `up_to`, `expect`, `approver`.
     Pay = 1,

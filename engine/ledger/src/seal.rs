@@ -1,7 +1,10 @@
 //! The batch's own proof: a SHA-256 root over a root per tenant, each over that tenant's rows in order.
 //!
 //! A tenant's root needs no other tenant's rows, so one tenant can check its part and the batch's root without seeing
-//! anybody else's. Every field carries its length and every hash its domain, so no two contents read the same.
+//! anybody else's. In the batch's root a label stands for each tenant ([`tenant_label`]), another one in each batch: whoever
+//! is shown the labels and roots of a batch knows whether it has rows of a tenant that he knows, and nothing of the others.
+//! Batches of earlier releases name the tenants themselves ([`named_batch_root`]); both kinds are told apart by their
+//! domains, so readers try both. Every field carries its length and every hash its domain, so no two contents read the same.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +19,7 @@ pub type Root = [u8; 32];
 /// The roots of one batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchSeal {
-    /// Over all tenants' roots, in the order of their ids.
+    /// Over all tenants' roots, in the order of their labels.
     pub root: Root,
     /// One per tenant with rows in the batch, in the order of their ids.
     pub tenants: Vec<TenantRoot>,
@@ -45,8 +48,44 @@ impl BatchSeal {
         let finish =
             |(tenant, (hasher, rows)): (_, (Sha256, i32))| TenantRoot { tenant, root: finish(hasher), rows };
         let tenants: Vec<TenantRoot> = hashers.into_iter().map(finish).collect();
-        Self { root: batch_root(&tenants), tenants }
+        // All rows are of one batch.
+        let batch = rows.first().map_or(BatchId(0), |row| row.decision.sequence.batch());
+        let mut parts: Vec<(Root, Root)> =
+            tenants.iter().map(|part| (tenant_label(part.tenant, batch), part.root)).collect();
+        parts.sort_unstable();
+        Self { root: batch_root(&parts), tenants }
     }
+}
+
+/// What stands for a tenant in the root of a batch. Only who knows the tenant's id can tell whose it is.
+pub fn tenant_label(tenant: TenantId, batch: BatchId) -> Root {
+    let mut hasher = Sha256::new();
+    absorb(&mut hasher, b"payplane.tenant-label.v1");
+    absorb(&mut hasher, tenant.uuid().as_bytes());
+    absorb_number(&mut hasher, batch.0);
+    finish(hasher)
+}
+
+/// The root of a batch from its tenants' labels and roots, in the order of the labels.
+pub fn batch_root(parts: &[(Root, Root)]) -> Root {
+    let mut hasher = Sha256::new();
+    absorb(&mut hasher, b"payplane.batch-root.v2");
+    for (label, root) in parts {
+        absorb(&mut hasher, label);
+        absorb(&mut hasher, root);
+    }
+    finish(hasher)
+}
+
+/// The root of a batch of an earlier release, from its tenants' ids and roots, in the order of the ids.
+pub fn named_batch_root(parts: &[(TenantId, Root)]) -> Root {
+    let mut hasher = Sha256::new();
+    absorb(&mut hasher, b"payplane.batch-root.v1");
+    for (tenant, root) in parts {
+        absorb(&mut hasher, tenant.uuid().as_bytes());
+        absorb(&mut hasher, root);
+    }
+    finish(hasher)
 }
 
 fn tenant_hasher(tenant: TenantId) -> Sha256 {
@@ -54,16 +93,6 @@ fn tenant_hasher(tenant: TenantId) -> Sha256 {
     absorb(&mut hasher, b"payplane.tenant-root.v1");
     absorb(&mut hasher, tenant.uuid().as_bytes());
     hasher
-}
-
-fn batch_root(tenants: &[TenantRoot]) -> Root {
-    let mut hasher = Sha256::new();
-    absorb(&mut hasher, b"payplane.batch-root.v1");
-    for tenant in tenants {
-        absorb(&mut hasher, tenant.tenant.uuid().as_bytes());
-        absorb(&mut hasher, &tenant.root);
-    }
-    finish(hasher)
 }
 
 fn absorb_row(hasher: &mut Sha256, row: &OperationRow) {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use payplane_ledger::{
     Account, AccountId, AccountKind, AccountRef, After, Balance, BatchId, BatchSeal, Currency, Decision,
     Effects, Kind, Movement, OperationId, OperationRow, Origin, Provenance, Reason, Refusal, Request,
-    Sequence, Snapshot, Status, TenantId, Terms, Timestamp, Verdict, apply,
+    Sequence, Snapshot, Status, TenantId, Terms, Timestamp, Verdict, apply, batch_root, named_batch_root,
+    tenant_label,
 };
 use uuid::Uuid;
 
@@ -165,4 +166,21 @@ fn account(number: u128) -> AccountId {
 
 fn operation(number: u128) -> OperationId {
     OperationId::from_uuid(Uuid::from_u128(200 + number))
+}
+
+#[test]
+fn a_tenants_part_shows_the_same_root_without_the_others() {
+    let (own, mut rows) = (history(), history());
+    let other = TenantId::from_uuid(Uuid::from_u128(9));
+    rows.extend(history().into_iter().map(|row| OperationRow { tenant: other, ..row }));
+    let seal = BatchSeal::of(&rows);
+    let batch = BatchId(1);
+    let mine = BatchSeal::of(&own).tenants[0].root;
+    let theirs = seal.tenants.iter().find(|part| part.tenant == other).unwrap().root;
+    let mut parts = [(tenant_label(tenant(), batch), mine), (tenant_label(other, batch), theirs)];
+    parts.sort_unstable();
+    assert_eq!(batch_root(&parts), seal.root);
+    // What stands for a tenant in one batch says nothing about it in another, and the older form is another root.
+    assert_ne!(tenant_label(other, batch), tenant_label(other, BatchId(2)));
+    assert_ne!(named_batch_root(&[(tenant(), mine), (other, theirs)]), seal.root);
 }

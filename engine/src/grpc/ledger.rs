@@ -66,6 +66,16 @@ impl LedgerService for Api {
         self.holds(&call, request.into_inner()).await.map(Response::new)
     }
 
+    type ExportTenantStream = ReceiverStream<Result<proto::ExportTenantResponse, Status>>;
+
+    async fn export_tenant(
+        &self,
+        request: Request<proto::ExportTenantRequest>,
+    ) -> Result<Response<Self::ExportTenantStream>, Status> {
+        let tenant = Call::of(&request)?.tenant()?;
+        self.export(tenant).map(Response::new)
+    }
+
     type VerifyLedgerStream = ReceiverStream<Result<proto::VerifyLedgerResponse, Status>>;
 
     async fn verify_ledger(

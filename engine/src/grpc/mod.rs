@@ -9,6 +9,7 @@ mod billing;
 mod decode;
 mod encode;
 mod events;
+mod export;
 mod guard;
 mod holds;
 mod issuers;
@@ -68,6 +69,8 @@ struct Api {
     issuers: Arc<Issuers>,
     /// One proof of the ledger at a time.
     verifying: Arc<Semaphore>,
+    /// One export at a time: each holds a snapshot.
+    exporting: Arc<Semaphore>,
     /// Ends streams, which would never end by themselves.
     draining: CancellationToken,
 }
@@ -91,7 +94,8 @@ pub fn routes(
 ) -> Routes {
     let follower = payments::Follower::start(&engine);
     let verifying = Arc::new(Semaphore::new(1));
-    let api = Api { engine, follower, revocations, api_keys, issuers, verifying, draining };
+    let exporting = Arc::new(Semaphore::new(1));
+    let api = Api { engine, follower, revocations, api_keys, issuers, verifying, exporting, draining };
     Routes::default()
         .add_service(PaymentServiceServer::new(api.clone()).max_decoding_message_size(BULK_BYTES_MAX))
         .add_service(WalletServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))

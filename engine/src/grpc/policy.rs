@@ -59,6 +59,7 @@ const TABLE: &[(&str, Access)] = &[
     ("/payplane.v1.LedgerService/GetArchive", Access::Needs(Role::Platform)),
     ("/payplane.v1.LedgerService/VerifyLedger", Access::Needs(Role::Platform)),
     ("/payplane.v1.LedgerService/GetHoldSummary", Access::Needs(Role::Platform)),
+    ("/payplane.v1.LedgerService/ExportTenant", Access::Needs(Role::Admin)),
     ("/payplane.v1.BillingService/PreviewInvoice", Access::Needs(Role::Platform)),
     ("/payplane.v1.BillingService/CloseInvoice", Access::Needs(Role::Platform)),
     ("/payplane.v1.BillingService/GetInvoice", Access::Needs(Role::Viewer)),

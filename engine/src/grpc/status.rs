@@ -10,6 +10,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use crate::{
     auth::{AuthError, Role, TokenError},
     commit::CommitError,
+    export::ExportError,
     store::StoreError,
     telemetry::Causes,
 };
@@ -122,6 +123,22 @@ pub(super) fn no_such_api_key() -> Status {
 pub(super) fn already_verifying() -> Status {
     let message = "this engine is verifying the ledger already".to_owned();
     with_reason(Code::ResourceExhausted, message, "ALREADY_VERIFYING", Some(RETRY_AFTER))
+}
+
+pub(super) fn already_exporting() -> Status {
+    let message = "this engine is exporting a tenant already".to_owned();
+    with_reason(Code::ResourceExhausted, message, "ALREADY_EXPORTING", Some(RETRY_AFTER))
+}
+
+pub(super) fn of_export(error: &ExportError) -> Status {
+    match error {
+        ExportError::Store(error) => of_store(error),
+        ExportError::NoTenant => no_such_tenant(),
+        ExportError::Unreadable { .. } | ExportError::Form(_) | ExportError::Gone => {
+            tracing::error!(reason = %Causes(error), "the export failed");
+            with_reason(Code::Internal, "internal error".to_owned(), "INTERNAL", None)
+        }
+    }
 }
 
 pub(super) fn stream_expired() -> Status {

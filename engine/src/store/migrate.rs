@@ -79,6 +79,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "keys", include_str!("../../migrations/0012_keys.sql")),
     (13, "restored", include_str!("../../migrations/0013_restored.sql")),
     (14, "agreements", include_str!("../../migrations/0014_agreements.sql")),
+    (15, "export", include_str!("../../migrations/0015_export.sql")),
 ];
 
 /// The newest migration that this binary knows.

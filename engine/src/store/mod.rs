@@ -16,6 +16,7 @@ mod connect;
 mod epoch;
 mod error;
 mod events;
+mod export;
 mod issuers;
 mod journal;
 mod locked;
@@ -46,6 +47,7 @@ pub use events::{
     EventLook, EventRow, EventSession, EventStatus, LETTERS_MAX, Letter, LetterAct, LetterRow,
     PAGE_OPERATIONS,
 };
+pub use export::{ExportedAccount, ExportedSeal, ExportedTenant, ExportedWallet};
 pub use issuers::{ISSUERS_MAX, IssuerRow, PutIssuer};
 pub use migrate::{MigrateError, MigrateOptions, migrate, retire};
 pub use read::{

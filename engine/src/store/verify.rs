@@ -218,7 +218,7 @@ impl SetCheck {
 /// The whole ledger at one moment. Ends with its connection.
 #[derive(Debug)]
 pub struct LedgerView {
-    connection: PgConnection,
+    pub(super) connection: PgConnection,
 }
 
 impl Store {
@@ -314,7 +314,7 @@ impl LedgerView {
     }
 }
 
-fn stored_row(found: &PgRow) -> Result<StoredRow, StoreError> {
+pub(super) fn stored_row(found: &PgRow) -> Result<StoredRow, StoreError> {
     let content = row::decision(found).map_err(|error| error.to_string());
     let content = content.and_then(|(tenant, operation, decision)| {
         let row = OperationRow { tenant, operation, decision: decision.into() };

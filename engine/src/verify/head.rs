@@ -49,7 +49,7 @@ pub(super) fn check(expected: ExpectedHead, found: Option<Root>) -> Check {
     Check::new("expected_head", proves, 1, violations)
 }
 
-pub(super) fn hex(link: &Root) -> String {
+pub(crate) fn hex(link: &Root) -> String {
     link.iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a string does not fail.
         let _ = write!(text, "{byte:02x}");
@@ -57,7 +57,7 @@ pub(super) fn hex(link: &Root) -> String {
     })
 }
 
-fn unhex(text: &str) -> Option<Root> {
+pub(crate) fn unhex(text: &str) -> Option<Root> {
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }

@@ -37,6 +37,7 @@ mod report;
 use std::time::Instant;
 
 pub use head::{ExpectedHead, ExpectedHeadError};
+pub(crate) use head::{hex, unhex};
 pub use report::{Check, Head, Report};
 
 use crate::store::{
