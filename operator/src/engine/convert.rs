@@ -184,7 +184,8 @@ pub(super) fn tenant_request(tenant: &Tenant) -> proto::PutTenantRequest {
 }
 
 fn oidc(wanted: &TenantOidc) -> proto::OidcIssuer {
-    let line = |line: &OidcRole| proto::OidcRole { value: line.value.clone(), role: self::role(line.role).into() };
+    let line =
+        |line: &OidcRole| proto::OidcRole { value: line.value.clone(), role: self::role(line.role).into() };
     proto::OidcIssuer {
         issuer: wanted.issuer.clone(),
         audience: wanted.audience.clone(),
