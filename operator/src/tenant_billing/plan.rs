@@ -98,7 +98,7 @@ pub fn stage(unpaid_since: Option<Timestamp>, steps: &[DunningStep], now: Timest
     Stage {
         steps: reached.clone().count(),
         is_suspended: reached.clone().any(|step| step.action == DunningAction::Suspend),
-        payment_maximum: reached.filter_map(|step| step.per_payment_max.clone()).last(),
+        payment_maximum: reached.filter_map(|step| step.per_payment_max.clone()).next_back(),
         next_at: steps.iter().map(at).filter(|at| now < *at).min(),
     }
 }
