@@ -21,7 +21,7 @@ use proto::{ledger_service_client::LedgerServiceClient, wallet_service_client::W
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 pub use archive::Archive;
-pub use billing::{BillingRequest, CollectRequest, Invoice, Preview, Standing};
+pub use billing::{BillingRequest, CollectRequest, Documents, Invoice, Preview, Standing};
 pub use fault::EngineError;
 pub use payment::{
     Amount, Changes, Fee, FeeRequest, HoldTerms, Outcome, Payment, PaymentRequest, Phase, Step, StepRequest,

@@ -16,7 +16,7 @@ mod settings;
 mod wallet;
 
 pub(super) use billing::{
-    close_request, closed, collect_request, collected, invoice, preview, preview_request,
+    close_request, closed, collect_request, collected, invoice, locale, preview, preview_request,
 };
 pub(super) use payment::{
     capture_request, changes, hold_request, linked_request, made, made_together, outcome, payment_request,

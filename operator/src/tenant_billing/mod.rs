@@ -8,10 +8,13 @@
 //! unpaid invoice has been there; both follow from what the ledger says about invoices, never from a status. A suspension
 //! for debt is a reason of its own in the ledger, which is set or taken away with every look.
 //!
+//! Where the spec asks for it, the last invoice is kept as documents in one ConfigMap.
+//!
 //! A tenant has one TenantBilling, the oldest, in the namespace of its Platform. At most [`plan::CLOSES_MAX`] periods are
 //! closed in one look; the next look goes on at once.
 
 mod act;
+pub mod build;
 mod observe;
 mod plan;
 mod report;
@@ -24,7 +27,7 @@ use payplane_crds::TenantBilling;
 use crate::{
     context::Context,
     controllers::{Again, Reconciled},
-    engine::{EngineError, Invoice, Preview},
+    engine::{Documents, EngineError, Invoice, Preview},
     error::Error,
     payment::Waiting,
     status::{self, Written},
@@ -58,6 +61,8 @@ pub struct Billed {
     pub has_more: bool,
     /// How it stands with what is invoiced, if somebody collects or reminds.
     pub owed: Option<Owed>,
+    /// The last invoice as documents, if they are kept.
+    pub documents: Option<Documents>,
 }
 
 /// What is invoiced and not paid.
@@ -65,6 +70,8 @@ pub struct Billed {
 pub struct Owed {
     /// How many invoices.
     pub unpaid: usize,
+    /// What all of them lack, in minor units of a currency. None if nothing is due.
+    pub unpaid_minor: Option<(String, i64)>,
     /// The oldest of them.
     pub oldest: Option<Invoice>,
     /// When the oldest is tried next.
@@ -83,12 +90,17 @@ impl Reconciled for TenantBilling {
         let next = plan(validate::validate(self, &observed)); // pure
         // Asks the ledger, which closes and collects.
         let answer = act::act(next, observed.engine.as_deref(), Timestamp::now()).await;
-        let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
+        let kept = act::keep(&context.client, self, &answer).await; // writes one child, if the spec says so
+        let name = kept.as_ref().ok().cloned().flatten();
+        let status = report::report(self, &answer, name, jiff::Timestamp::now()); // pure
+        report::measure(&context.metrics, self, &answer);
         if status::write(context, self, &status).await? == Written::Patched {
             for (type_, reason, news) in report::news(self, &status) {
                 context.events.tell(&self.object_ref(&()), type_, reason, news);
             }
         }
+        // Money comes first: what the ledger said is told whether or not the documents could be kept.
+        kept?;
         finish(answer)
     }
 }

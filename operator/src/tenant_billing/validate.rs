@@ -2,7 +2,11 @@
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use payplane_crds::{TenantBilling, condition::reason::NO_TENANT, tenant_billing::DunningStep};
+use payplane_crds::{
+    TenantBilling,
+    condition::reason::NO_TENANT,
+    tenant_billing::{DocumentLocale, DunningStep},
+};
 
 use super::{
     Answer,
@@ -23,6 +27,8 @@ pub struct Wanted {
     pub collecting: Option<Collecting>,
     /// What follows while an invoice is not paid.
     pub dunning: Vec<DunningStep>,
+    /// The language of the last invoice's documents, if they are kept.
+    pub documents: Option<DocumentLocale>,
 }
 
 /// How invoices are collected.
@@ -63,7 +69,8 @@ pub fn validate(billing: &TenantBilling, observed: &Observed) -> Result<Wanted, 
         begin: begin(billing),
         grace_seconds: billing.spec.grace_seconds,
     };
-    Ok(Wanted { request, collecting, dunning })
+    let documents = billing.spec.documents.as_ref().map(|documents| documents.locale);
+    Ok(Wanted { request, collecting, dunning, documents })
 }
 
 fn collecting(
