@@ -75,6 +75,37 @@ pub struct TenantBillingSpec {
     /// What follows while an invoice is not paid. Default: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dunning: Option<BillingDunning>,
+    /// Keeps the last invoice as documents in a ConfigMap beside this object, so that kubectl can read them. Default: they
+    /// are only fetched over gRPC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<BillingDocuments>,
+}
+
+/// The last invoice for people: JSON, HTML and PDF.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BillingDocuments {
+    /// How words, numbers and dates are written in HTML and PDF.
+    #[serde(default)]
+    pub locale: DocumentLocale,
+}
+
+/// A language with its numbers and dates.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DocumentLocale {
+    /// 1,234.50 and 2026-11-30.
+    #[default]
+    #[serde(rename = "en")]
+    En,
+    /// 1.234,50 and 30.11.2026.
+    #[serde(rename = "de")]
+    De,
+    /// 1’234.50 and 30.11.2026.
+    #[serde(rename = "de-CH")]
+    DeCh,
+    /// 1 234,50 and 30/11/2026.
+    #[serde(rename = "fr")]
+    Fr,
 }
 
 /// Names a Tenant.
@@ -434,4 +465,9 @@ pub struct IssuedInvoice {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub state: Option<String>,
+    /// The ConfigMap beside this object that has the invoice as `invoice.json`, `invoice.html` and `invoice.pdf`. Absent
+    /// without `spec.documents`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub config_map: Option<String>,
 }

@@ -8,9 +8,14 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use crate::{background::Swept, store::EventStatus};
+use crate::{
+    background::Swept,
+    store::{EventStatus, Recorded},
+};
 
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+/// From a second to a week, for what is late by people's clocks.
+const DELAYS: [f64; 9] = [1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 21600.0, 86400.0, 604_800.0];
 const ITEMS: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 32.0, 100.0, 320.0, 1000.0];
 
 /// All metrics of the engine.
@@ -37,6 +42,10 @@ pub struct Metrics {
     cache_reads: IntCounterVec,
     cache_errors: IntCounter,
     rate_refusals: IntCounter,
+    billing_close: Histogram,
+    billing_close_delay: Histogram,
+    usage_events: IntCounterVec,
+    usage_event_age: Histogram,
 }
 
 impl Metrics {
@@ -87,6 +96,18 @@ impl Metrics {
             )?,
             cache_errors: IntCounter::new("cache_errors_total", "Questions that Redis did not answer.")?,
             rate_refusals: IntCounter::new("rate_refusals_total", "Calls refused by a tenant's rate.")?,
+            billing_close: histogram("billing_close_seconds", "Duration of issuing an invoice.", &SECONDS)?,
+            billing_close_delay: histogram(
+                "billing_close_delay_seconds",
+                "How long after its period an invoice was issued.",
+                &DELAYS,
+            )?,
+            usage_events: counters("usage_events_total", "Usage events by what became of them.", "result")?,
+            usage_event_age: histogram(
+                "usage_event_age_seconds",
+                "How long ago the oldest event of a request happened.",
+                &DELAYS,
+            )?,
             registry,
         };
         let build = IntGauge::with_opts(build)?;
@@ -181,6 +202,26 @@ impl Metrics {
         self.event_lag_seals.set(status.newest.saturating_sub(status.seal));
     }
 
+    /// An invoice that was issued: how long that took, and how long after the end of its period it was.
+    pub(crate) fn observe_close(&self, took: Duration, delay: Duration) {
+        self.billing_close.observe(took.as_secs_f64());
+        self.billing_close_delay.observe(delay.as_secs_f64());
+    }
+
+    /// A request of usage events, the oldest of which happened so long ago.
+    pub(crate) fn observe_usage(&self, events: &[Recorded], oldest: Duration) {
+        for event in events {
+            let word = match event {
+                Recorded::Now => "recorded",
+                Recorded::Before => "repeated",
+                Recorded::Conflict => "conflict",
+                Recorded::Late => "late",
+            };
+            self.usage_events.with_label_values(&[word]).inc();
+        }
+        self.usage_event_age.observe(oldest.as_secs_f64());
+    }
+
     fn register(&self) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(self.payments.clone()))?;
         self.registry.register(Box::new(self.refusals.clone()))?;
@@ -201,7 +242,11 @@ impl Metrics {
         self.registry.register(Box::new(self.redis_up.clone()))?;
         self.registry.register(Box::new(self.cache_reads.clone()))?;
         self.registry.register(Box::new(self.cache_errors.clone()))?;
-        self.registry.register(Box::new(self.rate_refusals.clone()))
+        self.registry.register(Box::new(self.rate_refusals.clone()))?;
+        self.registry.register(Box::new(self.billing_close.clone()))?;
+        self.registry.register(Box::new(self.billing_close_delay.clone()))?;
+        self.registry.register(Box::new(self.usage_events.clone()))?;
+        self.registry.register(Box::new(self.usage_event_age.clone()))
     }
 }
 

@@ -398,6 +398,9 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
     if K::KIND == BackupSchedule::KIND {
         context.metrics.forget_backup_schedule(&namespace, &name);
     }
+    if K::KIND == TenantBilling::KIND {
+        context.metrics.set_unpaid(&namespace, &name, None);
+    }
     if K::KIND == Refund::KIND || K::KIND == Payment::KIND {
         context.wake.approvals_of(&context.stores, &namespace, &name);
     }

@@ -24,7 +24,7 @@ use tonic::{service::interceptor::InterceptedService, transport::Channel};
 pub use api_key::ApiKey;
 pub use archive::Archive;
 pub use billing::{
-    Agreed, BillingRequest, CollectRequest, DebtMeasures, Invoice, Preview, Standing, WantedPlan,
+    Agreed, BillingRequest, CollectRequest, DebtMeasures, Documents, Invoice, Preview, Standing, WantedPlan,
 };
 pub use fault::EngineError;
 pub use payment::{

@@ -1,9 +1,10 @@
 //! Logs and metrics. Neither ever holds an amount, a password or a token.
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -93,9 +94,24 @@ pub struct Metrics {
     pub holds_awaiting: IntGaugeVec,
     /// Open objects that a restored ledger does not know, by kind.
     pub lost_by_restore: IntGaugeVec,
+    unpaid_invoices: IntGaugeVec,
+    unpaid_minor: IntGaugeVec,
+    /// What each TenantBilling adds to these, so that it can be taken off again.
+    unpaid: Arc<Mutex<BTreeMap<(String, String), Unpaid>>>,
     synced: Arc<AtomicBool>,
     stands_by: Arc<AtomicBool>,
     last_reconcile: Arc<AtomicU64>,
+}
+
+/// What a TenantBilling's tenant owes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unpaid {
+    /// ISO 4217 code.
+    pub currency: String,
+    /// How many invoices.
+    pub invoices: i64,
+    /// What they lack, in minor units: never a float before Prometheus makes one of it.
+    pub minor: i64,
 }
 
 impl Metrics {
@@ -127,6 +143,14 @@ impl Metrics {
         let backup_objective_met = gauge("backup_objective_met", "0 while the objectives are not met.")?;
         let backup_archive_current =
             gauge("backup_archive_current", "0 while the log is not stored as it is written.")?;
+        let by_currency = |name: &str, help: &str| -> Result<IntGaugeVec, prometheus::Error> {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), &["currency"])?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let unpaid_invoices = by_currency("billing_unpaid_invoices", "Invoices that are not paid.")?;
+        let unpaid_minor =
+            by_currency("billing_unpaid_minor_units", "What they lack, in minor units of the currency.")?;
         let durations = HistogramOpts::new("reconcile_duration_seconds", "Time of one reconcile.");
         let reconcile_duration = HistogramVec::new(durations.buckets(BUCKETS.to_vec()), &["kind"])?;
         let watch_last_event = IntGaugeVec::new(
@@ -172,6 +196,9 @@ impl Metrics {
             backup_archive_current,
             holds_awaiting,
             lost_by_restore,
+            unpaid_invoices,
+            unpaid_minor,
+            unpaid: Arc::default(),
             synced: Arc::default(),
             stands_by: Arc::default(),
             last_reconcile: Arc::default(),
@@ -220,6 +247,21 @@ impl Metrics {
         }
     }
 
+    /// Says what the tenant of a TenantBilling owes; nothing if it owes nothing, or if the object is gone.
+    pub fn set_unpaid(&self, namespace: &str, name: &str, unpaid: Option<Unpaid>) {
+        let mut all = self.unpaid.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (namespace.to_owned(), name.to_owned());
+        let before = match &unpaid {
+            Some(unpaid) => all.insert(key, unpaid.clone()),
+            None => all.remove(&key),
+        };
+        for (sign, part) in [(1, unpaid), (-1, before)] {
+            let Some(Unpaid { currency, invoices, minor }) = part else { continue };
+            self.unpaid_invoices.with_label_values(&[&currency]).add(sign * invoices);
+            self.unpaid_minor.with_label_values(&[&currency]).add(sign * minor);
+        }
+    }
+
     /// Says that every cache is filled.
     pub fn set_synced(&self) {
         self.synced.store(true, Ordering::Relaxed);
@@ -257,12 +299,30 @@ mod tests {
         metrics.backup_recoverable.with_label_values(&["pay", "hourly"]).set(7);
         metrics.backup_objective_met.with_label_values(&["pay", "hourly"]).set(1);
         metrics.backup_archive_current.with_label_values(&["pay", "hourly"]).set(0);
+        let unpaid =
+            |currency: &str, invoices, minor| Some(Unpaid { currency: currency.to_owned(), invoices, minor });
+        // Two tenants owe, one of them less than before; a third one has paid, and a fourth one's object is gone.
+        for (name, owes) in [
+            ("a", unpaid("USD", 3, 9_000)),
+            ("b", unpaid("USD", 1, 500)),
+            ("a", unpaid("USD", 2, 7_000)),
+            ("c", unpaid("JPY", 1, 1)),
+            ("c", None),
+            ("d", unpaid("USD", 9, 9)),
+            ("d", None),
+            ("d", None),
+        ] {
+            metrics.set_unpaid("pay", name, owes);
+        }
         drift_repaired("Telemetry");
         let text = metrics.text().unwrap();
         for name in [
             "payplane_operator_backup_archive_current{namespace=\"pay\",schedule=\"hourly\"} 0",
             "payplane_operator_backup_objective_met{namespace=\"pay\",schedule=\"hourly\"} 1",
             "payplane_operator_backup_recoverable_timestamp_seconds{namespace=\"pay\",schedule=\"hourly\"} 7",
+            "payplane_operator_billing_unpaid_invoices{currency=\"JPY\"} 0",
+            "payplane_operator_billing_unpaid_invoices{currency=\"USD\"} 3",
+            "payplane_operator_billing_unpaid_minor_units{currency=\"USD\"} 7500",
             "payplane_operator_build_info{version=",
             "payplane_operator_drift_repaired_total{kind=\"Telemetry\"} 1",
             "payplane_operator_errors_total{category=\"api\",kind=\"Payment\"} 1",

@@ -3,9 +3,17 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
+#[path = "support/own.rs"]
+mod own;
 mod support;
 
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use payplane_crds::TenantBilling;
+use payplane_operator::{apply::apply, engine::Documents, tenant_billing::build::config_map};
 use serde_json::{Value, json};
 use support::{create, in_namespace, objects};
 
@@ -136,6 +144,11 @@ async fn a_whole_plan_is_accepted_and_tenant_and_currency_stay() {
         let mut body: Value = serde_saphyr::from_str(collected).unwrap();
         body["metadata"] = json!({"name": "collected"});
         create(&billings, body).await.unwrap();
+        for worked in include_str!("../../examples/billing/worked.yaml").split("\n---\n") {
+            let mut body: Value = serde_saphyr::from_str(worked).unwrap();
+            body["metadata"] = json!({"name": body["metadata"]["name"]});
+            create(&billings, body).await.unwrap();
+        }
         let volume = json!({"metric": "Volume", "free": "0.50", "volume": {"tiers": [
             {"upTo": "99.50", "unitPrice": "0.1"}, {"upTo": "100.25", "unitPrice": "0.2", "flatFee": "1"},
             {"unitPrice": "0"}]}});
@@ -212,6 +225,51 @@ async fn the_prices_of_a_version_never_change() {
             let patch = Patch::Merge(json!({ "spec": spec }));
             billings.patch("acme", &PatchParams::default(), &patch).await.unwrap();
         }
+    })
+    .await;
+}
+
+/// On an API server of the test's own: nobody else looks after these objects.
+#[tokio::test]
+async fn the_last_invoice_is_kept_in_one_config_map_that_goes_with_its_owner() {
+    own::in_namespace("documents", |client, namespace| async move {
+        let mut body = billing("acme");
+        body["spec"]["documents"] = json!({"locale": "xx"});
+        let billings = objects(&client, "TenantBilling", &namespace);
+        let error = create(&billings, body.clone()).await.unwrap_err().to_string();
+        assert!(error.contains("locale"), "{error}");
+        body["spec"]["documents"] = json!({});
+        let created = create(&billings, body).await.unwrap();
+        assert_eq!(created.data["spec"]["documents"]["locale"], "en");
+        let owner: TenantBilling = serde_json::from_value(serde_json::to_value(&created).unwrap()).unwrap();
+
+        // As large as the operator takes documents: they fit.
+        let most = |character: char| character.to_string().repeat(256 * 1024);
+        let documents = |number| Documents {
+            number,
+            json: most('j'),
+            html: most('<'),
+            pdf: [&b"%PDF\x80"[..], &vec![0xff; 256 * 1024 - 5]].concat(),
+        };
+        let first = apply(&client, &config_map(&owner, &documents(1))).await.unwrap();
+        let again = apply(&client, &config_map(&owner, &documents(1))).await.unwrap();
+        assert_eq!(first.resource_version(), again.resource_version(), "the same is written once");
+        assert_eq!(first.owner_references()[0].uid, created.uid().unwrap());
+        // The next one takes its place, and what others change comes back.
+        let next = Documents { number: 2, json: "{}".into(), html: "<p>".into(), pdf: b"%PDF\x80".to_vec() };
+        apply(&client, &config_map(&owner, &next)).await.unwrap();
+        let maps = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
+        let forged = Patch::Merge(json!({"data": {"invoice.json": "forged"}}));
+        maps.patch("payplane-invoice-acme", &PatchParams::default(), &forged).await.unwrap();
+        let kept = apply(&client, &config_map(&owner, &next)).await.unwrap();
+        assert_eq!(kept.labels()["payplane.io/invoice"], "2");
+        assert_eq!(
+            (kept.data.unwrap()["invoice.json"].as_str(), &kept.binary_data.unwrap()["invoice.pdf"].0),
+            ("{}", &next.pdf)
+        );
+        let ours = maps.list(&Default::default()).await.unwrap().items;
+        let ours = ours.iter().filter(|map| map.name_any().starts_with("payplane-invoice-"));
+        assert_eq!(ours.count(), 1);
     })
     .await;
 }

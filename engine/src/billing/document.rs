@@ -1,81 +1,21 @@
-//! An invoice as a document: JSON and CSV for machines, HTML for people, escaped. Pure: the same invoice is the same bytes,
-//! but for how it stands with the money, which changes.
+//! Invoices as documents: JSON and CSV for machines, HTML and PDF for people. Pure: the same invoice is the same bytes on
+//! every replica, but for how it stands with the money, which changes.
 
-use askama::Template;
-use payplane_billing::{Item, Line, Metric, Rate, State};
+mod glyphs;
+mod locale;
+mod page;
+mod pdf;
+pub mod statement;
+
+use payplane_billing::{Item, Line, Rate, State};
 use payplane_ledger::{Currency, Timestamp, format_minor};
 use serde::Serialize;
 
+pub use locale::Locale;
+use locale::{ENGLISH, Words};
+use page::{Page, PageRow, day, days};
+
 use crate::store::InvoiceRow;
-
-/// How numbers and dates are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Locale {
-    /// 1,234.50 and 2026-11-30.
-    En,
-    /// 1.234,50 and 30.11.2026.
-    De,
-    /// 1’234.50 and 30.11.2026.
-    DeCh,
-    /// 1 234,50 with narrow spaces, and 30/11/2026.
-    Fr,
-}
-
-/// Text that the template can mark as language.
-impl Locale {
-    /// Knows `en`, `de`, `de-CH` and `fr`; nothing means English.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "" | "en" => Some(Self::En),
-            "de" => Some(Self::De),
-            "de-CH" => Some(Self::DeCh),
-            "fr" => Some(Self::Fr),
-            _ => None,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::De => "de",
-            Self::DeCh => "de-CH",
-            Self::Fr => "fr",
-        }
-    }
-
-    /// A plain decimal in groups of three.
-    fn number(self, text: &str) -> String {
-        let (group, point) = match self {
-            Self::En => (',', '.'),
-            Self::De => ('.', ','),
-            Self::DeCh => ('’', '.'),
-            Self::Fr => ('\u{202f}', ','),
-        };
-        let (whole, fraction) =
-            text.split_once('.').map_or((text, None), |(whole, rest)| (whole, Some(rest)));
-        let mut written = String::new();
-        for (index, digit) in whole.char_indices() {
-            if index != 0 && (whole.len() - index).is_multiple_of(3) {
-                written.push(group);
-            }
-            written.push(digit);
-        }
-        if let Some(fraction) = fraction {
-            written.push(point);
-            written.push_str(fraction);
-        }
-        written
-    }
-
-    fn date(self, date: jiff::civil::Date) -> String {
-        let (year, month, day) = (date.year(), date.month(), date.day());
-        match self {
-            Self::En => format!("{year:04}-{month:02}-{day:02}"),
-            Self::De | Self::DeCh => format!("{day:02}.{month:02}.{year:04}"),
-            Self::Fr => format!("{day:02}/{month:02}/{year:04}"),
-        }
-    }
-}
 
 /// What a document says, as machines read it: amounts are plain decimals, times RFC 3339.
 #[derive(Debug, Serialize)]
@@ -116,14 +56,6 @@ struct DataTax {
     amount: String,
 }
 
-/// The page; its texts are escaped by the template's extension.
-#[derive(Template)]
-#[template(path = "invoice.html")]
-struct Page {
-    language: &'static str,
-    data: Data,
-}
-
 /// One JSON object.
 pub fn json(invoice: &InvoiceRow) -> Vec<u8> {
     // A type of ours always has a JSON form.
@@ -135,9 +67,8 @@ pub fn csv(invoice: &InvoiceRow) -> Vec<u8> {
     let data = data(invoice);
     let mut text = String::from("invoice,kind,item,quantity,free,amount,currency\r\n");
     let mut row = |kind: &str, item: &str, quantity: &str, free: &str, amount: &str| {
-        let cells = [&data.number.to_string(), kind, item, quantity, free, amount, &data.currency];
-        text.push_str(&cells.map(cell).join(","));
-        text.push_str("\r\n");
+        let number = data.number.to_string();
+        text.push_str(&row_of_cells(&[&number, kind, item, quantity, free, amount, &data.currency]));
     };
     for line in &data.lines {
         row("line", &line.item, &line.quantity, &line.free, &line.amount);
@@ -155,33 +86,66 @@ pub fn csv(invoice: &InvoiceRow) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A page without scripts and without anything from elsewhere.
+/// HTML.
 pub fn html(invoice: &InvoiceRow, locale: Locale) -> Vec<u8> {
-    let mut data = data(invoice);
-    let amounts = [
-        &mut data.subtotal,
-        &mut data.discount,
-        &mut data.total,
-        &mut data.prepaid,
-        &mut data.credited,
-        &mut data.collected,
-        &mut data.due,
-    ];
-    amounts.into_iter().for_each(|text| *text = locale.number(text));
-    for line in &mut data.lines {
-        for text in [&mut line.quantity, &mut line.free, &mut line.amount] {
-            *text = locale.number(text);
+    page::html(&page(invoice, locale))
+}
+
+/// PDF.
+pub fn pdf(invoice: &InvoiceRow, locale: Locale) -> Vec<u8> {
+    pdf::pdf(&page(invoice, locale))
+}
+
+/// What people see: the words and numbers of their language, and no line that says nothing.
+fn page(invoice: &InvoiceRow, locale: Locale) -> Page {
+    let (words, statement) = (locale.words(), &invoice.document.statement);
+    let currency = statement.currency;
+    let money = |minor: i64| format_minor(minor, currency);
+    let mut rows: Vec<PageRow> = Vec::new();
+    let mut row = |cells: [String; 4], is_total| rows.push(PageRow { cells: cells.to_vec(), is_total });
+    let sum = |word: &str, amount: String| [word.to_owned(), String::new(), String::new(), amount];
+    for line in &statement.lines {
+        let DataLine { item, quantity, free, amount, .. } = data_line(line, currency, words);
+        let [quantity, free, amount] = [quantity, free, amount].map(|text| locale.number(&text));
+        row([item, quantity, free, amount], false);
+    }
+    row(sum(words.subtotal, locale.number(&money(statement.subtotal))), false);
+    if statement.discount != 0 {
+        row(sum(words.discount, locale.less(&money(statement.discount))), false);
+    }
+    for tax in &statement.taxes {
+        let name = format!("{} {}\u{a0}%", tax.name, locale.number(&percent(tax.percent)));
+        row(sum(&name, locale.number(&money(tax.amount))), false);
+    }
+    row(sum(words.total, locale.number(&money(statement.total))), true);
+    let standing = &invoice.standing;
+    let kept = standing.collected - standing.returned;
+    for (word, minor) in
+        [(words.prepaid, standing.prepaid), (words.credited, standing.credited), (words.collected, kept)]
+    {
+        if minor != 0 {
+            row(sum(word, locale.less(&money(minor))), false);
         }
     }
-    for tax in &mut data.taxes {
-        (tax.percent, tax.amount) = (locale.number(&tax.percent), locale.number(&tax.amount));
+    row(sum(words.due, locale.number(&money(standing.due()))), true);
+    let head = [words.item, words.quantity, words.free].map(str::to_owned).into_iter();
+    let head = head.chain([format!("{} ({})", words.amount, currency.code())]).collect();
+    Page {
+        locale,
+        title: format!("{} {}", words.invoice, invoice.number),
+        about: about(invoice, locale),
+        head,
+        rows,
     }
-    data.start = day(invoice.period.start, locale);
-    data.end = day(invoice.period.end, locale);
-    data.issued = invoice.issued_at.map(|at| day(at, locale));
-    let page = Page { language: locale.name(), data };
-    // The template writes to memory, which does not fail.
-    page.render().unwrap_or_default().into_bytes()
+}
+
+fn about(invoice: &InvoiceRow, locale: Locale) -> Vec<String> {
+    let words = locale.words();
+    let issued = invoice.issued_at.map(|at| format!("{} {}", words.issued, day(at, locale)));
+    let version = &invoice.document.statement.plan_version;
+    let period = format!("{} ({})", days(invoice.period, locale), words.end_excluded);
+    let state = format!("{} {version}, {}", words.plan, state_word(invoice, words));
+    [period].into_iter().chain(issued).chain([state]).collect()
 }
 
 fn data(invoice: &InvoiceRow) -> Data {
@@ -200,7 +164,7 @@ fn data(invoice: &InvoiceRow) -> Data {
         issued: invoice.issued_at.map(moment),
         plan_version: statement.plan_version.clone(),
         currency: currency.code().to_owned(),
-        lines: statement.lines.iter().map(|line| data_line(line, currency)).collect(),
+        lines: statement.lines.iter().map(|line| data_line(line, currency, &ENGLISH)).collect(),
         subtotal: money(statement.subtotal),
         discount: money(statement.discount),
         taxes: statement.taxes.iter().map(tax).collect(),
@@ -209,21 +173,27 @@ fn data(invoice: &InvoiceRow) -> Data {
         credited: money(standing.credited),
         collected: money(standing.collected - standing.returned),
         due: money(standing.due()),
-        state: match standing.state() {
-            State::Issued => "issued",
-            State::PartlyPaid => "partly paid",
-            State::Paid => "paid",
-            State::Uncollected => "uncollected",
-        },
+        state: state_word(invoice, &ENGLISH),
     }
 }
 
-fn data_line(line: &Line, currency: Currency) -> DataLine {
+fn state_word(invoice: &InvoiceRow, words: &Words) -> &'static str {
+    let [issued, partly_paid, paid, uncollected] = words.states;
+    match invoice.standing.state() {
+        State::Issued => issued,
+        State::PartlyPaid => partly_paid,
+        State::Paid => paid,
+        State::Uncollected => uncollected,
+    }
+}
+
+fn data_line(line: &Line, currency: Currency, words: &Words) -> DataLine {
     let (item, is_amount) = match &line.item {
-        Item::BaseFee => ("base fee".to_owned(), false),
-        Item::Minimum => ("up to the minimum".to_owned(), false),
+        Item::BaseFee => (words.base_fee.to_owned(), false),
+        Item::Minimum => (words.minimum.to_owned(), false),
         Item::Event(name) => (name.clone(), false),
-        Item::Usage(metric) => (metric_name(*metric).to_owned(), metric.is_amount()),
+        // They are numbered from one on.
+        Item::Usage(metric) => (words.metrics[*metric as usize - 1].to_owned(), metric.is_amount()),
     };
     // A period that was cut has such a line for each of its plans.
     let item = if line.version.is_empty() { item } else { format!("{item} ({})", line.version) };
@@ -239,16 +209,6 @@ fn data_line(line: &Line, currency: Currency) -> DataLine {
     }
 }
 
-const fn metric_name(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Payments => "payments",
-        Metric::Volume => "volume",
-        Metric::Holds => "holds",
-        Metric::Refunds => "refunds",
-        Metric::ActiveWallets => "active wallets",
-    }
-}
-
 /// A percentage without zeros that say nothing.
 pub fn percent(rate: Rate) -> String {
     let (whole, fraction) = (rate.scaled() / Rate::ONE, rate.scaled() % Rate::ONE);
@@ -260,10 +220,10 @@ fn moment(at: Timestamp) -> String {
     jiff::Timestamp::from_microsecond(at.0).map(|at| at.to_string()).unwrap_or_default()
 }
 
-/// The day in UTC.
-fn day(at: Timestamp, locale: Locale) -> String {
-    let at = jiff::Timestamp::from_microsecond(at.0);
-    at.map(|at| locale.date(at.to_zoned(jiff::tz::TimeZone::UTC).date())).unwrap_or_default()
+/// A line of a table for machines.
+fn row_of_cells(cells: &[&str]) -> String {
+    let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
+    format!("{}\r\n", cells.join(","))
 }
 
 /// Quoted where it has to be, and never a formula: a spreadsheet would run one.
@@ -284,7 +244,7 @@ mod tests {
     use payplane_billing::{Period, Plan, Standing, TaxRate, Terms, Usage};
 
     use super::*;
-    use crate::store::Document;
+    use crate::store::{Document, InvoicePage};
 
     fn invoice() -> InvoiceRow {
         let plan = Plan::new(Terms {
@@ -332,6 +292,40 @@ mod tests {
             assert!(page.contains(&format!("<html lang=\"{name}\">")), "{page}");
         }
         assert_eq!(Locale::parse("xx"), None);
+    }
+
+    #[test]
+    fn people_read_their_own_words_and_no_line_that_says_nothing() {
+        for (name, words) in [
+            ("en", ["Invoice 7", "base fee", "Prepaid"]),
+            ("de", ["Rechnung 7", "Grundgebühr", "Vorausbezahlt"]),
+            ("fr", ["Facture 7", "forfait de base", "Prépayé"]),
+        ] {
+            let page = String::from_utf8(html(&invoice(), Locale::parse(name).unwrap())).unwrap();
+            assert!(words.iter().all(|word| page.contains(word)), "{name}: {page}");
+        }
+        let page = String::from_utf8(html(&invoice(), Locale::En)).unwrap();
+        assert!(!["Discount", "Credited", "Collected"].iter().any(|word| page.contains(word)), "{page}");
+    }
+
+    #[test]
+    fn a_statement_has_every_invoice_and_adds_up_by_currency() {
+        let mut euros = InvoiceRow { number: 8, ..invoice() };
+        euros.document.statement.currency = Currency::parse("EUR").unwrap();
+        let invoices = InvoicePage {
+            invoices: vec![euros, invoice(), InvoiceRow { number: 6, ..invoice() }],
+            next: Some(5),
+        };
+        let read: serde_json::Value = serde_json::from_slice(&statement::json(&invoices)).unwrap();
+        assert_eq!(read["invoices"].as_array().unwrap().len(), 3);
+        assert_eq!((&read["totals"][1]["due"], &read["hasMore"]), (&"2669133.78".into(), &true.into()));
+        assert_eq!(read["totals"][0]["currency"], "EUR");
+        let table = String::from_utf8(statement::csv(&invoices)).unwrap();
+        assert_eq!(table.lines().count(), 4);
+        assert!(table.contains(",1334567.89,1.00,0.00,0.00,1334566.89,partly paid,USD\r\n"), "{table}");
+        let page = String::from_utf8(statement::html(&invoices, Locale::DeCh)).unwrap();
+        assert!(page.contains("2’669’133.78") && page.contains("Es gibt ältere"), "{page}");
+        assert!(statement::pdf(&invoices, Locale::DeCh).starts_with(b"%PDF"));
     }
 
     #[test]

@@ -98,7 +98,11 @@ pub(super) fn request(number: i64, known_attempts: i32) -> proto::CollectInvoice
     proto::CollectInvoiceRequest { number, wallet, receiver, known_attempts }
 }
 
-pub(super) async fn collect(client: &Client, number: i64, known: i32) -> Result<proto::InvoiceCollection, Status> {
+pub(super) async fn collect(
+    client: &Client,
+    number: i64,
+    known: i32,
+) -> Result<proto::InvoiceCollection, Status> {
     let answer = client.billing.clone().collect_invoice(request(number, known)).await?;
     Ok(answer.into_inner().invoice.unwrap().collection.unwrap())
 }
@@ -436,21 +440,54 @@ async fn credit_notes_and_prepaid_credits_reduce_what_is_due_and_are_never_used_
         &billed.world.as_role("acme", "operator").pay(payment("on", "purse", "shop", "1.00")).await.unwrap(),
     );
 
-    let viewer = billed.world.as_role("acme", "viewer");
-    for (format, kind) in [
-        (proto::DocumentFormat::Json, "application/json"),
-        (proto::DocumentFormat::Csv, "text/csv; charset=utf-8"),
-        (proto::DocumentFormat::Html, "text/html; charset=utf-8"),
-    ] {
-        let request =
-            proto::GetInvoiceDocumentRequest { number: 1, format: format.into(), locale: String::new() };
-        let found = viewer.billing.clone().get_invoice_document(request).await.unwrap().into_inner();
-        assert_eq!(found.content_type, kind);
-        assert!(String::from_utf8(found.content).unwrap().contains("108.10"));
-    }
+    documents(&billed.world.as_role("acme", "viewer")).await;
     let stranger = billed.world.as_role("globex", "viewer");
     let request = proto::GetInvoiceDocumentRequest { number: 1, format: 1, locale: String::new() };
     assert_eq!(code(stranger.billing.clone().get_invoice_document(request).await), Code::NotFound);
+    let request = proto::GetStatementDocumentRequest { format: 1, ..Default::default() };
+    let nothing = stranger.billing.clone().get_statement_document(request).await.unwrap().into_inner();
+    assert!(!String::from_utf8(nothing.content).unwrap().contains("108.10"));
+}
+
+/// Two invoices over 108.10 each, as documents of every format. `PAYPLANE_DOCUMENTS` names a folder to put them into, to look
+/// at them.
+async fn documents(viewer: &Client) {
+    let folder = std::env::var_os("PAYPLANE_DOCUMENTS").map(std::path::PathBuf::from);
+    let has = |content: &[u8], text: &[u8]| content.windows(text.len()).any(|window| window == text);
+    for (format, ending, kind) in [
+        (proto::DocumentFormat::Json, "json", "application/json"),
+        (proto::DocumentFormat::Csv, "csv", "text/csv; charset=utf-8"),
+        (proto::DocumentFormat::Html, "html", "text/html; charset=utf-8"),
+        (proto::DocumentFormat::Pdf, "pdf", "application/pdf"),
+    ] {
+        let format = i32::from(format);
+        let one = async |locale: &str| {
+            let request = proto::GetInvoiceDocumentRequest { number: 1, format, locale: locale.to_owned() };
+            let found = viewer.billing.clone().get_invoice_document(request).await.unwrap().into_inner();
+            assert_eq!(found.content_type, kind);
+            found.content
+        };
+        let all = async |through_number| {
+            let request =
+                proto::GetStatementDocumentRequest { format, locale: "fr".to_owned(), through_number };
+            let found = viewer.billing.clone().get_statement_document(request).await.unwrap().into_inner();
+            assert_eq!(found.content_type, kind);
+            found.content
+        };
+        let (invoice, statement) = (one("").await, all(0).await);
+        assert!(has(&invoice, b"108.10") && invoice == one("").await, "{kind}");
+        // Only people read words.
+        assert_eq!(ending == "json" || ending == "csv", invoice == one("de").await, "{kind}");
+        let total: &[u8] = if ending == "json" || ending == "csv" { b"108.10" } else { b"216,20" };
+        assert!(has(&statement, total) && !has(&all(1).await, b"216,20"), "{kind}");
+        if let Some(folder) = &folder {
+            std::fs::write(folder.join(format!("invoice.{ending}")), invoice).unwrap();
+            std::fs::write(folder.join(format!("statement.{ending}")), statement).unwrap();
+        }
+    }
+    let request = proto::GetStatementDocumentRequest { locale: "xx".to_owned(), ..Default::default() };
+    let status = viewer.billing.clone().get_statement_document(request).await.unwrap_err();
+    assert_eq!(fields(&status), ["locale", "format"]);
 }
 
 /// The limit of a debt holds at every engine from its answer on, beside what the treasury has set, and ends by itself.

@@ -4,7 +4,9 @@
 //! decimals of its own, and compares rows of the page with the invoices' documents and the wallets: all of them, in order.
 //! Periods are as short as what happens in them; that does not change what they cost.
 
-use payplane_billing::{Discount, EventPrice, Metric, Model, Period, Plan, Price, Rate, TaxRate, Terms, Tier};
+use payplane_billing::{
+    Discount, EventPrice, Metric, Model, Period, Plan, Price, Rate, TaxRate, Terms, Tier,
+};
 use payplane_engine::billing;
 use payplane_ledger::{Currency, TenantId, Timestamp};
 use payplane_proto::v1::{self as proto, InvoiceState, LateUsage, RefusalReason, UsageResult};
@@ -70,8 +72,7 @@ fn tiered() -> Plan {
 }
 
 fn prepaid() -> Plan {
-    let events =
-        vec![EventPrice { name: "messages".to_owned(), free: 0, model: Model::Flat(rate("0.015")) }];
+    let events = vec![EventPrice { name: "messages".to_owned(), free: 0, model: Model::Flat(rate("0.015")) }];
     Plan::new(Terms { events, ..terms("1", 2_000) }).unwrap()
 }
 
@@ -136,7 +137,8 @@ impl Example {
         let end = store.now().await.unwrap();
         let (start, begin) = (self.start, self.begin);
         for (tenant, plan) in [("flat", flat(self.period)), ("tiered", tiered()), ("prepaid", prepaid())] {
-            let id = sqlx::query_scalar("select tenant_id from payplane.tenants where name = $1").bind(tenant);
+            let id =
+                sqlx::query_scalar("select tenant_id from payplane.tenants where name = $1").bind(tenant);
             let id = TenantId::from_uuid(id.fetch_one(&mut self.database).await.unwrap());
             let period_from = |start| Ok(Period { start, end });
             let closed = billing::close(store, id, &plan, (start, 0), (begin, period_from)).await.unwrap();

@@ -48,7 +48,11 @@ pub(super) fn event(id: usize, metric: &str, quantity: i64, at: Timestamp) -> pr
     }
 }
 
-pub(super) async fn record(client: &Client, events: Vec<proto::UsageEvent>, late: LateUsage) -> Vec<UsageResult> {
+pub(super) async fn record(
+    client: &Client,
+    events: Vec<proto::UsageEvent>,
+    late: LateUsage,
+) -> Vec<UsageResult> {
     let request = proto::RecordUsageRequest { events, late: late.into() };
     let answer = insist(async || client.billing.clone().record_usage(request.clone()).await).await;
     answer.into_inner().results.into_iter().map(|each| UsageResult::try_from(each).unwrap()).collect()
@@ -202,6 +206,14 @@ async fn events_are_told_apart_summed_by_windows_and_refused_by_field() {
     assert_eq!(record(&platform, late(), LateUsage::Refuse).await, [Late]);
     assert_eq!(record(&platform, late(), LateUsage::NextInvoice).await, [Recorded]);
     assert_eq!(record(&platform, late(), LateUsage::Refuse).await, [Repeated]);
+    let metrics = world.engines[0].engine.metrics.render(0);
+    for (result, events) in [("recorded", 5), ("repeated", 7), ("conflict", 2), ("late", 1)] {
+        let line = format!("payplane_engine_usage_events_total{{result=\"{result}\"}} {events}\n");
+        assert!(metrics.contains(&line), "{line}{metrics}");
+    }
+    // The oldest event of the first request was a hundred seconds old, and that of every other one too.
+    assert!(metrics.contains("payplane_engine_usage_event_age_seconds_bucket{le=\"10\"} 0\n"), "{metrics}");
+    assert!(metrics.contains("payplane_engine_usage_event_age_seconds_bucket{le=\"300\"} 5\n"), "{metrics}");
 
     let wrong = [
         (proto::UsageEvent { source: String::new(), ..event(1, "a", 1, at(0)) }, "events[0].source"),

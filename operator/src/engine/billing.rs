@@ -1,7 +1,7 @@
 //! Invoices.
 
 use jiff::Timestamp;
-use payplane_crds::tenant_billing::{BilledUsage, BillingPeriod, PlanTerms};
+use payplane_crds::tenant_billing::{BilledUsage, BillingPeriod, DocumentLocale, PlanTerms};
 use payplane_proto::v1 as proto;
 use proto::billing_service_client::BillingServiceClient;
 use tonic::{Request, service::interceptor::InterceptedService, transport::Channel};
@@ -119,6 +119,22 @@ pub struct CollectRequest {
     pub tax: String,
 }
 
+/// An invoice as documents.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Documents {
+    /// Which one.
+    pub number: i64,
+    /// For machines.
+    pub json: String,
+    /// For people.
+    pub html: String,
+    /// For people.
+    pub pdf: Vec<u8>,
+}
+
+/// How large a document may be: all of an invoice's fit into one object of the cluster.
+const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+
 /// How many invoices one look sees.
 const INVOICES_MAX: i32 = 1_000;
 
@@ -165,6 +181,41 @@ impl Engine {
         let answer = self.billing().list_invoices(channel::request(body, Some(namespace))?).await;
         let page = answer.map_err(fault::from_status)?.into_inner();
         page.invoices.into_iter().next().map(convert::invoice).transpose()
+    }
+
+    /// An invoice as documents.
+    ///
+    /// # Errors
+    /// When no answer came, or a document that is too large.
+    pub async fn invoice_documents(
+        &self,
+        namespace: &str,
+        number: i64,
+        locale: DocumentLocale,
+    ) -> Result<Documents, EngineError> {
+        use proto::DocumentFormat::{Html, Json, Pdf};
+        let text = |content: Vec<u8>| {
+            String::from_utf8(content).map_err(|_| EngineError::Answer("a document that is no text"))
+        };
+        let json = text(self.document(namespace, number, Json, locale).await?)?;
+        let html = text(self.document(namespace, number, Html, locale).await?)?;
+        let pdf = self.document(namespace, number, Pdf, locale).await?;
+        Ok(Documents { number, json, html, pdf })
+    }
+
+    async fn document(
+        &self,
+        namespace: &str,
+        number: i64,
+        format: proto::DocumentFormat,
+        locale: DocumentLocale,
+    ) -> Result<Vec<u8>, EngineError> {
+        let locale = convert::locale(locale).to_owned();
+        let body = proto::GetInvoiceDocumentRequest { number, format: format.into(), locale };
+        let answer = self.billing().get_invoice_document(channel::request(body, Some(namespace))?).await;
+        let content = answer.map_err(fault::from_status)?.into_inner().content;
+        let fits = Some(content).filter(|content| content.len() <= DOCUMENT_BYTES_MAX);
+        fits.ok_or(EngineError::Answer("a document that is too large"))
     }
 
     /// The tenant's invoices of which something is due or to be given back, the oldest first.

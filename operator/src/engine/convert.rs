@@ -18,7 +18,7 @@ mod wallet;
 
 pub(super) use api_key::{api_key_request, api_keys, end_key_request};
 pub(super) use billing::{
-    agree_request, agreed, close_request, closed, collect_request, collected, invoice, measures, preview,
+    agree_request, agreed, close_request, closed, collect_request, collected, invoice, locale, measures, preview,
     preview_request,
 };
 pub(super) use payment::{

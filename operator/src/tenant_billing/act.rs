@@ -2,14 +2,16 @@
 //! and what is due.
 
 use jiff::Timestamp;
-use payplane_crds::{condition::reason::PLAN_NOT_FOUND, tenant_billing::DunningStep};
+use kube::Client;
+use payplane_crds::{TenantBilling, condition::reason::PLAN_NOT_FOUND, tenant_billing::DunningStep};
 
 use super::{
-    Agreement, Answer, Billed, Owed,
+    Agreement, Answer, Billed, Owed, build,
     plan::{CLOSES_MAX, COLLECTS_MAX, Next, measures, next_attempt, stage},
     validate::{Agreeing, Collecting, Wanted},
 };
 use crate::{
+    apply,
     engine::{Agreed, BillingRequest, DebtMeasures, Engine, EngineError, Invoice},
     payment::Waiting,
 };
@@ -38,8 +40,14 @@ async fn bill(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<Answer
     let owed = settle(wanted, engine, &preview.invoice.total.currency, now).await?;
     // Not from what was closed here: it may have been another time, or another operator.
     let last = engine.last_invoice(&request.namespace).await?;
+    let documents = match (wanted.documents, &last) {
+        (Some(locale), Some(last)) => {
+            Some(engine.invoice_documents(&request.namespace, last.number, locale).await?)
+        }
+        _ => None,
+    };
     let grace_seconds = request.grace_seconds;
-    Ok(Answer::Billed(Box::new(Billed { preview, last, grace_seconds, has_more, owed, agreed })))
+    Ok(Answer::Billed(Box::new(Billed { preview, last, grace_seconds, has_more, owed, agreed, documents })))
 }
 
 /// Agrees on the version of the BillingPlan. Where that cannot be, what was agreed before stays, and billing goes on by it.
@@ -131,6 +139,9 @@ fn owed(
     let is_due = |invoice: &Invoice| invoice.standing.as_ref().is_some_and(|standing| standing.is_due);
     let due: Vec<Invoice> = open.into_iter().filter(is_due).collect();
     let unpaid = due.len();
+    let standings = due.iter().filter_map(|invoice| invoice.standing.as_ref());
+    let minor = standings.map(|standing| minor(&standing.due)).fold(0, i64::saturating_add);
+    let unpaid_minor = due.first().map(|oldest| (oldest.total.currency.clone(), minor));
     let oldest = due.into_iter().next();
     let since = oldest.as_ref().and_then(|invoice| invoice.issued_at);
     let next_attempt_at = oldest
@@ -140,5 +151,38 @@ fn owed(
         // What could not even be tried waits for the next look.
         .filter(|at| now < *at);
     let stage = stage(since, dunning, now);
-    Owed { unpaid, oldest, next_attempt_at, hindrance: None, stage }
+    Owed { unpaid, unpaid_minor, oldest, next_attempt_at, hindrance: None, stage }
+}
+
+/// The ledger writes all decimals of the currency, so without the point they are minor units.
+fn minor(amount: &str) -> i64 {
+    let digits: String = amount.chars().filter(|character| *character != '.').collect();
+    digits.parse().unwrap_or_default()
+}
+
+/// Keeps the documents; gives the name of the ConfigMap that has them.
+///
+/// # Errors
+/// When the API server does not accept it.
+pub async fn keep(
+    client: &Client,
+    billing: &TenantBilling,
+    answer: &Answer,
+) -> Result<Option<String>, crate::error::Error> {
+    let Answer::Billed(billed) = answer else { return Ok(None) };
+    let Some(documents) = &billed.documents else { return Ok(None) };
+    apply::apply(client, &build::config_map(billing, documents)).await?;
+    Ok(Some(build::config_map_name(billing)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minor_units_follow_from_the_text() {
+        for (text, units) in [("125.00", 12_500), ("0.05", 5), ("125", 125), ("1.234", 1_234), ("", 0)] {
+            assert_eq!(minor(text), units, "{text}");
+        }
+    }
 }

@@ -10,11 +10,13 @@
 //!
 //! With `planRef` the ledger is asked first to agree on the version of the BillingPlan; it keeps what was agreed, and bills
 //! without a plan of the request's. So a BillingPlan that is gone, or refused, changes nothing but a condition.
+//! Where the spec asks for it, the last invoice is kept as documents in one ConfigMap.
 //!
 //! A tenant has one TenantBilling, the oldest, in the namespace of its Platform. At most [`plan::CLOSES_MAX`] periods are
 //! closed in one look; the next look goes on at once.
 
 mod act;
+pub mod build;
 mod observe;
 mod plan;
 mod report;
@@ -27,7 +29,7 @@ use payplane_crds::TenantBilling;
 use crate::{
     context::Context,
     controllers::{Again, Reconciled},
-    engine::{EngineError, Invoice, Preview},
+    engine::{Documents, EngineError, Invoice, Preview},
     error::Error,
     payment::Waiting,
     status::{self, Written},
@@ -70,6 +72,8 @@ pub struct Billed {
     pub owed: Option<Owed>,
     /// What became of the BillingPlan, if it names one.
     pub agreed: Option<Agreement>,
+    /// The last invoice as documents, if they are kept.
+    pub documents: Option<Documents>,
 }
 
 /// What became of a BillingPlan.
@@ -96,6 +100,8 @@ pub enum Agreement {
 pub struct Owed {
     /// How many invoices.
     pub unpaid: usize,
+    /// What all of them lack, in minor units of a currency. None if nothing is due.
+    pub unpaid_minor: Option<(String, i64)>,
     /// The oldest of them.
     pub oldest: Option<Invoice>,
     /// When the oldest is tried next.
@@ -114,12 +120,17 @@ impl Reconciled for TenantBilling {
         let next = plan(validate::validate(self, &observed)); // pure
         // Asks the ledger, which closes and collects.
         let answer = act::act(next, observed.engine.as_deref(), Timestamp::now()).await;
-        let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
+        let kept = act::keep(&context.client, self, &answer).await; // writes one child, if the spec says so
+        let name = kept.as_ref().ok().cloned().flatten();
+        let status = report::report(self, &answer, name, jiff::Timestamp::now()); // pure
+        report::measure(&context.metrics, self, &answer);
         if status::write(context, self, &status).await? == Written::Patched {
             for (type_, reason, news) in report::news(self, &status) {
                 context.events.tell(&self.object_ref(&()), type_, reason, news);
             }
         }
+        // Money comes first: what the ledger said is told whether or not the documents could be kept.
+        kept?;
         finish(answer)
     }
 }

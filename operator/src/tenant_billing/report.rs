@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::runtime::events::EventType;
+use kube::{ResourceExt, runtime::events::EventType};
 use payplane_crds::{
     TenantBilling, TenantBillingStatus,
     condition::{
@@ -20,22 +20,28 @@ use crate::{
     condition::{Conditions, find},
     engine::{EngineError, Invoice},
     status::Reported,
+    telemetry::{Metrics, Unpaid},
 };
 
 /// The status that tells this answer.
-pub fn report(billing: &TenantBilling, answer: &Answer, now: Timestamp) -> TenantBillingStatus {
+pub fn report(
+    billing: &TenantBilling,
+    answer: &Answer,
+    config_map: Option<String>,
+    now: Timestamp,
+) -> TenantBillingStatus {
     let conditions = Conditions::new(billing.current(), billing.metadata.generation, now);
     // What the ledger said last stays until it says something else.
     let before = || billing.status.clone().unwrap_or_default();
     let (status, conditions) = match answer {
         Answer::Billed(billed) if billed.has_more => (
-            billed_status(billed),
+            billed_status(billed, config_map),
             conditions.waiting(PROGRESSING, "Periods that are over are being closed."),
         ),
         Answer::Billed(billed) => {
             let message = "Usage is counted, and periods are closed when they are over.";
             let conditions = owing(conditions.ready(AS_SPECIFIED, message), billed.owed.as_ref());
-            let mut status = billed_status(billed);
+            let mut status = billed_status(billed, config_map);
             if matches!(billed.agreed, Some(Agreement::Kept { .. })) {
                 status.agreed_plan = before().agreed_plan;
             }
@@ -174,7 +180,7 @@ fn issued(billing: &TenantBilling, status: &TenantBillingStatus) -> Option<Strin
     Some(format!("Invoice {number} over {total} {currency} was issued."))
 }
 
-fn billed_status(billed: &Billed) -> TenantBillingStatus {
+fn billed_status(billed: &Billed, config_map: Option<String>) -> TenantBillingStatus {
     let Invoice { start, end, total, plan_version, .. } = &billed.preview.invoice;
     TenantBillingStatus {
         period: Some(OpenPeriod { start: Time(*start), end: Time(*end), closes_at: Time(closes_at(billed)) }),
@@ -188,7 +194,7 @@ fn billed_status(billed: &Billed) -> TenantBillingStatus {
             }
             Some(Agreement::Kept { .. }) | None => None,
         },
-        last_invoice: billed.last.as_ref().map(last),
+        last_invoice: billed.last.as_ref().map(|invoice| IssuedInvoice { config_map, ..last(invoice) }),
         collection: billed.owed.as_ref().map(collection),
         ..TenantBillingStatus::default()
     }
@@ -221,7 +227,25 @@ fn last(invoice: &Invoice) -> IssuedInvoice {
         issued_at: Time(issued_at.unwrap_or(*end)),
         plan_version: plan_version.clone(),
         state: standing.as_ref().map(|standing| standing.state.clone()),
+        config_map: None,
     }
+}
+
+/// Says to Prometheus what is unpaid. What nobody answered stays as it was.
+pub fn measure(metrics: &Metrics, billing: &TenantBilling, answer: &Answer) {
+    let (namespace, name) = (billing.namespace().unwrap_or_default(), billing.name_any());
+    let owed = match answer {
+        Answer::Billed(billed) => billed.owed.as_ref(),
+        Answer::Taken(_) => None,
+        Answer::Waiting(_) | Answer::Failed(_) => return,
+    };
+    let unpaid = owed.and_then(|owed| Some((owed.unpaid, owed.unpaid_minor.as_ref()?)));
+    let unpaid = unpaid.map(|(count, (currency, minor))| Unpaid {
+        currency: currency.clone(),
+        invoices: i64::try_from(count).unwrap_or(i64::MAX),
+        minor: *minor,
+    });
+    metrics.set_unpaid(&namespace, &name, unpaid);
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use payplane_crds::{
     BillingPlan, TenantBilling,
     billing_plan::PlanApply,
     condition::reason::NO_TENANT,
-    tenant_billing::{DunningStep, PlanTerms},
+    tenant_billing::{DocumentLocale, DunningStep, PlanTerms},
 };
 
 use super::{
@@ -31,6 +31,8 @@ pub struct Wanted {
     pub collecting: Option<Collecting>,
     /// What follows while an invoice is not paid.
     pub dunning: Vec<DunningStep>,
+    /// The language of the last invoice's documents, if they are kept.
+    pub documents: Option<DocumentLocale>,
 }
 
 /// What a TenantBilling with `planRef` wants to be agreed on.
@@ -84,7 +86,9 @@ pub fn validate(billing: &TenantBilling, observed: &Observed) -> Result<Wanted, 
         begin: begin(billing),
         grace_seconds: billing.spec.grace_seconds,
     };
-    Ok(Wanted { request, agreeing: agreeing(billing, observed.plan.as_ref()), collecting, dunning })
+    let documents = billing.spec.documents.as_ref().map(|documents| documents.locale);
+    let agreeing = agreeing(billing, observed.plan.as_ref());
+    Ok(Wanted { request, agreeing, collecting, dunning, documents })
 }
 
 fn collecting(

@@ -199,7 +199,14 @@ async fn an_unpaid_invoice_suspends_until_it_is_collected() {
             && !is_true(Some(&status.conditions), "Suspended")
     })
     .await;
-    assert_eq!(status(&paid).last_invoice.unwrap().state.as_deref(), Some("Paid"));
+    let last = status(&paid).last_invoice.unwrap();
+    assert_eq!(last.state.as_deref(), Some("Paid"));
+    // The link of the status leads to the documents, in the language of the example.
+    let maps: Api<k8s_openapi::api::core::v1::ConfigMap> = Api::namespaced(client.clone(), SYSTEM);
+    let kept = maps.get(&last.config_map.unwrap()).await.unwrap();
+    let (text, pdf) = (kept.data.unwrap(), kept.binary_data.unwrap());
+    assert!(text["invoice.json"].contains("52.97") && text["invoice.html"].contains("Grundgebühr"));
+    assert!(pdf["invoice.pdf"].0.starts_with(b"%PDF"));
     delete(&billings, &payer.name).await;
     payer.clean_up().await;
     receiver.clean_up().await;
@@ -254,5 +261,25 @@ async fn a_shared_plan_changes_by_version_and_outlives_its_object() {
     assert_eq!(status(&kept).plan_version, Some(both));
     assert!(is_true(Some(&status(&kept).conditions), "Ready"));
     delete(&billings, &name).await;
+    tenant.clean_up().await;
+}
+
+/// What the plans of the worked example come to before anything is used: 49.00 and 8.1 %; 25.00 at least, a tenth off, and
+/// 8.1 % of 22.50; 20.00 and 8.1 %.
+#[tokio::test]
+async fn the_plans_of_the_worked_example_are_billed() {
+    let tenant = TestTenant::new(&client().await, "worked").await;
+    let billings: Api<TenantBilling> = Api::namespaced(tenant.client.clone(), SYSTEM);
+    let plans = include_str!("../../../examples/billing/worked.yaml").split("\n---\n").map(example);
+    for (mut plan, accrued) in plans.zip(["52.97", "24.32", "21.62"]) {
+        plan["spec"]["tenantRef"]["name"] = tenant.name.clone().into();
+        // One after the other: a tenant has one bill.
+        apply(&billings, &tenant.name, plan).await;
+        wait_for(&billings, &tenant.name, "priced what nobody used", |billing| {
+            status(billing).accrued.as_deref() == Some(accrued)
+        })
+        .await;
+        delete(&billings, &tenant.name).await;
+    }
     tenant.clean_up().await;
 }

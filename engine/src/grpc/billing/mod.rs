@@ -8,6 +8,8 @@ mod invoice;
 mod plan;
 mod usage;
 
+use std::time::{Duration, Instant};
+
 use payplane_ledger::{Sequence, Sign, TenantId};
 use payplane_proto::v1::{self as proto, billing_service_server::BillingService};
 use tonic::{Request, Response, Status};
@@ -20,7 +22,7 @@ use super::{
 use crate::{
     billing::{self, BillingError, Next},
     engine::detached,
-    store::StoreError,
+    store::{InvoiceRow, StoreError},
 };
 
 const GRACE_DAYS_MAX: i64 = 31;
@@ -58,13 +60,16 @@ impl BillingService for Api {
         let start = plan::time("start_time", request.start_time.as_ref(), &mut violations);
         let grace_us = grace(request.grace.as_ref(), &mut violations);
         let (plan, ((cycle, begin), start)) = violations.finish(plan.zip(cycle.zip(start)))?;
-        let store = self.engine.store.clone();
+        let (store, started) = (self.engine.store.clone(), Instant::now());
         let closed = of_its_own(async move {
             let period_from = |start| cycle.period_from(start);
             let pricing = agreement::pricing(plan.as_ref());
             billing::close(&store, tenant, pricing, (start, grace_us), (begin, period_from)).await
         })
         .await?;
+        if !closed.replayed {
+            self.engine.metrics.observe_close(started.elapsed(), delay(&closed.invoice));
+        }
         let (invoice, replayed) = (Some(invoice::invoice(&closed.invoice)), closed.replayed);
         Ok(Response::new(proto::CloseInvoiceResponse { invoice, replayed }))
     }
@@ -185,6 +190,13 @@ impl BillingService for Api {
     ) -> Result<Response<proto::AgreePlanResponse>, Status> {
         self.agree(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
     }
+
+    async fn get_statement_document(
+        &self,
+        request: Request<proto::GetStatementDocumentRequest>,
+    ) -> Result<Response<proto::GetStatementDocumentResponse>, Status> {
+        self.statement_document(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
+    }
 }
 
 impl Api {
@@ -229,6 +241,12 @@ async fn of_its_own<T: Send + 'static>(
             violations.check().err().unwrap_or_else(status::no_outcome)
         }
     })
+}
+
+/// How long after its period an invoice was issued.
+fn delay(invoice: &InvoiceRow) -> Duration {
+    let issued = invoice.issued_at.unwrap_or(invoice.period.end);
+    Duration::from_micros(u64::try_from(issued.0 - invoice.period.end.0).unwrap_or_default())
 }
 
 fn grace(grace: Option<&prost_types::Duration>, violations: &mut Violations) -> i64 {

@@ -1,5 +1,7 @@
 //! Usage that others record.
 
+use std::time::Duration;
+
 use payplane_billing::{Period, is_event_name};
 use payplane_ledger::{TenantId, Timestamp};
 use payplane_proto::v1 as proto;
@@ -56,9 +58,12 @@ impl Api {
             events.extend(event(root.entry("events", index), given, now, &mut violations));
         }
         violations.check()?;
+        let oldest = events.iter().map(|event| now.0 - event.at.0).max().unwrap_or_default();
         let store = self.engine.store.clone();
         let done = detached(async move { store.record_usage(tenant, &events, refuse_late).await }).await;
         let done = done.map_err(|error| status::of_store(&error))?;
+        let oldest = Duration::from_micros(u64::try_from(oldest).unwrap_or_default());
+        self.engine.metrics.observe_usage(&done, oldest);
         Ok(proto::RecordUsageResponse { results: done.into_iter().map(|each| result(each).into()).collect() })
     }
 

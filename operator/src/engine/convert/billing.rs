@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use payplane_crds::{
     money,
     tenant_billing::{BilledUsage, BillingDiscount, BillingMetric, BillingPeriod, BillingUnit, PlanTerms},
-    tenant_billing::{EventPrice, FlatPrice, MetricPrice, PackagePrice, TieredPrice},
+    tenant_billing::{DocumentLocale, EventPrice, FlatPrice, MetricPrice, PackagePrice, TieredPrice},
 };
 use payplane_proto::v1 as proto;
 use proto::{billing_discount::Discount, metric_price::Model};
@@ -184,6 +184,16 @@ pub(in crate::engine) fn preview(answer: proto::PreviewInvoiceResponse) -> Resul
 
 pub(in crate::engine) fn closed(answer: proto::CloseInvoiceResponse) -> Result<Invoice, EngineError> {
     invoice(answer.invoice.ok_or(EngineError::Answer("a closed period without an invoice"))?)
+}
+
+/// What the ledger calls a language.
+pub(in crate::engine) const fn locale(locale: DocumentLocale) -> &'static str {
+    match locale {
+        DocumentLocale::En => "en",
+        DocumentLocale::De => "de",
+        DocumentLocale::DeCh => "de-CH",
+        DocumentLocale::Fr => "fr",
+    }
 }
 
 pub(in crate::engine) fn invoice(found: proto::Invoice) -> Result<Invoice, EngineError> {

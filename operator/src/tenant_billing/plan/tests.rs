@@ -19,7 +19,7 @@ fn billed(end: &str, grace_seconds: i64, has_more: bool) -> Billed {
         standing: None,
     };
     let preview = Preview { invoice, usage: BilledUsage::default(), is_over: has_more };
-    Billed { preview, last: None, grace_seconds, has_more, owed: None, agreed: None }
+    Billed { preview, last: None, grace_seconds, has_more, owed: None, agreed: None, documents: None }
 }
 
 #[test]

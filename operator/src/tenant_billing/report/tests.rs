@@ -46,7 +46,15 @@ fn invoice(number: i64, issued: bool) -> Invoice {
 fn billed(has_more: bool) -> Answer {
     let preview = Preview { invoice: invoice(3, false), usage: BilledUsage::default(), is_over: has_more };
     let last = Some(invoice(2, true));
-    Answer::Billed(Box::new(Billed { preview, last, grace_seconds: 60, has_more, owed: None, agreed: None }))
+    Answer::Billed(Box::new(Billed {
+        preview,
+        last,
+        grace_seconds: 60,
+        has_more,
+        owed: None,
+        agreed: None,
+        documents: None,
+    }))
 }
 
 /// Invoice 2 lacks a hundred after so many attempts, at a dunning step; or nothing is due.
@@ -66,7 +74,8 @@ fn owing(attempts: Option<i32>, stage: Stage) -> Answer {
     });
     let unpaid = usize::from(oldest.is_some());
     let next_attempt_at = oldest.is_some().then(|| Timestamp::from_second(9_060).unwrap());
-    answer.owed = Some(Owed { unpaid, oldest, next_attempt_at, hindrance: None, stage });
+    let unpaid_minor = oldest.is_some().then(|| ("USD".to_owned(), 10_000));
+    answer.owed = Some(Owed { unpaid, unpaid_minor, oldest, next_attempt_at, hindrance: None, stage });
     Answer::Billed(answer)
 }
 
@@ -85,7 +94,7 @@ fn every_answer_has_its_conditions_and_says_what_is_due() {
         (Answer::Failed(away), "FTF", "EngineUnavailable", Some("5.00")),
     ];
     for (answer, letters, reason, accrued) in cases {
-        let status = report(&billing(), &answer, Timestamp::UNIX_EPOCH);
+        let status = report(&billing(), &answer, None, Timestamp::UNIX_EPOCH);
         let told =
             [READY, RECONCILING, STALLED].map(|type_| &find(&status.conditions, type_).unwrap().status[..1]);
         assert_eq!(told.concat(), letters, "{answer:?}");
@@ -97,22 +106,44 @@ fn every_answer_has_its_conditions_and_says_what_is_due() {
 
 #[test]
 fn the_open_period_and_the_last_invoice_are_what_the_ledger_said() {
-    let status = report(&billing(), &billed(false), Timestamp::UNIX_EPOCH);
+    let status = report(&billing(), &billed(false), None, Timestamp::UNIX_EPOCH);
     let period = status.period.unwrap();
     let seconds = [period.start, period.end, period.closes_at].map(|time| time.0.as_second());
     assert_eq!(seconds, [3_000, 4_000, 4_060]);
     let last = status.last_invoice.unwrap();
     assert_eq!((last.number, last.total.as_str(), last.issued_at.0.as_second()), (2, "2.00", 3_060));
+    // Where its documents are is told once they are there.
+    assert_eq!(last.config_map, None);
+    let status = report(&billing(), &billed(false), Some("map".into()), Timestamp::UNIX_EPOCH);
+    assert_eq!(status.last_invoice.unwrap().config_map.as_deref(), Some("map"));
+}
+
+#[test]
+fn prometheus_is_told_what_is_unpaid_until_it_is_paid() {
+    let metrics = Metrics::new().unwrap();
+    let unpaid = |answer: &Answer| {
+        measure(&metrics, &billing(), answer);
+        let text = metrics.text().unwrap();
+        let line = text.lines().find_map(|line| {
+            line.strip_prefix("payplane_operator_billing_unpaid_minor_units{currency=\"USD\"} ")
+        });
+        line.unwrap_or_default().to_owned()
+    };
+    let stage = Stage { steps: 0, is_suspended: false, next_at: None };
+    assert_eq!(unpaid(&owing(Some(1), stage)), "10000");
+    // Not knowing changes nothing.
+    assert_eq!(unpaid(&Answer::Waiting(Waiting::engine())), "10000");
+    assert_eq!(unpaid(&owing(None, stage)), "0");
 }
 
 #[test]
 fn an_invoice_is_told_once() {
     let mut before = billing();
-    let after = report(&before, &billed(false), Timestamp::UNIX_EPOCH);
+    let after = report(&before, &billed(false), None, Timestamp::UNIX_EPOCH);
     assert_eq!(issued(&before, &after).as_deref(), Some("Invoice 2 over 2.00 USD was issued."));
     before.status = Some(after.clone());
     assert_eq!(issued(&before, &after), None);
-    let waiting = report(&before, &Answer::Waiting(Waiting::engine()), Timestamp::UNIX_EPOCH);
+    let waiting = report(&before, &Answer::Waiting(Waiting::engine()), None, Timestamp::UNIX_EPOCH);
     assert_eq!(issued(&before, &waiting), None);
 }
 
@@ -130,14 +161,14 @@ fn what_is_owed_is_told_with_each_transition_and_ends_by_itself() {
     ];
     let mut object = billing();
     for (answer, letters, events) in looks {
-        let status = report(&object, &answer, Timestamp::UNIX_EPOCH);
+        let status = report(&object, &answer, None, Timestamp::UNIX_EPOCH);
         let told = [OVERDUE, SUSPENDED].map(|type_| &find(&status.conditions, type_).unwrap().status[..1]);
         assert_eq!(told.concat(), letters, "{answer:?}");
         let told: Vec<_> = news(&object, &status).into_iter().map(|(_, reason, _)| reason).collect();
         assert_eq!(told, events, "{answer:?}");
         object.status = Some(status);
     }
-    let status = report(&billing(), &owing(Some(2), stage(1, false)), Timestamp::UNIX_EPOCH);
+    let status = report(&billing(), &owing(Some(2), stage(1, false)), None, Timestamp::UNIX_EPOCH);
     let owed = status.collection.unwrap();
     assert_eq!(
         (owed.unpaid, owed.due.as_deref(), owed.invoice, owed.attempts),
