@@ -53,6 +53,8 @@ impl World {
 
     /// A new operator among objects that are as they should be: how soon it is ready, and what it asked for and wrote.
     pub async fn restart(&mut self) -> Restart {
+        // The one before may still have Events to write, which are not the new one's.
+        self.bed.operator.process.kill();
         let before = self.counts().await;
         let ready = self.renew().await;
         // Whatever it writes at first sight comes now.
