@@ -237,7 +237,7 @@ pub fn measure(metrics: &Metrics, billing: &TenantBilling, answer: &Answer) {
     let owed = match answer {
         Answer::Billed(billed) => billed.owed.as_ref(),
         Answer::Taken(_) => None,
-        Answer::Waiting(_) | Answer::Failed(_) => return,
+        Answer::NoPlan { .. } | Answer::Waiting(_) | Answer::Failed(_) => return,
     };
     let unpaid = owed.and_then(|owed| Some((owed.unpaid, owed.unpaid_minor.as_ref()?)));
     let unpaid = unpaid.map(|(count, (currency, minor))| Unpaid {
