@@ -24,7 +24,7 @@ const ABSENT_STALE_MAX: Duration = Duration::from_millis(500);
 const ENTRIES_MAX: usize = 4_096;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
+enum Asked {
     /// Namespace and name.
     ServiceAccount(String, String),
     /// Whose it is, and its id.
@@ -52,7 +52,7 @@ impl Entry {
 pub struct Directory {
     store: Arc<Store>,
     database: watch::Receiver<bool>,
-    entries: Mutex<HashMap<Key, Arc<Entry>>>,
+    entries: Mutex<HashMap<Asked, Arc<Entry>>>,
 }
 
 impl Directory {
@@ -63,25 +63,25 @@ impl Directory {
 
     /// The tenant and role of a service account; nothing if its namespace belongs to nobody.
     pub async fn find(&self, namespace: &str, name: &str) -> Result<Option<CallerRow>, StoreError> {
-        self.remembered(Key::ServiceAccount(namespace.to_owned(), name.to_owned())).await
+        self.remembered(Asked::ServiceAccount(namespace.to_owned(), name.to_owned())).await
     }
 
     /// The tenant and role of an API key that is valid; nothing if the tenant was archived.
     pub async fn find_key(&self, tenant: TenantId, id: &str) -> Result<Option<CallerRow>, StoreError> {
-        self.remembered(Key::ApiKey(tenant, id.to_owned())).await
+        self.remembered(Asked::ApiKey(tenant, id.to_owned())).await
     }
 
     /// The tenant of its own issuer; nothing if it was archived. What the caller may do is in its token.
     pub async fn find_outsider(&self, tenant: TenantId) -> Result<Option<CallerRow>, StoreError> {
-        self.remembered(Key::Outsider(tenant)).await
+        self.remembered(Asked::Outsider(tenant)).await
     }
 
-    async fn remembered(&self, key: Key) -> Result<Option<CallerRow>, StoreError> {
+    async fn remembered(&self, key: Asked) -> Result<Option<CallerRow>, StoreError> {
         let entry = self.entry(&key);
         entry.row.get_or_try_init(|| self.look_up(key)).await.copied()
     }
 
-    async fn look_up(&self, key: Key) -> Result<Option<CallerRow>, StoreError> {
+    async fn look_up(&self, key: Asked) -> Result<Option<CallerRow>, StoreError> {
         // Those who wait take turns when a look-up fails; they must not wait for a time-out each.
         if !*self.database.borrow() {
             return Err(StoreError::Away);
@@ -89,15 +89,15 @@ impl Directory {
         let store = self.store.clone();
         detached(async move {
             match key {
-                Key::ServiceAccount(namespace, name) => store.resolve_caller(&namespace, &name).await,
-                Key::ApiKey(tenant, id) => store.resolve_key(tenant, &id).await,
-                Key::Outsider(tenant) => store.resolve_outsider(tenant).await,
+                Asked::ServiceAccount(namespace, name) => store.resolve_caller(&namespace, &name).await,
+                Asked::ApiKey(tenant, id) => store.resolve_key(tenant, &id).await,
+                Asked::Outsider(tenant) => store.resolve_outsider(tenant).await,
             }
         })
         .await
     }
 
-    fn entry(&self, key: &Key) -> Arc<Entry> {
+    fn entry(&self, key: &Asked) -> Arc<Entry> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = entries.get(key).filter(|entry| entry.is_fresh()) {
             return entry.clone();

@@ -14,6 +14,9 @@ pub const API_KEYS_MAX: i64 = 50_000;
 /// SHA-256 of a whole key.
 pub type Hash = [u8; 32];
 
+/// A row of `payplane.list_api_keys`.
+type ListedKey = (String, String, i16, Vec<u8>, i64, i64, bool);
+
 /// A key to register.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewApiKey {
@@ -114,11 +117,10 @@ impl Store {
     /// A tenant's keys that have not ended, the eldest first.
     pub async fn api_keys(&self, tenant: TenantId) -> Result<Vec<ApiKeyRow>, StoreError> {
         let mut connection = self.connection().await?;
-        let rows: Vec<(String, String, i16, Vec<u8>, i64, i64, bool)> =
-            sqlx::query_as("select * from payplane.list_api_keys($1)")
-                .bind(tenant.uuid())
-                .fetch_all(&mut *connection)
-                .await?;
+        let rows: Vec<ListedKey> = sqlx::query_as("select * from payplane.list_api_keys($1)")
+            .bind(tenant.uuid())
+            .fetch_all(&mut *connection)
+            .await?;
         let row = |(id, name, role, bytes, created, expires, is_ending)| {
             let key = NewApiKey { id, name, role, hash: hash(bytes)?, expires: Timestamp(expires) };
             Ok(ApiKeyRow { key, created: Timestamp(created), is_ending })
