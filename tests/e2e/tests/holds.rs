@@ -3,9 +3,7 @@
 use futures::future::join_all;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use payplane_crds::{
-    Payment, PaymentState, RefundState, TimeoutPolicy, timeout_policy::OverdueAction,
-};
+use payplane_crds::{Payment, PaymentState, RefundState, TimeoutPolicy, timeout_policy::OverdueAction};
 use payplane_e2e::cluster::{apply, condition, delete, is_true, wait_for, wait_gone};
 use payplane_e2e::tenant::{example, payment, payment_id};
 use payplane_e2e::{TestTenant, client, faults};
