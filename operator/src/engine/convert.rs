@@ -18,8 +18,8 @@ mod wallet;
 
 pub(super) use api_key::{api_key_request, api_keys, end_key_request};
 pub(super) use billing::{
-    agree_request, agreed, close_request, closed, collect_request, collected, invoice, locale, measures, preview,
-    preview_request,
+    agree_request, agreed, close_request, closed, collect_request, collected, invoice, locale, measures,
+    preview, preview_request,
 };
 pub(super) use payment::{
     capture_request, changes, hold_request, linked_request, made, made_together, outcome, payment_request,

@@ -135,7 +135,8 @@ fn plans_and_builds_are_synchronous_functions() {
         path.contains("/build/")
             || ["plan.rs", "validate.rs", "report.rs"].iter().any(|name| path.ends_with(name))
     };
-    let hits = hits(&["operator/src"], &["async ", ".await", "Timestamp::now", "Client"], |path| !pure(path));
+    // Nothing waits outside of what is called async.
+    let hits = hits(&["operator/src"], &["async ", "Timestamp::now", "Client"], |path| !pure(path));
     assert_none(&hits, "a pure step reads a clock or waits");
 }
 

@@ -129,11 +129,10 @@ fn prometheus_is_told_what_is_unpaid_until_it_is_paid() {
         });
         line.unwrap_or_default().to_owned()
     };
-    let stage = Stage { steps: 0, is_suspended: false, next_at: None };
-    assert_eq!(unpaid(&owing(Some(1), stage)), "10000");
+    assert_eq!(unpaid(&owing(Some(1), Stage::default())), "10000");
     // Not knowing changes nothing.
     assert_eq!(unpaid(&Answer::Waiting(Waiting::engine())), "10000");
-    assert_eq!(unpaid(&owing(None, stage)), "0");
+    assert_eq!(unpaid(&owing(None, Stage::default())), "0");
 }
 
 #[test]
@@ -188,7 +187,7 @@ fn a_limit_because_of_a_debt_is_said_and_ends_by_itself() {
     for (stage, status, reason) in
         [(limited, "True", "InvoiceUnpaid"), (Stage::default(), "False", "NotRestricted")]
     {
-        let told = report(&billing(), &owing(Some(2), stage), Timestamp::UNIX_EPOCH);
+        let told = report(&billing(), &owing(Some(2), stage), None, Timestamp::UNIX_EPOCH);
         let condition = find(&told.conditions, RESTRICTED).unwrap();
         assert_eq!((condition.status.as_str(), condition.reason.as_str()), (status, reason));
         assert_eq!(condition.message.contains("5.00"), status == "True", "{}", condition.message);
@@ -221,7 +220,7 @@ fn a_plan_that_cannot_be_agreed_on_changes_nothing_but_a_condition() {
     ];
     let mut object = billing();
     for (answer, expected, reason, version, events) in looks {
-        let status = report(&object, &answer, Timestamp::UNIX_EPOCH);
+        let status = report(&object, &answer, None, Timestamp::UNIX_EPOCH);
         let condition = find(&status.conditions, PLAN_APPLIED).unwrap();
         assert_eq!((condition.status.as_str(), condition.reason.as_str()), (expected, reason), "{answer:?}");
         assert_eq!(find(&status.conditions, READY).unwrap().status, "True", "{answer:?}");
@@ -231,5 +230,5 @@ fn a_plan_that_cannot_be_agreed_on_changes_nothing_but_a_condition() {
         assert_eq!(told, events, "{answer:?}");
         object.status = Some(status);
     }
-    assert!(find(&report(&billing(), &billed(false), at(0)).conditions, PLAN_APPLIED).is_none());
+    assert!(find(&report(&billing(), &billed(false), None, at(0)).conditions, PLAN_APPLIED).is_none());
 }
