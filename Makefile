@@ -1,6 +1,6 @@
 # The project's verbs. Each installs what it needs, says what it does, and can be run twice.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt generate images mutants prove fuzz bench bench-columns bench-operator cluster-up cluster-down cluster-status
+.PHONY: help demo test lint fmt generate images mutants prove fuzz bench bench-billing bench-columns bench-operator cluster-up cluster-down cluster-status
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 18
@@ -34,6 +34,9 @@ fuzz: ## Hold the readers of foreign input to what libFuzzer makes up
 
 bench: ## Payments per second over gRPC beside pgbench, the raw limit and an empty call, in one run
 	@tests/bench.sh payments
+
+bench-billing: ## Usage of others beside a plain COPY, and payments while periods are closed
+	@tests/bench.sh billing
 
 bench-columns: ## What columns, ids and indexes of the ledger's tables cost
 	@tests/bench.sh columns

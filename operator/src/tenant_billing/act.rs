@@ -33,7 +33,7 @@ async fn bill(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<Answer
     let agreed = agree(wanted, engine).await?;
     let (preview, has_more) = match (close(request, engine).await, &agreed) {
         (Err(EngineError::NoPlan), Some(Agreement::Kept { reason, message })) => {
-            return Ok(Answer::NoPlan { reason: *reason, message: message.clone() });
+            return Ok(Answer::NoPlan { reason, message: message.clone() });
         }
         (closed, _) => closed?,
     };
