@@ -1,5 +1,6 @@
 //! Who calls, and what they may do. A token decides the tenant, never the request alone: a ServiceAccount belongs to
-//! the tenant of its namespace, an API key to the one that it was registered for, a token of a tenant's own issuer to that tenant. Only the operator, which speaks for everybody, names the namespace that it speaks for.
+//! the tenant of its namespace, an API key to the one that it was registered for, a token of a tenant's own issuer to that
+//! tenant. Only the operator, which speaks for everybody, names the namespace that it speaks for.
 
 mod api_keys;
 mod directory;
@@ -116,7 +117,10 @@ impl Authenticator {
                 Some(_) => Err(AuthError::NamespaceNotAllowed),
             };
         }
-        if let Some(token) = token
+        // Most calls repeat a token of the cluster: only what is not remembered as one is asked whose it is.
+        let remembered = token.and_then(|token| self.verifier.as_ref()?.recall(token));
+        if remembered.is_none()
+            && let Some(token) = token
             && let Some(issuer) = self.issuers.of(token).await?
         {
             return match namespace {
@@ -124,8 +128,13 @@ impl Authenticator {
                 Some(_) => Err(AuthError::NamespaceNotAllowed),
             };
         }
-        let verifier = self.verifier.as_ref().ok_or(AuthError::NoIssuer)?;
-        let identity = verifier.verify(token.ok_or(AuthError::NoToken)?).await?;
+        let identity = match remembered {
+            Some(identity) => identity,
+            None => {
+                let verifier = self.verifier.as_ref().ok_or(AuthError::NoIssuer)?;
+                verifier.verify(token.ok_or(AuthError::NoToken)?).await?
+            }
+        };
         if self.revocations.covers(&identity).await? {
             return Err(AuthError::Revoked);
         }

@@ -135,7 +135,8 @@ impl Verifier {
         Ok(token.claims)
     }
 
-    fn recall(&self, token: &str) -> Option<Identity> {
+    /// Whose a token is that was believed a moment ago.
+    pub(super) fn recall(&self, token: &str) -> Option<Identity> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         remembered
             .get(token)
