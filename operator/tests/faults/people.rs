@@ -274,11 +274,8 @@ impl People<'_> {
         })
         .await;
         let books = self.ledger.books(&self.tenant.name);
-        assert_eq!(
-            limits(&books, name).await,
-            2,
-            "{name}: both parameters are in force when the object says so"
-        );
+        // Deadline, maximum and what becomes of holds that are past it.
+        assert_eq!(limits(&books, name).await, 3, "{name}: all is in force when the object says so");
         policies.delete(name, &DeleteParams::default()).await.unwrap();
         gone(&policies, name).await;
         String::new()
