@@ -14,6 +14,8 @@
 // A benchmark fails by panicking, and its figures are no money.
 #![allow(clippy::float_arithmetic, clippy::panic, clippy::unwrap_used)]
 
+#[path = "payments/page.rs"]
+mod page;
 #[path = "payments/statistics.rs"]
 #[allow(dead_code, reason = "shared with the other benchmark, which uses all of it")]
 mod statistics;
@@ -58,10 +60,10 @@ struct Bench {
 #[tokio::main]
 async fn main() {
     statistics::check();
-    let rounds = number("PAYPLANE_BILLING_ROUNDS", 10).max(2);
-    let requests = number("PAYPLANE_BILLING_REQUESTS", 10).max(1);
-    let seconds = number("PAYPLANE_BILLING_SECONDS", 5).max(1);
-    let payers = number("PAYPLANE_BILLING_PAYERS", 32).max(1);
+    let rounds = page::number("PAYPLANE_BILLING_ROUNDS", 10).max(2);
+    let requests = page::number("PAYPLANE_BILLING_REQUESTS", 10).max(1);
+    let seconds = page::number("PAYPLANE_BILLING_SECONDS", 5).max(1);
+    let payers = page::number("PAYPLANE_BILLING_PAYERS", 32).max(1);
     let postgres = Postgres::start(&["shared_buffers = 1GB", "max_wal_size = 16GB"]);
     let mut bench = Bench::new(&postgres).await;
     let (mut usage, mut payments) = (Vec::new(), Vec::new());
@@ -89,8 +91,8 @@ async fn main() {
     bench.check(rounds * requests * EVENTS).await;
     let text = table(&usage, &payments, closes, (rounds, requests, seconds, payers));
     println!("\n{text}");
-    if number("PAYPLANE_BENCH_WRITE", 1) != 0 {
-        write(&text);
+    if page::number("PAYPLANE_BENCH_WRITE", 1) != 0 {
+        page::write("bench-billing", &text);
     }
 }
 
@@ -301,20 +303,4 @@ fn table(
         );
     }
     text
-}
-
-/// Between the markers of docs/performance.md.
-fn write(table: &str) {
-    const BEGIN: &str = "<!-- Written by `make bench-billing`. Do not edit below. -->\n";
-    const END: &str = "<!-- Written by `make bench-billing`. Do not edit above. -->";
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    std::fs::write(path, format!("{before}{BEGIN}\n{table}\n{END}{after}")).unwrap();
-}
-
-fn number(name: &str, default: i64) -> i64 {
-    std::env::var(name)
-        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: {text:?} is no number")))
 }

@@ -10,6 +10,8 @@
 // A benchmark fails by panicking, and its figures are no money.
 #![allow(clippy::float_arithmetic, clippy::panic, clippy::unwrap_used)]
 
+#[path = "payments/page.rs"]
+mod page;
 #[path = "payments/statistics.rs"]
 #[allow(dead_code, reason = "shared with the other benchmark, which uses all of it")]
 mod statistics;
@@ -150,8 +152,10 @@ struct Running<'a> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     statistics::check();
-    let (rounds, stored) =
-        (number("PAYPLANE_COLUMNS_ROUNDS", 10).max(2), number("PAYPLANE_COLUMNS_STORED", 200_000));
+    let (rounds, stored) = (
+        page::number("PAYPLANE_COLUMNS_ROUNDS", 10).max(2),
+        page::number("PAYPLANE_COLUMNS_STORED", 200_000),
+    );
     let before = stored / BATCH;
     let postgres = Postgres::start(&["shared_buffers = 1GB", "max_wal_size = 16GB", "autovacuum = off"]);
     let database = postgres.database().await;
@@ -184,8 +188,8 @@ async fn main() {
     }
     let text = table(&running, rounds, stored);
     println!("\n{text}");
-    if number("PAYPLANE_BENCH_WRITE", 1) != 0 {
-        write(&text);
+    if page::number("PAYPLANE_BENCH_WRITE", 1) != 0 {
+        page::write("bench-columns", &text);
     }
 }
 
@@ -289,20 +293,4 @@ fn table(running: &[Running<'_>], rounds: i64, stored: i64) -> String {
         );
     }
     text
-}
-
-/// Between the markers of docs/performance.md.
-fn write(table: &str) {
-    const BEGIN: &str = "<!-- Written by `make bench-columns`. -->\n";
-    const END: &str = "<!-- End of what it writes. -->";
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    std::fs::write(path, format!("{before}{BEGIN}\n{table}\n{END}{after}")).unwrap();
-}
-
-fn number(name: &str, default: i64) -> i64 {
-    std::env::var(name)
-        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: {text:?} is no number")))
 }

@@ -20,6 +20,7 @@ mod load;
 mod machine;
 mod measure;
 mod overload;
+mod page;
 mod process;
 mod report;
 mod requests;

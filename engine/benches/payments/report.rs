@@ -11,14 +11,11 @@ use super::{
     machine::Machine,
     measure::{Run, Side},
     overload::Overload,
+    page,
     rivals::raw::Shape,
     settings::Settings,
     statistics::{Ratio, Spread, quantile},
 };
-
-/// What stands between these lines in docs/performance.md is written by this program; nobody else writes there.
-const BEGIN: &str = "<!-- Written by `make bench`. Do not edit below. -->";
-const END: &str = "<!-- Written by `make bench`. Do not edit above. -->";
 
 /// Everything that one run of the program found.
 #[derive(Debug)]
@@ -89,14 +86,8 @@ impl Report {
             println!("docs/ is left as it is; the report is in {}", scratch.display());
             return;
         }
-        let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs");
-        let path = docs.join("performance.md");
-        let page = fs::read_to_string(&path).unwrap();
-        let (head, rest) = page.split_once(BEGIN).expect("the first marker in docs/performance.md");
-        let (_, tail) = rest.split_once(END).expect("the second marker in docs/performance.md");
-        fs::write(&path, format!("{head}{BEGIN}\n\n{}\n\n{END}{tail}", text.trim_end())).unwrap();
-        fs::write(docs.join("performance.svg"), svg).unwrap();
-        println!("wrote docs/performance.md and docs/performance.svg");
+        page::write("bench", &text);
+        fs::write(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.svg"), svg).unwrap();
     }
 
     fn head(&self) -> String {

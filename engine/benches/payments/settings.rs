@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::page::number;
+
 /// How much is measured.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -42,10 +44,6 @@ impl Settings {
     pub(crate) fn is_complete(&self) -> bool {
         self.cases.is_empty()
     }
-}
-
-fn number<T: std::str::FromStr>(name: &str, default: T) -> T {
-    std::env::var(name).map_or(default, |text| parse(name, &text))
 }
 
 fn parse<T: std::str::FromStr>(name: &str, text: &str) -> T {

@@ -28,6 +28,8 @@ mod drawing;
 #[allow(dead_code, reason = "shared with the bench of the engine, which uses all of it")]
 #[path = "../../../engine/benches/payments/machine.rs"]
 mod machine;
+#[path = "../../../engine/benches/payments/page.rs"]
+mod page;
 #[allow(dead_code, reason = "shared with the bench of the engine, which uses all of it")]
 #[path = "../../../engine/benches/payments/statistics.rs"]
 mod statistics;

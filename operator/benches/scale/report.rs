@@ -7,14 +7,12 @@ use super::{
     counts::Holdings,
     drawing::thousands,
     machine::Machine,
+    page,
     payments::{self, Rounds, Run},
     settings::Settings,
     statistics::{Spread, quantile},
     tenants,
 };
-
-const BEGIN: &str = "<!-- Written by `make bench-operator`. Do not edit below. -->";
-const END: &str = "<!-- Written by `make bench-operator`. Do not edit above. -->";
 
 /// Everything that one run of the program found.
 pub struct Report {
@@ -34,14 +32,9 @@ pub fn write(report: &Report) {
         println!("docs/ is left as it is; the report is in {}", scratch.display());
         return;
     }
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    let path = docs.join("performance.md");
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).expect("docs/performance.md has the marks");
-    let (_, after) = rest.split_once(END).expect("docs/performance.md has the marks");
-    std::fs::write(&path, format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", text.trim_end())).unwrap();
-    std::fs::write(docs.join("performance-operator.svg"), svg).unwrap();
-    println!("wrote docs/performance.md and docs/performance-operator.svg");
+    page::write("bench-operator", &text);
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance-operator.svg");
+    std::fs::write(chart, svg).unwrap();
 }
 
 fn markdown(report: &Report) -> String {

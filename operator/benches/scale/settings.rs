@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::page::number;
+
 /// What a run does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
@@ -56,9 +58,4 @@ impl Settings {
             || self.tenants < tenants;
         !is_smaller && !cfg!(debug_assertions)
     }
-}
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name)
-        .map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }
