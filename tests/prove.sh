@@ -24,7 +24,9 @@ prove() { # NAME VARIABLE COMMAND...
   local name=$1 setting=$2 begin=$SECONDS
   shift 2
   say "==> $name ($setting)"
-  env "$setting" "$@" -- --nocapture >"$LOGS/$name.log" 2>&1 </dev/null ||
+  # Behind "--" stand names of tests.
+  [[ " $* " == *' -- '* ]] || set -- "$@" --
+  env "$setting" "$@" --nocapture >"$LOGS/$name.log" 2>&1 </dev/null ||
     { tail -n 40 "$LOGS/$name.log" >&2; die "$name failed, see $LOGS/$name.log"; }
   say "    $((SECONDS - begin)) s"
 }
@@ -43,14 +45,14 @@ prove billing PAYPLANE_PROVE=1 cargo test --locked --package payplane-billing
 prove parsers PAYPLANE_PROVE=1 cargo test --locked --package payplane-ledger --package payplane-engine --lib --test parsers
 prove simulation "PAYPLANE_SIM_SEEDS=$SEEDS" cargo test --locked --package payplane-engine --test simulation
 prove schedules PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --features model --lib queue::model
-prove verify PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test verify
-prove attacks PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test posture --test attacks
-prove races PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test commit --test races
-prove storms PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test crash --test storms
-prove events PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test events
+prove verify PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test engine -- verify::
+prove attacks PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test engine -- posture:: attacks::
+prove races PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test engine -- commit:: races::
+prove storms PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test engine -- crash:: storms::
+prove events PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test engine -- events:: --skip races::
 cargo build --locked --package payplane-engine --bin payplane-engine
 prove faults PAYPLANE_PROVE=1 cargo test --locked --package payplane-operator --test faults
-prove clocks PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test clocks
+prove clocks PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --test engine -- clocks::
 
 {
   cat <<INTRO

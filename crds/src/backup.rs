@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::timeout_policy::PlatformName;
+use crate::{encryption::Encryption, timeout_policy::PlatformName};
 
 /// One copy of a Platform's ledger. It is taken from the running database, restored into a scratch server and verified
 /// there: sums, balances, holds and the hash chain up to the head that the ledger had when the copy began. Only then has it
@@ -31,6 +31,7 @@ use crate::timeout_policy::PlatformName;
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "Operations", type_ = "integer", json_path = ".status.operations", description = "Operations that were verified in the restored copy"),
     printcolumn(name = "Bytes", type_ = "integer", json_path = ".status.bytes", description = "Size of the copy"),
+    printcolumn(name = "Sealed for", type_ = "string", json_path = ".status.sealedFor[*]", description = "Ids of the keys that open it", priority = 1),
     printcolumn(name = "Taken", type_ = "date", json_path = ".status.startedAt", description = "Payments that were acknowledged before are in it"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Succeeded\")].message", priority = 1)
@@ -43,6 +44,9 @@ pub struct BackupSpec {
     /// Where the copy is kept.
     #[serde(default)]
     pub volume: BackupVolume,
+    /// Seals the copy. Default: it is stored as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
     /// How long it may take, restoring and verifying included. What takes longer has failed.
     #[serde(default = "an_hour")]
     #[schemars(range(min = 60, max = 86_400))]
@@ -114,6 +118,10 @@ pub struct BackupStatus {
     /// Size of the copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<i64>,
+    /// Ids of the keys that open the copy: any of them. Empty if it is not sealed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 16)))]
+    pub sealed_for: Vec<String>,
     /// Operations that were verified in the restored copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operations: Option<i64>,

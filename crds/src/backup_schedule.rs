@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{backup::BackupVolume, timeout_policy::PlatformName};
+use crate::{backup::BackupVolume, encryption::Encryption, timeout_policy::PlatformName};
 
 /// Backups of a Platform by a schedule. Each scheduled time makes one Backup named after it, which is restored and verified
 /// before it counts: every one is a drill. Copies beyond `retention` are deleted with their Backups, nobody else's ever.
@@ -64,6 +64,9 @@ pub struct BackupScheduleSpec {
     /// Where copies are kept.
     #[serde(default)]
     pub volume: BackupVolume,
+    /// Seals new copies. Default: they are stored as they are. Copies that exist stay as they were made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
     /// How long one may take, from its creation to the verified copy. What takes longer has failed.
     #[serde(default = "an_hour")]
     #[schemars(range(min = 60, max = 86_400))]

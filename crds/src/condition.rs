@@ -26,6 +26,8 @@ pub const SUSPENDED: &str = "Suspended";
 pub const OVERDUE: &str = "Overdue";
 /// On a TenantBilling: large payments are refused until it has paid, as a dunning step asks.
 pub const RESTRICTED: &str = "Restricted";
+/// On a TenantBilling with `collection`: the wallets that pay and are paid are there, in the plan's currency.
+pub const COLLECTABLE: &str = "Collectable";
 /// On a TenantBilling with `planRef`: the version of the BillingPlan was agreed.
 pub const PLAN_APPLIED: &str = "PlanApplied";
 /// On a TimeoutPolicy: whether holds are given back soon after their deadline.
@@ -42,6 +44,8 @@ pub const POSTGRES_READY: &str = "PostgresReady";
 pub const REDIS_READY: &str = "RedisReady";
 /// On a Platform after a change of logins: every engine uses the new one, and the old one is gone.
 pub const CREDENTIALS_ROTATED: &str = "CredentialsRotated";
+/// On a Platform: the database has the schema of the engines that the spec asks for.
+pub const MIGRATED: &str = "Migrated";
 /// On a Platform: new engines failed, and those of before serve. The message names the image.
 pub const ROLLED_BACK: &str = "RolledBack";
 /// On a Platform: an annotation asks for nothing to be changed.
@@ -74,6 +78,8 @@ pub mod reason {
     pub const ARCHIVE_BEHIND: &str = "ArchiveBehind";
     /// The log is stored as it is written.
     pub const ARCHIVE_ON_TIME: &str = "ArchiveOnTime";
+    /// It works, with fewer instances than asked for.
+    pub const DEGRADED: &str = "Degraded";
     /// The wanted state is reached.
     pub const AS_SPECIFIED: &str = "AsSpecified";
     /// The Backup that is named did not succeed, so nothing can be restored from it.
@@ -94,12 +100,16 @@ pub mod reason {
     pub const BALANCE_OVERFLOW: &str = "BalanceOverflow";
     /// The hash is not that of the object as it is now.
     pub const BODY_HASH_MISMATCH: &str = "BodyHashMismatch";
+    /// New engines failed, and the schema does not let those of before run.
+    pub const CANNOT_GO_BACK: &str = "CannotGoBack";
     /// The capture is more than what is left of the hold.
     pub const CAPTURE_EXCEEDS_HOLD: &str = "CaptureExceedsHold";
     /// Less was captured than the spec asks for, and the hold is over.
     pub const CAPTURE_INCOMPLETE: &str = "CaptureIncomplete";
     /// There is no PersistentVolumeClaim of this name.
     pub const CLAIM_NOT_FOUND: &str = "ClaimNotFound";
+    /// What is stored is not what was sealed: a byte was changed, or something was put in its place.
+    pub const COPY_DAMAGED: &str = "CopyDamaged";
     /// What was asked for was done: the payment's money moved, the backup was proved.
     pub const COMPLETED: &str = "Completed";
     /// The wallet is not as the request expects.
@@ -192,12 +202,16 @@ pub mod reason {
     pub const PROGRESSING: &str = "Progressing";
     /// It still has money, or something is held; the message counts it.
     pub const NOT_EMPTY: &str = "NotEmpty";
+    /// The operator that should run it is not installed, or too old; the message says which.
+    pub const OPERATOR_NOT_INSTALLED: &str = "OperatorNotInstalled";
     /// Nothing is overdue.
     pub const NOT_OVERDUE: &str = "NotOverdue";
     /// No limit is in force because of a debt.
     pub const NOT_RESTRICTED: &str = "NotRestricted";
     /// Nothing keeps it from working.
     pub const NOT_SUSPENDED: &str = "NotSuspended";
+    /// A Job brings the database to the schema of new engines.
+    pub const MIGRATING: &str = "Migrating";
     /// The database's schema could not be brought up to date; engines of before go on serving.
     pub const MIGRATION_FAILED: &str = "MigrationFailed";
     /// The ledger was restored and does not know this, which is older than the restore: it is not done again without consent.
@@ -236,6 +250,8 @@ pub mod reason {
     pub const ROLLED_BACK: &str = "RolledBack";
     /// Payer and payee are the same wallet.
     pub const SAME_WALLET: &str = "SameWallet";
+    /// The schema took away what engines of this image use.
+    pub const SCHEMA_TOO_NEW: &str = "SchemaTooNew";
     /// A separate threshold for scaling in has no counterpart.
     pub const SCALE_IN_NOT_MAPPED: &str = "ScaleInNotMapped";
     /// The next payment has its time.
@@ -272,6 +288,8 @@ pub mod reason {
     pub const VERSION_TAKEN: &str = "VersionTaken";
     /// The whole hold was given back, as asked.
     pub const VOIDED: &str = "Voided";
+    /// The wallets that pay and are paid are there, in the plan's currency.
+    pub const WALLETS_FIT: &str = "WalletsFit";
     /// The wallet is closed.
     pub const WALLET_CLOSED: &str = "WalletClosed";
     /// The wallet is frozen in the needed direction.
@@ -282,6 +300,8 @@ pub mod reason {
     pub const WALLET_NOT_FOUND: &str = "WalletNotFound";
     /// A wallet of the payment is not Ready yet.
     pub const WALLET_NOT_READY: &str = "WalletNotReady";
+    /// No key that was given opens what is stored, or there is none to seal with; the message has the ids of those that do.
+    pub const WRONG_KEY: &str = "WrongKey";
     /// The Backup is of another Platform.
     pub const WRONG_PLATFORM: &str = "WrongPlatform";
     /// The payment or refund is not in a state for what the spec asks for.

@@ -5,22 +5,28 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    platform::{Resources, Storage},
+    platform::{OperatedKafka, Resources, Storage},
     reference::SecretReference,
 };
 
-/// Kafka: exactly one of `managed` and `external`.
+/// Kafka: exactly one of `managed`, `operator` and `external`.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.managed) != has(self.external)").message("give exactly one of managed and external"),
+    validation = Rule::new("[has(self.managed), has(self.operator), has(self.external)].filter(given, given).size() == 1")
+        .message("give exactly one of managed, operator and external"),
     validation = Rule::new("!has(oldSelf.managed) || has(self.managed)")
-        .message("managed Kafka cannot be taken away: its server and volume would stay behind")
+        .message("managed Kafka cannot be taken away: its server and volume would stay behind"),
+    validation = Rule::new("!has(oldSelf.operator) || has(self.operator)")
+        .message("Kafka that Strimzi runs cannot be taken away: its nodes and volumes would stay behind")
 )]
 pub struct KafkaSpec {
     /// One broker run by this operator, for small and demonstration use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedKafka>,
+    /// Several nodes run by Strimzi, which has to be installed. For production.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<OperatedKafka>,
     /// Kafka that somebody else runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalKafka>,

@@ -22,6 +22,7 @@ pub mod timeout_policy;
 
 pub mod condition;
 pub mod conventions;
+pub mod encryption;
 pub mod kafka;
 pub mod money;
 pub mod reference;

@@ -1,5 +1,6 @@
 //! Platform: one engine with the database that it keeps its ledger in.
 
+mod operated;
 mod redis;
 
 use std::collections::BTreeMap;
@@ -10,8 +11,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{backup::BackupVolume, kafka::KafkaSpec, reference::SecretReference};
+use crate::{backup::BackupVolume, encryption::Encryption, kafka::KafkaSpec, reference::SecretReference};
 
+pub use operated::{DeletionPolicy, OperatedKafka, OperatedPostgres};
 pub use redis::{ExternalRedis, ManagedRedis, RedisSpec};
 
 /// A payment platform: the engine, its PostgreSQL, and the certificates between them. Deleting it keeps the volume
@@ -31,6 +33,8 @@ pub use redis::{ExternalRedis, ManagedRedis, RedisSpec};
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name can have at most 40 characters"),
     validation = Rule::new("!has(oldSelf.spec.kafka) || !has(oldSelf.spec.kafka.managed) || has(self.spec.kafka)")
         .message("managed Kafka cannot be taken away: its server and volume would stay behind"),
+    validation = Rule::new("!has(oldSelf.spec.kafka) || !has(oldSelf.spec.kafka.operator) || has(self.spec.kafka)")
+        .message("Kafka that Strimzi runs cannot be taken away: its nodes and volumes would stay behind"),
     printcolumn(name = "Engines", type_ = "integer", json_path = ".status.readyReplicas", description = "Engine pods that answer"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
@@ -77,18 +81,22 @@ pub enum LostPayments {
     Replay,
 }
 
-/// PostgreSQL: exactly one of `managed` and `external`.
+/// PostgreSQL: exactly one of `managed`, `operator` and `external`.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.managed) != has(self.external)").message("give exactly one of managed and external"),
-    validation = Rule::new("has(self.managed) == has(oldSelf.managed)")
+    validation = Rule::new("[has(self.managed), has(self.operator), has(self.external)].filter(given, given).size() == 1")
+        .message("give exactly one of managed, operator and external"),
+    validation = Rule::new("has(self.managed) == has(oldSelf.managed) && has(self.operator) == has(oldSelf.operator)")
         .message("the mode cannot change: the ledger would stay behind in the old database")
 )]
 pub struct PostgresSpec {
     /// One PostgreSQL server run by this operator, for small and demonstration use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedPostgres>,
+    /// Several PostgreSQL servers with synchronous standbys, run by CloudNativePG, which has to be installed. For production.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<OperatedPostgres>,
     /// A database that somebody else runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalPostgres>,
@@ -115,8 +123,8 @@ pub struct ManagedPostgres {
     /// needs room for it. When it cannot be stored payments go on, and a BackupSchedule says so (`ArchiveCurrent`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<Archive>,
-    /// Counts changes of the engine's login. A higher number makes a new login with a new password, brings it to the
-    /// engines one by one, and then ends the one of before.
+    /// Counts changes of the database's logins. A higher number makes a new login with a new password, brings it to the
+    /// engines one by one, and then ends the one of before and gives the database's owner a new password.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub rotation: i32,
@@ -133,6 +141,9 @@ pub struct Archive {
     #[serde(default = "a_minute")]
     #[schemars(range(min = 5, max = 3600))]
     pub every_seconds: i32,
+    /// Seals each segment. Default: they are compressed and stored as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
 }
 
 fn a_minute() -> i32 {
@@ -228,7 +239,7 @@ pub struct PlatformStatus {
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, PostgresReady, EngineReady; KafkaReady and RedisReady where the spec asks for them,
+    /// Ready, Reconciling, Stalled, PostgresReady, Migrated, EngineReady; KafkaReady and RedisReady where the spec asks for them,
     /// CredentialsRotated after a change of logins, RolledBack and Paused while that is so.
     #[serde(default)]
     pub conditions: Vec<Condition>,

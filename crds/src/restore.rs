@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{platform::Storage, timeout_policy::PlatformName};
+use crate::{encryption::Encryption, platform::Storage, timeout_policy::PlatformName};
 
 /// Makes a ledger of a Backup, and of the log that the Platform stored after it, up to a point. It is verified before it
 /// counts. It goes into a volume that does not exist yet, for a Platform that is created afterwards, or into a scratch server
@@ -26,6 +26,7 @@ use crate::{platform::Storage, timeout_policy::PlatformName};
     validation = Rule::new("size(self.metadata.name) <= 52").message("metadata.name can have at most 52 characters"),
     printcolumn(name = "Backup", type_ = "string", json_path = ".spec.backupRef.name"),
     printcolumn(name = "To", type_ = "string", json_path = ".spec.point.time", description = "The moment; empty for the latest"),
+    printcolumn(name = "Sequence", type_ = "integer", json_path = ".spec.point.sequence", description = "The seal up to which it goes", priority = 1),
     printcolumn(name = "Into", type_ = "string", json_path = ".spec.into.platform.name", description = "Empty for a drill"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "Operations", type_ = "integer", json_path = ".status.operations", description = "Operations that were verified"),
@@ -45,6 +46,9 @@ pub struct RestoreSpec {
     pub point: Point,
     /// Where it goes.
     pub into: Destination,
+    /// The keys that open copy and log. Default: those that the Backup was sealed with and those of the Platform's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
     /// How long it may take. What takes longer has failed.
     #[serde(default = "an_hour")]
     #[schemars(range(min = 60, max = 86_400))]
@@ -64,11 +68,12 @@ pub struct BackupName {
     pub name: String,
 }
 
-/// Up to where: at most one of the two. Without any, everything that the stored log has.
+/// Up to where: at most one of the three. Without any, everything that the stored log has.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!(has(self.time) && has(self.copy))").message("give at most one of time and copy"),
+    validation = Rule::new("[has(self.time), has(self.sequence), has(self.copy)].filter(given, given).size() <= 1")
+        .message("give at most one of time, sequence and copy"),
     validation = Rule::new("!has(self.copy) || self.copy").message("copy is true or left out")
 )]
 pub struct Point {
@@ -76,6 +81,11 @@ pub struct Point {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub time: Option<Time>,
+    /// Everything that was sealed up to this number, as GetHead and `payplane-engine verify` tell it, and nothing that was
+    /// committed after the last of that. Needs the stored log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub sequence: Option<i64>,
     /// The copy alone, without the stored log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copy: Option<bool>,
@@ -146,6 +156,10 @@ pub struct RestoreStatus {
     /// The restored ledger's epoch: one more than before. An engine of the epoch before is refused. Not of a drill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<i64>,
+    /// Of a Restore to a sequence: how many batches are there that were sealed after it, because they were committed before
+    /// the last batch up to it. They are sealed again, under numbers of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub later_batches: Option<i64>,
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,

@@ -1,6 +1,6 @@
 //! TenantBilling: what a tenant pays for what it uses, and the invoices that come of it.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,11 +11,15 @@ use crate::{
 };
 
 mod collection;
+mod status;
+mod threshold;
 
 pub use collection::{
     BillingCollection, BillingDunning, BillingReceiver, CollectionStatus, DunningAction, DunningStep,
     LedgerWallet,
 };
+pub use status::{AgreedPlan, BilledUsage, IssuedInvoice, OpenPeriod, TenantBillingStatus};
+pub use threshold::{BillingThreshold, ThresholdName};
 
 /// What a Tenant pays for what it uses. The ledger counts usage from its own journal, so that every operation is in
 /// exactly one invoice, and closes each period once. Deleting the object ends nothing but the closing of periods: issued
@@ -35,6 +39,7 @@ pub use collection::{
     validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name can have at most 63 characters"),
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantRef.name", description = "Who pays"),
     printcolumn(name = "Accrued", type_ = "string", json_path = ".status.accrued", description = "What the open period comes to so far"),
+    printcolumn(name = "Forecast", type_ = "string", json_path = ".status.forecast", priority = 1, description = "What it will come to if usage goes on so"),
     printcolumn(name = "Currency", type_ = "string", json_path = ".status.currency"),
     printcolumn(name = "Closes", type_ = "string", json_path = ".status.period.closesAt", description = "When the open period is closed"),
     printcolumn(name = "Invoice", type_ = "integer", json_path = ".status.lastInvoice.number", description = "The last one issued"),
@@ -75,6 +80,11 @@ pub struct TenantBillingSpec {
     /// What follows while an invoice is not paid. Default: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dunning: Option<BillingDunning>,
+    /// What to be told of while a period is open, each once in a period. Default: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub thresholds: Vec<BillingThreshold>,
     /// Keeps the last invoice as documents in a ConfigMap beside this object, so that kubectl can read them. Default: they
     /// are only fetched over gRPC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,7 +138,7 @@ pub struct PlanTerms {
     pub base_fee: Option<Amount>,
     /// What is priced, each metric once. What is not listed costs nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 5))]
+    #[schemars(length(max = 7))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["metric".into()]))]
     pub prices: Vec<MetricPrice>,
     /// Usage that others record over gRPC, each name once.
@@ -162,6 +172,10 @@ pub enum BillingMetric {
     Refunds,
     /// Different wallets that were used.
     ActiveWallets,
+    /// Calls of the API by the tenant that were let in, whatever became of them. Engines count them for every quarter of an hour.
+    ApiCalls,
+    /// Operations that the ledger keeps of the tenant when the period ends, whenever they were made.
+    Storage,
 }
 
 /// What one metric costs: exactly one of `flat`, `graduated`, `volume` and `packages`.
@@ -202,7 +216,9 @@ pub struct MetricPrice {
     validation = Rule::new("[has(self.flat), has(self.graduated), has(self.volume), has(self.packages)].filter(x, x).size() == 1")
         .message("give exactly one of flat, graduated, volume and packages"),
     validation = Rule::new("!has(self.packages) || self.packages.size.matches('^[0-9]+$')")
-        .message("packages.size is a whole number")
+        .message("packages.size is a whole number"),
+    validation = Rule::new("!self.event.startsWith('payplane.')")
+        .message("event cannot begin with payplane.; price the engine's own counts in prices, such as ApiCalls")
 )]
 pub struct EventPrice {
     /// What the events call it.
@@ -311,6 +327,10 @@ pub struct BillingDiscount {
     /// Of the sum of the lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percent: Option<Percentage>,
+    /// Periods, and parts of periods, that begin from then on have no discount. Default: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
+    pub until: Option<Time>,
 }
 
 /// A tax.
@@ -354,120 +374,4 @@ pub struct BillingPeriod {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub start: Option<Time>,
-}
-
-/// What the ledger says about a tenant's bills.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TenantBillingStatus {
-    /// The open period.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub period: Option<OpenPeriod>,
-    /// What was used in the open period, as of the last look.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub usage: Option<BilledUsage>,
-    /// What the open period would cost if it ended now, taxes included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
-    pub accrued: Option<String>,
-    /// The invoice that was issued last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_invoice: Option<IssuedInvoice>,
-    /// How it stands with what is invoiced. Absent where nobody collects.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub collection: Option<CollectionStatus>,
-    /// Version of the plan that holds in the open period, as its invoice will name it: of a plan without a name it follows
-    /// from what the plan says; of a period that was cut all versions in order.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 264))]
-    pub plan_version: Option<String>,
-    /// ISO 4217 code of what is billed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 8))]
-    pub currency: Option<String>,
-    /// What was agreed last. Absent without `planRef`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub agreed_plan: Option<AgreedPlan>,
-    /// Generation of the spec that this status describes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, Overdue, Restricted, Suspended; PlanApplied with `planRef`.
-    #[serde(default)]
-    pub conditions: Vec<Condition>,
-}
-
-/// A version that was agreed.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AgreedPlan {
-    /// As invoices name it.
-    #[schemars(length(max = 64))]
-    pub version: String,
-    /// From when on it holds; 1970 for from the beginning.
-    pub since: Time,
-}
-
-/// The open period.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OpenPeriod {
-    /// From when on.
-    pub start: Time,
-    /// Until before when.
-    pub end: Time,
-    /// When it is closed: its end and the grace.
-    pub closes_at: Time,
-}
-
-/// Quantities of all metrics, priced or not. Text, because Volume is money.
-#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BilledUsage {
-    /// Payments that were made at once.
-    #[schemars(length(max = 32))]
-    pub payments: String,
-    /// Money that payments and captures moved.
-    #[schemars(length(max = 32))]
-    pub volume: String,
-    /// Holds that were made.
-    #[schemars(length(max = 32))]
-    pub holds: String,
-    /// Refunds that gave money back.
-    #[schemars(length(max = 32))]
-    pub refunds: String,
-    /// Different wallets that were used.
-    #[schemars(length(max = 32))]
-    pub active_wallets: String,
-}
-
-/// An invoice as it was issued.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct IssuedInvoice {
-    /// Of the tenant's series: 1, 2, 3, without gaps.
-    pub number: i64,
-    /// What is due, taxes included.
-    #[schemars(length(max = 32))]
-    pub total: String,
-    /// ISO 4217 code of the total.
-    #[schemars(length(max = 8))]
-    pub currency: String,
-    /// The period's first moment.
-    pub start: Time,
-    /// The first moment after it.
-    pub end: Time,
-    /// When it was issued, by the database's clock.
-    pub issued_at: Time,
-    /// Version of the plan that it was made by; of a period that was cut all of them.
-    #[schemars(length(max = 264))]
-    pub plan_version: String,
-    /// Issued, PartlyPaid, Paid or Uncollected.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 16))]
-    pub state: Option<String>,
-    /// The ConfigMap beside this object that has the invoice as `invoice.json`, `invoice.html` and `invoice.pdf`. Absent
-    /// without `spec.documents`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
-    pub config_map: Option<String>,
 }

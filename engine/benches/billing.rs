@@ -244,7 +244,7 @@ impl Bench {
         self.close().await;
         let mut counts = [0; 2];
         for (count, table) in counts.iter_mut().zip(["payplane.usage_events", "copied.usage_events"]) {
-            let query = AssertSqlSafe(format!("select count(*) from {table}"));
+            let query = AssertSqlSafe(format!("select count(*) from {table} where source = 'gateway'"));
             *count = sqlx::query_scalar(query).fetch_one(&mut self.database).await.unwrap();
         }
         assert_eq!(counts, [events, events]);
@@ -269,6 +269,7 @@ fn plan() -> Plan {
         events: vec![EventPrice { name: "calls".to_owned(), free: 0, model: flat() }],
         minimum: 0,
         discount: None,
+        discount_until_us: None,
         taxes: Vec::new(),
     })
     .unwrap()

@@ -8,8 +8,9 @@
 -- Planning for each call would cost more than the call, so plans are generic and live as long as a connection: a plan
 -- that was made while a table was small must be right when it is large. So rows are always looked up by primary key for
 -- the entries of the arrays, and never the other way round: in a lateral subquery that cannot be pulled up ("offset 0")
--- or, where PostgreSQL has no such thing, by costs that count rows and nothing else (random_page_cost, cpu_tuple_cost).
--- JIT would compile each plan, which takes a hundred times longer than running it.
+-- or, where PostgreSQL has no such thing, by costs that count rows and nothing else. A committer's connection says so
+-- once (engine/src/store/session.rs), for lock_and_read and commit_batch: ten settings of the function itself would be
+-- made and taken back with every batch.
 
 -- Locks the accounts in the order of their ids, those of the payments and refunds acted on included, then reads. A later
 -- statement sees what was committed while the lock was waited for; that is why reading is not part of locking.
@@ -30,8 +31,6 @@ create function payplane.lock_and_read(
 )
 language plpgsql security definer
 set search_path = pg_catalog, payplane, pg_temp
-set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set jit = off
-set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_tenants         uuid[] := p_account_tenants;
@@ -249,9 +248,6 @@ create function payplane.commit_batch(
 )
 language plpgsql security definer
 set search_path = pg_catalog, payplane, pg_temp
-set enable_hashjoin = off set enable_mergejoin = off set enable_hashagg = off set enable_seqscan = off set jit = off
-set random_page_cost = 0 set cpu_tuple_cost = 1
-set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_updated   bigint;
@@ -338,8 +334,15 @@ begin
 
     -- After the accounts, so that whoever waits for a key holds all the accounts that it needs. Two engines that decide the
     -- same keys for other accounts meet here: the second waits for the first.
-    insert into payplane.journal select r.* from unnest(p_rows) r;
-    -- Asked of the array, not returned by the insert: carrying returned rows along costs a third of inserting them.
+    --
+    -- Counted as they come from the array, not as the insert returns them: carrying returned rows along costs a third of
+    -- inserting them.
+    with given as materialized (
+        select r.* from unnest(p_rows) r
+    ),
+    inserted as (
+        insert into payplane.journal select g.* from given g
+    )
     select count(*), count(r.debit_version) + count(r.credit_version),
            count(*) filter (where r.sequence / 1024 <> p_batch),
            -- Money is posted, held, or what was held is taken or given back.
@@ -352,7 +355,7 @@ begin
                    and case when r.pending < 0 then r.posted <= -r.pending else r.posted = 0 or r.pending = 0 end))
            ))
     into v_count, v_postings, v_strays, v_malformed
-    from unnest(p_rows) r;
+    from given r;
     if v_updated <> v_postings then
         raise exception 'an account has changed since the batch was decided' using errcode = 'PP001';
     end if;

@@ -85,6 +85,8 @@ pub struct Next {
     period: Period,
     after_seal: i64,
     after_event: i64,
+    /// What was stored at the last invoice's cut; zero if that does not say so.
+    stored: i64,
 }
 
 impl Next {
@@ -97,11 +99,23 @@ impl Next {
         period_from: impl Fn(Timestamp) -> Result<Period, CycleError>,
     ) -> Result<Self, BillingError> {
         let last = store.invoices(tenant, None, 1).await?.invoices.pop();
-        let (number, start, after_seal, after_event) = match last {
-            Some(last) => (last.number + 1, last.period.end, last.through_seal, last.through_event),
-            None => (1, begin, store.billing_cut(begin).await?, 0),
+        let Some(last) = last else {
+            let after_seal = store.billing_cut(begin).await?;
+            return Ok(Self {
+                number: 1,
+                period: period_from(begin)?,
+                after_seal,
+                after_event: 0,
+                stored: 0,
+            });
         };
-        Ok(Self { number, period: period_from(start)?, after_seal, after_event })
+        Ok(Self {
+            number: last.number + 1,
+            period: period_from(last.period.end)?,
+            after_seal: last.through_seal,
+            after_event: last.through_event,
+            stored: last.document.usage.storage,
+        })
     }
 
     /// What the invoice would say now, and whether its period is over.
@@ -116,6 +130,20 @@ impl Next {
         Ok((self.invoice(store, tenant, &priced).await?, is_over))
     }
 
+    /// What the total will be at the period's end, if usage goes on as it did in the part of the period that is open. Of a
+    /// preview, which it shows.
+    pub async fn forecast(
+        &self,
+        store: &Store,
+        tenant: TenantId,
+        pricing: impl Into<Pricing<'_>>,
+        shown: &InvoiceRow,
+    ) -> Result<i64, BillingError> {
+        let now = store.now().await?;
+        let priced = Priced::find(store, tenant, self.period, pricing.into()).await?;
+        Ok(priced.forecast(&shown.document, now)?)
+    }
+
     async fn invoice(
         &self,
         store: &Store,
@@ -125,7 +153,7 @@ impl Next {
         let through_seal = store.billing_cut(self.period.end).await?.max(self.after_seal);
         let through_event = store.usage_position(tenant).await?;
         let (seals, positions) = ((self.after_seal, through_seal), (self.after_event, through_event));
-        let mut parts = priced.usages(store, tenant, seals, positions).await?;
+        let mut parts = priced.usages(store, tenant, seals, positions, self.stored).await?;
         let statement = priced.bill(&parts)?;
         let together = |sum: Usage, part: &Usage| sum.plus(part).ok_or(Overflow);
         let usage = parts.iter().map(|part| &part.usage).try_fold(Usage::default(), together)?;

@@ -25,7 +25,8 @@ pub enum Command {
     Serve(Box<ServeConfig>),
     /// Brings a database to the schema of this binary and sets the engine's login. Safe to repeat.
     Migrate(MigrateConfig),
-    /// Ends a login of engines that another one has taken the place of. Safe to repeat.
+    /// Ends a login of engines that another one has taken the place of, and gives the owner its next password, if there is
+    /// one. Safe to repeat.
     RetireLogin(RetireConfig),
     /// Proves the ledger from its rows. Prints one JSON document; ends with 0 if all is sound, 1 if something is wrong,
     /// 2 if that could not be found out.
@@ -37,6 +38,18 @@ pub enum Command {
     Export(ExportConfig),
     /// Checks such a file, without a database. Prints one JSON document; ends as verify does.
     VerifyExport(VerifyExportConfig),
+    /// Seals a copy that pg_basebackup has made, and keeps it. Ends with 3 if a key is missing.
+    StoreCopy(StoreCopyConfig),
+    /// Opens a copy that was sealed, and the log after it. Ends with 3 if a key is missing, 4 if what is kept is not what was
+    /// kept.
+    FetchCopy(FetchCopyConfig),
+    /// Prints a new key to seal copies with. Whoever has it opens them; without it nobody does.
+    NewBackupKey,
+    /// Seals and keeps a server's log as it is written, until it is told to stop.
+    StoreLog(StoreLogConfig),
+    /// Checks such a file and loads it into an empty database that refuses every write from then on, for an engine that
+    /// answers what was at any time. Prints and ends as verify-export does.
+    LoadExport(LoadExportConfig),
 }
 
 /// How log lines look.
@@ -160,6 +173,9 @@ pub struct MigrateConfig {
     /// Also writes why it failed to this file, as one line of JSON.
     #[arg(long, env = "PAYPLANE_FAILURE_FILE")]
     pub failure_file: Option<PathBuf>,
+    /// Also writes how far the schema is, and which engines may run on it, to this file, as one line of JSON.
+    #[arg(long, env = "PAYPLANE_SUMMARY_FILE")]
+    pub summary_file: Option<PathBuf>,
 }
 
 /// Flags of `retire-login`.
@@ -237,4 +253,101 @@ pub struct VerifyExportConfig {
     /// The last seal that an engine made whose seals did not say whose operations they have; see docs/export.md.
     #[arg(long, env = "PAYPLANE_OPAQUE_THROUGH", value_name = "SEAL", default_value_t = 0)]
     pub opaque_through: i64,
+}
+
+/// What keeps copies.
+#[derive(Clone, Debug, Args)]
+pub struct StorageConfig {
+    /// A directory, which has to exist.
+    #[arg(long, env = "PAYPLANE_FOLDER")]
+    pub folder: PathBuf,
+}
+
+/// What seals and opens them.
+#[derive(Clone, Debug, Args)]
+pub struct KeysConfig {
+    /// Keys, as a mounted Secret has them: `key` seals and opens, other entries open what is older. Can be given several
+    /// times; the first one seals.
+    #[arg(long = "keys-dir", env = "PAYPLANE_KEYS_DIR")]
+    pub keys_dirs: Vec<PathBuf>,
+}
+
+/// Flags of `store-copy`.
+#[derive(Clone, Debug, Args)]
+pub struct StoreCopyConfig {
+    /// Where to.
+    #[command(flatten)]
+    pub storage: StorageConfig,
+    /// With which keys.
+    #[command(flatten)]
+    pub keys: KeysConfig,
+    /// Name of the copy. One that is there is left alone.
+    #[arg(long, env = "PAYPLANE_NAME")]
+    pub name: String,
+    /// Whose it is: only who says the same may delete it.
+    #[arg(long, env = "PAYPLANE_UID")]
+    pub uid: String,
+    /// The directory that pg_basebackup has packed it into, with `system` and `begin` beside. Its files go.
+    #[arg(long, env = "PAYPLANE_FROM")]
+    pub from: PathBuf,
+    /// Also writes its size and the ids of its keys to this file, as one short line of JSON.
+    #[arg(long, env = "PAYPLANE_SUMMARY_FILE")]
+    pub summary_file: Option<PathBuf>,
+}
+
+/// Flags of `fetch-copy`.
+#[derive(Clone, Debug, Args)]
+pub struct FetchCopyConfig {
+    /// Where from.
+    #[command(flatten)]
+    pub storage: StorageConfig,
+    /// With which keys.
+    #[command(flatten)]
+    pub keys: KeysConfig,
+    /// Name of the copy.
+    #[arg(long, env = "PAYPLANE_NAME")]
+    pub name: String,
+    /// The directory to lay it out in, under its name.
+    #[arg(long, env = "PAYPLANE_TO")]
+    pub to: PathBuf,
+    /// Also lay out the log that this Platform stored since, under `wal`.
+    #[arg(long, env = "PAYPLANE_LOG_OF")]
+    pub log_of: Option<String>,
+    /// Refuse a copy that is not sealed: it was, so another one is in its place.
+    #[arg(long, env = "PAYPLANE_MUST_BE_SEALED")]
+    pub must_be_sealed: bool,
+}
+
+/// Flags of `store-log`.
+#[derive(Clone, Debug, Args)]
+pub struct StoreLogConfig {
+    /// Where to.
+    #[command(flatten)]
+    pub storage: StorageConfig,
+    /// With which keys. Read again for each segment.
+    #[command(flatten)]
+    pub keys: KeysConfig,
+    /// Whose log it is.
+    #[arg(long, env = "PAYPLANE_PLATFORM")]
+    pub platform: String,
+    /// Where the server puts segments, and looks for answers.
+    #[arg(long, env = "PAYPLANE_SPOOL")]
+    pub spool: PathBuf,
+}
+
+/// Flags of `load-export`.
+#[derive(Clone, Debug, Args)]
+pub struct LoadExportConfig {
+    /// Which file, and what to hold it to.
+    #[command(flatten)]
+    pub export: VerifyExportConfig,
+    /// The login that owns the empty database: files as in a mounted Secret.
+    #[arg(long, env = "PAYPLANE_OWNER_DATABASE_DIR")]
+    pub owner_database_dir: PathBuf,
+    /// The engine's login, which is created.
+    #[arg(long, env = "PAYPLANE_APP_DATABASE_DIR")]
+    pub app_database_dir: PathBuf,
+    /// The namespace whose ServiceAccounts may read. Default: one of the tenant's name.
+    #[arg(long, env = "PAYPLANE_NAMESPACE")]
+    pub namespace: Option<String>,
 }

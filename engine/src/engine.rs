@@ -8,7 +8,8 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     background,
     cache::Cache,
-    commit::{Answer, CommitError, Committer, Job, Pulse, Queue},
+    calls::Calls,
+    commit::{Answer, CommitError, Committer, Job, Lane, Pulse, Queue},
     metrics::Metrics,
     store::{Store, StoreError},
     telemetry::Causes,
@@ -35,6 +36,8 @@ pub struct Engine {
     pub sweep_every: Duration,
     /// What engines share beside the database.
     pub cache: Arc<Cache>,
+    /// How often tenants called.
+    pub calls: Arc<Calls>,
     pub(crate) pulse: Arc<Pulse>,
     up: watch::Sender<bool>,
 }
@@ -48,25 +51,34 @@ impl Engine {
         sweep_every: Duration,
     ) -> Arc<Self> {
         let (queue, pulse, up) = (Arc::default(), Arc::default(), watch::Sender::new(false));
-        Arc::new(Self { store, queue, metrics, sweep_every, cache, pulse, up })
+        let calls = Arc::new(Calls::new(store.clone()));
+        Arc::new(Self { store, queue, metrics, sweep_every, cache, calls, pulse, up })
     }
 
-    /// Starts the committer, the work in the background and the look-out for the database. The handle is the committer's,
-    /// which ends after [`Queue::close`].
+    /// Starts the committers, the work in the background and the look-out for the database. The handle is the committers',
+    /// which end after [`Queue::close`].
     pub fn start(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
         tokio::spawn(self.clone().watch_database());
         self.cache.start();
         tokio::spawn(background::keep_sealing(self.clone()));
         tokio::spawn(background::keep_sweeping(self.clone()));
-        tokio::spawn(self.clone().keep_committing())
+        tokio::spawn(self.calls.clone().keep_recording(self.database()));
+        let committers =
+            [Lane::Short, Lane::Long].map(|lane| tokio::spawn(self.clone().keep_committing(lane)));
+        tokio::spawn(async {
+            for committer in committers {
+                // Its own committer's failures are told by itself.
+                let _ = committer.await;
+            }
+        })
     }
 
     /// A committer ends when the queue is closed. If a defect ends it before, whoever waited for its batch is told that
     /// the outcome is unknown, and another one takes over.
-    async fn keep_committing(self: Arc<Self>) {
+    async fn keep_committing(self: Arc<Self>, lane: Lane) {
         loop {
             let (store, queue) = (self.store.clone(), self.queue.clone());
-            let committer = Committer::new(store, queue, self.metrics.clone(), self.pulse.clone());
+            let committer = Committer::new(store, queue, lane, self.metrics.clone(), self.pulse.clone());
             match tokio::spawn(committer.run()).await {
                 Ok(()) => return,
                 Err(error) => tracing::error!(%error, "a committer failed"),
@@ -77,7 +89,7 @@ impl Engine {
     /// Puts a group of requests into the queue: one request, or several that succeed or fail together. Committed with
     /// others, answered after the commit. Dropping the receiver takes nothing back once the group is part of a batch.
     pub fn submit(&self, group: Vec<Request>) -> Result<oneshot::Receiver<Answer>, CommitError> {
-        if !*self.up.borrow() {
+        if !*self.up.borrow() || self.store.is_read_only() {
             return Err(CommitError::Unavailable);
         }
         let (answer, decided) = oneshot::channel();
@@ -136,6 +148,9 @@ impl Engine {
             result = Ok(());
         }
         match &result {
+            Ok(()) if !was_up && self.store.is_read_only() => {
+                tracing::warn!("the database is available and read-only: nothing is committed");
+            }
             Ok(()) if !was_up => tracing::info!("the database is available"),
             Err(error) if was_up => tracing::warn!(reason = %Causes(error), "the database is not available"),
             Ok(()) | Err(_) => {}

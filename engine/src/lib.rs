@@ -14,6 +14,8 @@ pub mod engine;
 
 pub mod background;
 
+pub mod calls;
+
 pub mod events;
 
 pub mod commit;
@@ -25,6 +27,10 @@ pub mod billing;
 pub mod verify;
 
 pub mod export;
+
+pub mod age;
+
+pub mod copies;
 
 pub mod store;
 

@@ -5,12 +5,13 @@ use std::{error::Error, io, process::ExitCode, time::Duration};
 use clap::Parser as _;
 use payplane_engine::{
     config::{
-        AdoptConfig, Cli, Command, ExportConfig, LogFormat, MigrateConfig, RetireConfig, ServeConfig,
-        VerifyConfig, VerifyExportConfig,
+        AdoptConfig, Cli, Command, ExportConfig, LoadExportConfig, LogFormat, MigrateConfig, RetireConfig,
+        ServeConfig, StoreLogConfig, VerifyConfig, VerifyExportConfig,
     },
-    export,
+    copies::{self, CopiesError},
+    export::{self, command::CommandError},
     server::serve,
-    store::{DatabaseConfig, MigrateError, MigrateOptions, adopt, migrate, retire},
+    store::{DatabaseConfig, MigrateError, MigrateOptions, Schema, adopt, migrate, retire},
     telemetry::{self, Causes},
     verify::command::{self, VerifyError},
 };
@@ -33,6 +34,12 @@ fn main() -> ExitCode {
         Command::Verify(config) => run_verify(&config),
         Command::Export(config) => logged(cli.log_format, run_export(config)),
         Command::VerifyExport(config) => run_verify_export(&config),
+        Command::LoadExport(config) => run_load_export(&config),
+        // What failed is said in one line, which becomes a Job's last words.
+        Command::StoreCopy(config) => plainly("store-copy", copies::command::store(&config)),
+        Command::FetchCopy(config) => plainly("fetch-copy", copies::command::fetch(&config)),
+        Command::NewBackupKey => run_new_key(),
+        Command::StoreLog(config) => logged(cli.log_format, run_store_log(config)),
     }
 }
 
@@ -52,11 +59,43 @@ fn logged(format: LogFormat, command: impl Future<Output = Result<(), Box<dyn Er
 }
 
 async fn run_serve(config: ServeConfig) -> Result<(), Box<dyn Error>> {
+    Ok(serve(config, told_to_stop()?).await?)
+}
+
+async fn run_store_log(config: StoreLogConfig) -> Result<(), Box<dyn Error>> {
+    copies::command::watch(config, told_to_stop()?).await;
+    Ok(())
+}
+
+/// Ends with SIGTERM or SIGINT.
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stop = async {
+    Ok(async move {
         tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-    };
-    Ok(serve(config, stop).await?)
+    })
+}
+
+fn run_new_key() -> ExitCode {
+    match copies::command::new_key() {
+        Ok(key) => {
+            print!("{key}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("new-backup-key: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn plainly(name: &str, done: Result<(), CopiesError>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {}", Causes(&error));
+            ExitCode::from(error.code())
+        }
+    }
 }
 
 async fn run_migrate(config: MigrateConfig) -> Result<(), Box<dyn Error>> {
@@ -72,7 +111,11 @@ async fn run_migrate(config: MigrateConfig) -> Result<(), Box<dyn Error>> {
         // Why is in the log, too: a file that cannot be written must not hide it.
         let _ = std::fs::write(file, failure(error));
     }
-    Ok(done?)
+    let Schema { schema, oldest } = done?;
+    if let Some(file) = &config.summary_file {
+        std::fs::write(file, serde_json::json!({"schema": schema, "oldest": oldest}).to_string())?;
+    }
+    Ok(())
 }
 
 /// What a program is told: a reason that never changes its meaning, and a message for people.
@@ -81,8 +124,10 @@ fn failure(error: &MigrateError) -> String {
         MigrateError::Unsuitable(_) => "DatabaseUnsuitable",
         MigrateError::Claimed { .. } => "DatabaseClaimed",
         MigrateError::Unreachable { .. } => "DatabaseUnreachable",
+        MigrateError::TooNew { .. } => "SchemaTooNew",
         MigrateError::Migration(_)
         | MigrateError::Posture(_)
+        | MigrateError::OwnerPassword(_)
         | MigrateError::AppLogin(_)
         | MigrateError::Look(_) => "MigrationFailed",
     };
@@ -122,10 +167,19 @@ async fn run_export(config: ExportConfig) -> Result<(), Box<dyn Error>> {
 }
 
 fn run_verify_export(config: &VerifyExportConfig) -> ExitCode {
-    match export::command::verify(config) {
+    ended("verify-export", export::command::verify(config))
+}
+
+fn run_load_export(config: &LoadExportConfig) -> ExitCode {
+    let loaded = runtime().map_err(CommandError::Io);
+    ended("load-export", loaded.and_then(|runtime| runtime.block_on(export::command::load(config))))
+}
+
+fn ended(name: &str, result: Result<u8, CommandError>) -> ExitCode {
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("verify-export: {}", Causes(&error));
+            eprintln!("{name}: {}", Causes(&error));
             ExitCode::from(command::NOT_VERIFIED)
         }
     }

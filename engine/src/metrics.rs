@@ -46,6 +46,7 @@ pub struct Metrics {
     billing_close_delay: Histogram,
     usage_events: IntCounterVec,
     usage_event_age: Histogram,
+    usage_lag: Histogram,
 }
 
 impl Metrics {
@@ -106,6 +107,11 @@ impl Metrics {
             usage_event_age: histogram(
                 "usage_event_age_seconds",
                 "How long ago the oldest event of a request happened.",
+                &DELAYS,
+            )?,
+            usage_lag: histogram(
+                "billing_usage_lag_seconds",
+                "How long the oldest sealed operation that an invoice or a preview had to count was sealed.",
                 &DELAYS,
             )?,
             registry,
@@ -208,6 +214,13 @@ impl Metrics {
         self.billing_close_delay.observe(delay.as_secs_f64());
     }
 
+    /// Something was counted for a tenant; nothing if there was nothing new.
+    pub(crate) fn observe_usage_lag(&self, lag_us: i64) {
+        if let Some(lag) = u64::try_from(lag_us).ok().filter(|lag| 0 < *lag) {
+            self.usage_lag.observe(Duration::from_micros(lag).as_secs_f64());
+        }
+    }
+
     /// A request of usage events, the oldest of which happened so long ago.
     pub(crate) fn observe_usage(&self, events: &[Recorded], oldest: Duration) {
         for event in events {
@@ -246,7 +259,8 @@ impl Metrics {
         self.registry.register(Box::new(self.billing_close.clone()))?;
         self.registry.register(Box::new(self.billing_close_delay.clone()))?;
         self.registry.register(Box::new(self.usage_events.clone()))?;
-        self.registry.register(Box::new(self.usage_event_age.clone()))
+        self.registry.register(Box::new(self.usage_event_age.clone()))?;
+        self.registry.register(Box::new(self.usage_lag.clone()))
     }
 }
 

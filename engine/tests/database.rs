@@ -2,7 +2,7 @@
 // A test fails by panicking, in its helpers too.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::{
     path::Path,
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use payplane_engine::store::{DatabaseConfig, MigrateError, MigrateOptions, migrate, retire};
+use payplane_engine::store::{DatabaseConfig, MigrateError, MigrateOptions, Schema, migrate, retire};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 use support::{
     client::{paid, payment},
@@ -19,7 +19,7 @@ use support::{
     world::World,
 };
 
-async fn attempt(database: &Database, platform: Option<&str>) -> Result<(), MigrateError> {
+async fn attempt(database: &Database, platform: Option<&str>) -> Result<Schema, MigrateError> {
     let owner = DatabaseConfig::read(&database.owner_dir()).unwrap();
     let app = DatabaseConfig::read(&database.app_dir()).unwrap();
     let options = MigrateOptions {
@@ -106,6 +106,60 @@ async fn a_database_belongs_to_the_platform_that_came_first() {
         DatabaseConfig::read(&database.owner_dir()).unwrap().options().connect().await.unwrap();
     connection.execute(AssertSqlSafe(command.to_owned())).await.unwrap();
     attempt(&database, Some(other)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_engine_leaves_a_schema_alone_that_took_away_what_it_uses() {
+    let database = Postgres::shared().database().await;
+    let now = attempt(&database, None).await.unwrap();
+    assert_eq!(now.oldest, 0, "no migration of this release takes anything away");
+    let mut superuser = database.superuser().await;
+    let mut raise = async |oldest: i64| {
+        let raised = sqlx::query("update payplane.schema_floor set oldest = $1").bind(oldest);
+        raised.execute(&mut superuser).await.unwrap();
+    };
+    raise(now.schema + 1).await;
+    // It would give the engine's login this password.
+    database.files.write("app/password", "another");
+    let refused = attempt(&database, None).await.unwrap_err();
+    println!("{refused}");
+    let MigrateError::TooNew { oldest, known } = refused else { panic!("{refused:?}") };
+    assert_eq!((oldest, known), (now.schema + 1, now.schema));
+    assert!(refused.to_string().contains("keep the newer image"));
+    login(&database.app_dir()).options().connect().await.unwrap_err();
+
+    raise(now.schema).await;
+    let again = attempt(&database, None).await.unwrap();
+    assert_eq!(again, Schema { oldest: now.schema, ..now }, "it never sinks");
+    login(&database.app_dir()).options().connect().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owners_password_changes_and_both_work_until_the_secret_says_so() {
+    let database = Postgres::shared().database().await;
+    let patience = Duration::from_secs(5);
+    let nobody = "payplane_nobody";
+    let old = login(&database.owner_dir());
+    retire(&old, nobody, patience).await.expect("without a next password nothing changes");
+    database.files.write("owner/next-password", "quite another");
+    let both = login(&database.owner_dir());
+    attempt(&database, None).await.expect("a migration does not change it");
+    old.options().connect().await.expect("the database has the old one still");
+
+    retire(&both, nobody, patience).await.unwrap();
+    old.options().connect().await.expect_err("nobody logs in with the old password");
+    // A crash before the Secret says so: everything can be done again.
+    attempt(&database, None).await.unwrap();
+    retire(&both, nobody, patience).await.unwrap();
+
+    database.files.write("owner/password", "quite another");
+    database.files.write("owner/next-password", "");
+    let new = login(&database.owner_dir());
+    assert!(new.next_password.is_none());
+    new.options().connect().await.unwrap();
+    database.files.write("owner/password", "a wrong one");
+    let refused = retire(&login(&database.owner_dir()), nobody, Duration::ZERO).await.unwrap_err();
+    assert!(matches!(refused, MigrateError::Unreachable { .. }), "{refused:?}");
 }
 
 fn login(directory: &Path) -> DatabaseConfig {

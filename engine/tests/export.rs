@@ -3,7 +3,7 @@
 // A test fails by panicking, in its helpers too.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use std::process::{Command, Output};
 

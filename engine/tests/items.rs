@@ -2,7 +2,7 @@
 // A test fails by panicking, in its helpers too.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use payplane_proto::v1::{self as proto, RefusalReason, item_outcome::Outcome, payment_item::Operation};
 use sqlx::Executor as _;
@@ -112,6 +112,21 @@ async fn eight_thousand_items_keep_their_order_and_one_more_is_refused() {
         assert_eq!(fields(&error), ["items"]);
     }
     assert_eq!(world.assert_balanced().await, 8_001);
+}
+
+/// All the money goes round, so each item needs the one before it; two thousand make the line long, and it changes lanes.
+#[tokio::test(flavor = "multi_thread")]
+async fn items_that_need_each_other_are_decided_in_their_order_however_many() {
+    let (world, operator) = world().await;
+    let round = [("alice", "bob"), ("bob", "carol"), ("carol", "alice")];
+    let items = (0..1_998).map(|number| {
+        let (from, to) = round[number % 3];
+        pay(&format!("k{number}"), from, to, "100.00")
+    });
+    let outcomes = all(&operator, items.collect()).await;
+    assert!(outcomes.iter().all(|outcome| paid(of_payment(outcome)).captured == "100.00"));
+    assert_eq!(operator.available(name("alice")).await, "100.00");
+    assert_eq!(world.assert_balanced().await, 1_999);
 }
 
 #[tokio::test(flavor = "multi_thread")]

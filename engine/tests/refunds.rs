@@ -2,7 +2,7 @@
 // A test fails by panicking, in its helpers too.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-mod support;
+use crate::support;
 
 use payplane_proto::v1::{self as proto, PaymentState, RefundState, RefusalReason};
 use support::{

@@ -61,6 +61,28 @@ where
     Ok(())
 }
 
+/// Makes an object under a name that somebody else may take at the same moment. Nothing is forced: what they wrote stays.
+///
+/// # Errors
+/// When the API server does not accept it, or somebody else was faster.
+pub async fn claim<K>(client: &Client, wanted: &K) -> Result<K, Error>
+where
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
+{
+    const OPERATION: &str = "make an object of ours";
+    let (name, body) = (wanted.name_any(), marked(wanted)?);
+    let objects = api::dynamic::<K>(client, wanted.namespace().as_deref());
+    let params = PatchParams::apply(MANAGER);
+    match api::call(OPERATION, objects.patch(&name, &params, &Patch::Apply(&body))).await {
+        Ok(live) => {
+            tracing::info!(child_kind = %K::kind(&()), child = name, "made");
+            typed(live)
+        }
+        Err(error) if api::is_status(&error, 409) => Err(Error::Raced { operation: OPERATION }),
+        Err(error) => Err(error),
+    }
+}
+
 /// Applies. Where somebody renamed or renumbered an element of a list, applying would add ours beside theirs, and the API
 /// server refuses two of a kind: then ours replaces the list.
 async fn send(

@@ -18,6 +18,7 @@ use crate::{
     condition::is_true,
     engine::{Engines, PlatformKey},
     events::Events,
+    platform::Windows,
     telemetry::Metrics,
     wake::Wake,
 };
@@ -45,6 +46,8 @@ pub struct Context {
     pub wake: Wake,
     /// How often each object failed in a row.
     pub backoff: Backoff,
+    /// What engines had answered when their rollout was first looked at.
+    pub windows: Windows,
     /// Tells people about transitions.
     pub events: Events,
     /// Counts.
@@ -163,11 +166,18 @@ impl Stores {
         readable(&found).cloned()
     }
 
-    /// Names of the Platforms whose external database or Redis is described in this Secret.
+    /// Names of the Platforms whose external database or Redis is described in this Secret, or whose authority another
+    /// operator keeps in it.
     pub fn users_of_secret(&self, namespace: &str, secret: &str) -> Vec<String> {
         let uses = |platform: &Platform| {
             platform.namespace().as_deref() == Some(namespace)
-                && (platform.spec.postgres.external.as_ref().is_some_and(|db| db.secret_ref.name == secret)
+                && (keeps_authority(platform, secret)
+                    || platform
+                        .spec
+                        .postgres
+                        .external
+                        .as_ref()
+                        .is_some_and(|db| db.secret_ref.name == secret)
                     || platform.spec.redis.as_ref().is_some_and(|redis| {
                         redis.external.as_ref().is_some_and(|redis| redis.secret_ref.name == secret)
                     }))
@@ -183,6 +193,11 @@ impl Stores {
         let found = self.tenants.state_filter(lists_it);
         found.iter().filter_map(|guarded| readable(guarded).cloned()).collect()
     }
+}
+
+/// Whether CloudNativePG or Strimzi keeps the authority of a Platform's servers in this Secret.
+fn keeps_authority(platform: &Platform, secret: &str) -> bool {
+    crate::platform::foreign_secrets(platform).iter().any(|name| name == secret)
 }
 
 /// The object, if it could be read as its kind.

@@ -7,6 +7,7 @@
 mod billing;
 mod children;
 mod drive;
+mod foreign;
 
 use std::{sync::Arc, time::Duration};
 
@@ -92,6 +93,7 @@ pub async fn run(context: Arc<Context>, sources: Sources, stop: CancellationToke
     tokio::spawn(announce(context.clone()));
     tokio::spawn(children::wake_by_children(context.clone(), health.clone()));
     tokio::spawn(children::wake_by_jobs(context.clone(), health.clone()));
+    tokio::spawn(foreign::wake_by_foreign(context.clone(), health.clone()));
     tokio::spawn(children::wake_by_children_of_tenants(context.clone(), health.clone()));
     tokio::spawn(children::wake_by_api_keys(context.clone(), health.clone()));
     tokio::spawn(children::wake_by_namespaces(context.clone(), health.clone()));

@@ -1,14 +1,17 @@
-//! Jobs of several steps: how they are built, and what one came to, read from it and from its pod. Pure.
+//! Jobs of several steps: how they are built, and what one came to, read from it and from its pod. Pure, but for finding the
+//! pod.
 
 mod build;
+mod pods;
 
 pub use build::{once, pod, serve};
+pub use pods::{containers, newest_pod, selector};
 
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
         batch::v1::Job,
-        core::v1::{ContainerStateTerminated, ContainerStatus, Pod},
+        core::v1::{ContainerStateTerminated, Pod},
     },
     apimachinery::pkg::apis::meta::v1::Time,
 };
@@ -85,23 +88,15 @@ pub fn ended(pod: Option<&Pod>, step: &str) -> Option<Timestamp> {
 }
 
 fn ended_well<'a>(pod: Option<&'a Pod>, step: &str) -> Option<&'a ContainerStateTerminated> {
-    let state = steps(pod).find(|one| one.name == step)?.state.as_ref()?;
+    let state = containers(pod?).find(|one| one.name == step)?.state.as_ref()?;
     state.terminated.as_ref().filter(|terminated| terminated.exit_code == 0)
 }
 
 /// The first step that failed. A server that serves other steps is stopped at the end, which is no failure.
 fn culprit(pod: Option<&Pod>) -> Option<(String, ContainerStateTerminated)> {
-    let ended = steps(pod).filter_map(|step| {
+    let ended = containers(pod?).filter_map(|step| {
         let terminated = step.state.as_ref()?.terminated.clone()?;
         (terminated.exit_code != 0).then(|| (step.name.clone(), terminated))
     });
     ended.min_by_key(|(_, terminated)| terminated.finished_at.as_ref().map(|time| time.0))
-}
-
-/// The pod's steps in their order.
-fn steps(pod: Option<&Pod>) -> impl Iterator<Item = &ContainerStatus> {
-    let status = pod.and_then(|pod| pod.status.as_ref());
-    let before = status.and_then(|status| status.init_container_statuses.as_deref());
-    let last = status.and_then(|status| status.container_statuses.as_deref());
-    before.into_iter().flatten().chain(last.into_iter().flatten())
 }

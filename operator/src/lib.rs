@@ -5,6 +5,7 @@
 //! intended). [`run`] is the composition root: it alone knows how the parts are put together.
 
 pub mod args;
+pub mod audit;
 pub mod check;
 pub mod telemetry;
 
@@ -46,6 +47,7 @@ pub mod job;
 pub mod lease;
 pub mod lost;
 pub mod meta;
+pub mod sealed;
 pub mod wake;
 pub mod watch;
 
@@ -158,6 +160,7 @@ async fn act(
         events: events::Events::start(client.clone(), identity(args), metrics.clone()),
         engines: Engines::new(token, args.engine_endpoint_override.clone()),
         backoff: backoff::Backoff::default(),
+        windows: platform::Windows::default(),
         filled: context::Filled::default(),
         client,
         settings,
@@ -168,7 +171,7 @@ async fn act(
     let refreshing = tokio::spawn(refresh::run(context.clone()));
     let following = tokio::spawn(follow::run(context.clone()));
     let expiring = tokio::spawn(payment::expire::run(context.clone()));
-    let auditing = tokio::spawn(payment::audit::run(context.clone()));
+    let auditing = tokio::spawn(audit::run(context.clone()));
     let sources = Sources { writers, wakeups, health };
     let mut controllers = tokio::spawn(controllers::run(context, sources, stop.clone()));
     tokio::select! {

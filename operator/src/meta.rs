@@ -34,6 +34,9 @@ pub const ADOPT_BY: &str = "payplane.io/adopt-by";
 /// Annotation of a Payment or a Refund by which somebody consents that it is done again after a restore lost it. Its value
 /// is the name of the ledger's epoch, so that it means one restore.
 pub const REPLAY: &str = "payplane.io/replay";
+/// Annotation of a Payment or a Refund that was kept in a file and applied again: since when the object was there that it is a
+/// copy of. It can make an object older and never younger.
+pub const ASKED_SINCE: &str = "payplane.io/asked-since";
 /// Finalizer of Tenants and Wallets: what they stand for is let go first.
 pub const OFFBOARD: &str = "payplane.io/offboard";
 /// Annotation that lets a deleted object go at once, if its value is "true": the way out when nobody can be asked.
@@ -44,12 +47,22 @@ pub const APPLIED: &str = "payplane.io/applied";
 pub const RESTART: &str = "payplane.io/restart";
 /// Annotation of a Platform: "true" leaves everything as it is until the annotation goes.
 pub const PAUSED: &str = "payplane.io/paused";
+/// Annotation of the engine's Deployment: hash of the pod template that was asked for when it got the one that it has.
+pub const TEMPLATE: &str = "payplane.io/template";
 /// Annotation of the engine's Deployment: hash of a pod template that failed and is not tried again.
 pub const REFUSED: &str = "payplane.io/refused-template";
 /// Annotation of the engine's Deployment: why that template failed.
 pub const REFUSED_BECAUSE: &str = "payplane.io/refused-because";
-/// Annotation of the Secret of the engine's login: the change of logins that it comes from.
+/// Annotation of the engine's Deployment: hash of the last migration that succeeded.
+pub const MIGRATED: &str = "payplane.io/migrated";
+/// Annotation of the engine's Deployment, and of a ReplicaSet of it: the newest migration that its engines know.
+pub const SCHEMA: &str = "payplane.io/schema";
+/// Annotation of the engine's Deployment: the oldest engine that the schema lets run, by the newest migration that it knows.
+pub const OLDEST_ENGINE: &str = "payplane.io/oldest-engine";
+/// Annotation of the Secrets of the database's logins: the change of logins that they come from.
 pub const ROTATION: &str = "payplane.io/rotation";
+/// Annotation of the Job of a change of logins: hash of the password that it gives the database's owner.
+pub const OWNER_PASSWORD: &str = "payplane.io/owner-password";
 /// Annotation of a certificate's Secret: when to issue the next one.
 pub const RENEW_AT: &str = "payplane.io/renew-at";
 /// ConfigMap in every namespace of a tenant: the engine's address and the certificate to check it with.

@@ -3,9 +3,7 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-#[path = "support/own.rs"]
-mod own;
-mod support;
+use crate::{own, support};
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::PersistentVolumeClaim};
 use kube::{
@@ -48,6 +46,8 @@ async fn what_makes_no_sense_is_refused_by_name() {
             (json!({"objectives": {"rpoSeconds": 0}}), "rpoSeconds"),
             (json!({"deadlineSeconds": 1}), "deadlineSeconds"),
             (json!({"volume": {"claimName": "a", "storageClassName": "b"}}), "storageClassName"),
+            (json!({"encryption": {}}), "secretRef"),
+            (json!({"encryption": {"secretRef": {"name": ""}}}), "secretRef.name"),
         ] {
             let error = create(&schedules, schedule("bad", &changes)).await.unwrap_err().to_string();
             assert!(error.contains(blamed), "{changes}: {error}");
@@ -67,8 +67,10 @@ async fn what_makes_no_sense_is_refused_by_name() {
             (json!({"into": {"drill": false}}), "drill is true"),
             (
                 json!({"point": {"time": "2026-11-21T00:00:00Z", "copy": true}}),
-                "at most one of time and copy",
+                "at most one of time, sequence and copy",
             ),
+            (json!({"point": {"sequence": 7, "copy": true}}), "at most one of time, sequence and copy"),
+            (json!({"point": {"sequence": 0}}), "sequence"),
             (json!({"point": {"time": "yesterday"}}), "time"),
             (json!({"into": {"platform": {"name": "New"}}}), "name"),
         ] {

@@ -3,9 +3,7 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-#[path = "support/own.rs"]
-mod own;
-mod support;
+use crate::{own, support};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -103,6 +101,18 @@ async fn a_plan_that_makes_no_sense_is_refused_by_name() {
                 "ascending order",
             ),
             ("/tenantRef", json!({"name": ""}), "tenantRef"),
+            ("/plan/discount", json!({"until": "2027-01-01T00:00:00Z"}), "exactly one of amount"),
+            ("/plan/discount", json!({"percent": "1", "until": "tomorrow"}), "until"),
+            (
+                "/plan/events",
+                json!([{"event": "payplane.api-calls", "flat": {"unitPrice": "1"}}]),
+                "event cannot begin with payplane.",
+            ),
+            ("/thresholds", json!([{"name": "a"}]), "exactly one of accrued, metric and event"),
+            ("/thresholds", json!([{"name": "a", "accrued": "1", "quantity": "1"}]), "give quantity with metric"),
+            ("/thresholds", json!([{"name": "a", "metric": "Payments"}]), "give quantity with metric"),
+            ("/thresholds", json!([{"name": "a", "metric": "Payments", "quantity": "1.5"}]), "quantity is a whole number"),
+            ("/thresholds", json!([{"name": "a", "accrued": "1"}, {"name": "a", "accrued": "2"}]), "Duplicate"),
             ("/planRef", json!({"name": "gold"}), "exactly one of plan and planRef"),
             ("/plan", Value::Null, "exactly one of plan and planRef"),
             ("/dunning", json!({"steps": [{"afterSeconds": 1, "action": "Restrict"}]}), "give perPaymentMax"),

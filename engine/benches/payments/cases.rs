@@ -72,7 +72,10 @@ pub(crate) fn all(raw: Shape) -> Vec<Case> {
         name: "lone".to_owned(),
         pattern: Pattern::Uniform,
         ours: Side::Unary(1),
-        rivals: vec![Rival { side: Side::Pgbench(1), goal: Goal::Latency(1.5) }],
+        rivals: vec![
+            Rival { side: Side::Pgbench(1), goal: Goal::Latency(1.5) },
+            Rival { side: Side::Empty(1), goal: Goal::None },
+        ],
     });
     let shapes = [
         ("bulk-8x1000", Side::Bulk(Bulk { callers: 8, items: 1_000, view: OutcomeView::Brief })),

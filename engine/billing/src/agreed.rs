@@ -50,6 +50,7 @@ mod tests {
             events: Vec::new(),
             minimum: 0,
             discount: None,
+            discount_until_us: None,
             taxes: Vec::new(),
         };
         Agreement { plan: Plan::new(terms).unwrap(), effective: Timestamp(effective), cuts }

@@ -37,4 +37,4 @@ pub use price::{Model, PRICES_MAX, TIERS_MAX, Tier};
 pub use rate::{RATE_DECIMALS, Rate, RateError};
 pub use settle::{Standing, State, Step, share_tax};
 pub use statement::{Item, Line, Overflow, Part, Statement, Tax};
-pub use usage::{METRICS, Metric, Usage};
+pub use usage::{API_CALLS, METRICS, Metric, RESERVED, Usage};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use payplane_ledger::Currency;
+use payplane_ledger::{Currency, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Fault, METRICS, Metric, Model, PRICES_MAX, Rate};
+use crate::{Fault, METRICS, Metric, Model, PRICES_MAX, RESERVED, Rate};
 
 /// How many taxes are added at most.
 const TAXES_MAX: usize = 8;
@@ -31,6 +31,9 @@ pub struct Terms {
     pub minimum: i64,
     /// Taken off the sum of the lines.
     pub discount: Option<Discount>,
+    /// Periods, and parts of periods, that begin from then on have no discount; in microseconds since 1970. Nothing for always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount_until_us: Option<i64>,
     /// Each is added to the discounted sum.
     pub taxes: Vec<TaxRate>,
 }
@@ -98,6 +101,15 @@ impl Plan {
         Ok(Self { terms })
     }
 
+    /// What holds for a period, or a part of one, that begins at a moment: the discount may have ended.
+    pub fn holding_from(&self, start: Timestamp) -> Self {
+        let mut terms = self.terms.clone();
+        if terms.discount_until_us.is_some_and(|until| until <= start.0) {
+            terms.discount = None;
+        }
+        Self { terms }
+    }
+
     /// What was agreed, the prices in the order of [`METRICS`], those of events by name.
     pub fn terms(&self) -> &Terms {
         &self.terms
@@ -125,6 +137,12 @@ fn own_faults(terms: &Terms, faults: &mut Vec<Fault>) {
             faults.push(Fault::new("discount.percent", problem));
         }
         _ => {}
+    }
+    if terms.discount.is_none() && terms.discount_until_us.is_some() {
+        faults.push(Fault::new(
+            "discount.end_time",
+            "is given without a discount: expected an amount or a percentage",
+        ));
     }
 }
 
@@ -167,6 +185,9 @@ fn event_faults(terms: &Terms, faults: &mut Vec<Fault>) {
         let at = format!("prices[{index}]");
         if !is_event_name(&price.name) {
             let problem = "is malformed: expected 1 to 64 characters of a-z, 0-9, '.', '_' and '-'";
+            faults.push(Fault::new(format_args!("{at}.event"), problem));
+        } else if price.name.starts_with(RESERVED) {
+            let problem = "is reserved: expected a name that does not begin with \"payplane.\"";
             faults.push(Fault::new(format_args!("{at}.event"), problem));
         } else if !seen.insert(&price.name) {
             let problem = "is listed twice: expected one price per event";

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Fault, Metric, RATE_DECIMALS, Rate};
 
 /// How many metrics have a price at most: each at most once.
-pub const PRICES_MAX: usize = 5;
+pub const PRICES_MAX: usize = 7;
 
 /// How many tiers a price has at most.
 pub const TIERS_MAX: usize = 16;

@@ -45,7 +45,8 @@ impl Plan {
         if !share.is_of_many() {
             return Some(self.clone());
         }
-        let Terms { version, currency, base_fee, prices, events, minimum, discount, taxes } = self.terms();
+        let Terms { version, currency, base_fee, prices, events, minimum, discount, taxes, .. } =
+            self.terms();
         let price = |price: &Price| {
             let model = model(&price.model, share)?;
             Some(Price { metric: price.metric, free: share.of(price.free)?, model })
@@ -69,6 +70,8 @@ impl Plan {
             events: events.iter().map(event).collect::<Option<_>>()?,
             minimum: share.of(*minimum)?,
             discount,
+            // Whether it holds was decided by the whole plan.
+            discount_until_us: None,
             taxes: taxes.clone(),
         };
         Self::new(terms).ok()
@@ -124,6 +127,7 @@ mod tests {
             events: Vec::new(),
             minimum: 0,
             discount: None,
+            discount_until_us: None,
             taxes: vec![TaxRate { name: "VAT".to_owned(), percent: rate("8.1") }],
         }
     }

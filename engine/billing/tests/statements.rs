@@ -26,6 +26,7 @@ fn terms() -> Terms {
         events: Vec::new(),
         minimum: 0,
         discount: None,
+        discount_until_us: None,
         taxes: Vec::new(),
     }
 }
@@ -93,6 +94,46 @@ fn minimum_and_discount_have_their_bounds() {
 }
 
 #[test]
+fn a_discount_ends_with_what_begins_then() {
+    let discount = Some(Discount::Percent(rate("10")));
+    let until = |until| Terms { base_fee: 1_000, discount, discount_until_us: until, ..terms() };
+    for (discount_until_us, off) in [(None, 100), (Some(99), 0), (Some(100), 0), (Some(101), 100)] {
+        let plan = Plan::new(until(discount_until_us)).unwrap();
+        let bill = plan.holding_from(Timestamp(100)).bill(&Usage::default()).unwrap();
+        assert_eq!((bill.subtotal, bill.discount), (1_000, off), "{discount_until_us:?}");
+    }
+}
+
+#[test]
+fn what_flows_is_projected_and_what_stands_stays() {
+    let usage = Usage {
+        payments: 3,
+        volume: 1_000,
+        active_wallets: 5,
+        storage: 70,
+        api_calls: 1,
+        events: [("calls".to_owned(), 2)].into(),
+        ..Usage::default()
+    };
+    // Elapsed, length, payments, volume, API calls, events of others.
+    let cases = [
+        (10, 30, [9, 3_000, 3, 6]),
+        (20, 30, [5, 1_500, 2, 3]),
+        (30, 30, [3, 1_000, 1, 2]),
+        (40, 30, [3, 1_000, 1, 2]),
+        (0, 30, [3, 1_000, 1, 2]),
+    ];
+    for (elapsed, length, [payments, volume, api_calls, events]) in cases {
+        let projected = usage.projected(elapsed, length).unwrap();
+        let calls = projected.events["calls"];
+        let flows = [projected.payments, projected.volume, projected.api_calls, calls];
+        assert_eq!(flows, [payments, volume, api_calls, events], "{elapsed} of {length}");
+        assert_eq!((projected.active_wallets, projected.storage), (5, 70));
+    }
+    assert_eq!(Usage { payments: i64::MAX, ..Usage::default() }.projected(1, 2), None);
+}
+
+#[test]
 fn plans_that_make_no_sense_are_refused_by_field() {
     let refused =
         |terms: Terms| Plan::new(terms).unwrap_err().into_iter().map(|f| f.field).collect::<Vec<_>>();
@@ -104,6 +145,7 @@ fn plans_that_make_no_sense_are_refused_by_field() {
         (Terms { base_fee: -1, minimum: -1, ..terms() }, vec!["base_fee", "minimum"]),
         (Terms { discount: Some(Discount::Amount(0)), ..terms() }, vec!["discount.amount"]),
         (Terms { discount: Some(Discount::Percent(rate("100.1"))), ..terms() }, vec!["discount.percent"]),
+        (Terms { discount_until_us: Some(1), ..terms() }, vec!["discount.end_time"]),
         (
             Terms { prices: vec![flat(Metric::Holds), flat(Metric::Holds)], ..terms() },
             vec!["prices[1].metric"],
@@ -119,10 +161,15 @@ fn plans_that_make_no_sense_are_refused_by_field() {
         (
             Terms {
                 prices: vec![flat(Metric::Holds)],
-                events: vec![event("Calls", -1), event("a", 0), event("a", 0)],
+                events: vec![
+                    event("Calls", -1),
+                    event("a", 0),
+                    event("a", 0),
+                    event("payplane.api-calls", 0),
+                ],
                 ..terms()
             },
-            vec!["prices[1].event", "prices[1].free", "prices[3].event"],
+            vec!["prices[1].event", "prices[1].free", "prices[3].event", "prices[4].event"],
         ),
         (
             Terms { taxes: vec![tax("a", "101"), tax("a", "1")], ..terms() },
@@ -379,7 +426,7 @@ fn random_terms(random: &mut SplitMix) -> Terms {
         .map(|index| TaxRate { name: format!("tax {index}"), percent: random_rate(random, 30) })
         .collect();
     let base_fee = random.below(3) * random.below(10_000);
-    let minimum = random.below(2) * random.below(200_000);
+    let minimum = random.below(2) * random.below(2_000_000);
     Terms { base_fee, prices, events, minimum, discount, taxes, ..terms() }
 }
 
@@ -417,7 +464,8 @@ fn random_usage(random: &mut SplitMix) -> Usage {
     };
     let events = [("calls".to_owned(), some()), ("unpriced".to_owned(), some())].into();
     let (payments, volume, holds, refunds, active_wallets) = (some(), some(), some(), some(), some());
-    Usage { payments, volume, holds, refunds, active_wallets, events }
+    let (api_calls, storage) = (some(), some());
+    Usage { payments, volume, holds, refunds, active_wallets, api_calls, storage, events }
 }
 
 /// The usual small generator; a fixed seed makes every run the same.

@@ -32,6 +32,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longer subjects are not believed: they are part of the journal.
 const SUBJECT_CHARS_MAX: usize = 200;
 
+/// What a token says.
+pub type Claims = Map<String, Value>;
+
 /// One tenant's issuer.
 #[derive(Debug)]
 pub struct Issuer {
@@ -80,8 +83,8 @@ impl Issuers {
         self.own.as_deref().is_some_and(|own| own.trim_end_matches('/') == issuer.trim_end_matches('/'))
     }
 
-    /// The tenant's issuer that a token claims to be of. Nothing has been verified then.
-    pub async fn of(&self, token: &str) -> Result<Option<Arc<Issuer>>, AuthError> {
+    /// The tenant's issuer that a token claims to be of, and all that it claims. Nothing has been verified then.
+    pub async fn of(&self, token: &str) -> Result<Option<(Arc<Issuer>, Claims)>, AuthError> {
         let Some(claims) = claims(token) else { return Ok(None) };
         let Some(issuer) = claims.get("iss").and_then(Value::as_str) else { return Ok(None) };
         if self.is_own(issuer) {
@@ -89,11 +92,13 @@ impl Issuers {
         }
         first_copy(&self.has_copy, &self.database).await?;
         let audiences = texts(claims.get("aud"));
-        let copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |known: &&Arc<Issuer>| {
             known.row.issuer == issuer && audiences.iter().any(|audience| known.row.audience == *audience)
         };
-        Ok(copy.issuers.values().find(fits).cloned())
+        let copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = copy.issuers.values().find(fits).cloned();
+        drop(copy);
+        Ok(found.map(|issuer| (issuer, claims)))
     }
 
     /// Gives a tenant this issuer, or none, here before this returns and elsewhere soon after.
@@ -154,20 +159,20 @@ impl Issuer {
         }
     }
 
-    /// Who this token is of, if it is one of this issuer for the tenant's audience.
-    pub async fn verify(&self, token: &str) -> Result<Outsider, TokenError> {
+    /// Who this token with these claims is of, if it is one of this issuer for the tenant's audience.
+    pub async fn verify(&self, token: &str, claims: &Claims) -> Result<Outsider, TokenError> {
         let identity = self.verifier.verify(token).await?;
         let is_printable = identity.subject.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         if identity.subject.is_empty() || SUBJECT_CHARS_MAX < identity.subject.len() || !is_printable {
             return Err(TokenError::Invalid("its subject is not 1 to 200 printable ASCII characters"));
         }
         let subject = format!("oidc:{}", identity.subject).into();
-        let role = claims(token).and_then(|claims| self.role(&claims));
+        let role = self.role(claims);
         Ok(Outsider { tenant: self.tenant, subject, id: identity.id, role })
     }
 
     /// The first line whose value the claim has. Roles do not all include each other, so there is no "highest".
-    fn role(&self, claims: &Map<String, Value>) -> Option<Role> {
+    fn role(&self, claims: &Claims) -> Option<Role> {
         let values = texts(claims.get(&self.row.role_claim));
         let (_, role) = self.row.roles.iter().find(|(value, _)| values.contains(&value.as_str()))?;
         Role::from_number(*role).filter(|role| *role != Role::Platform)
@@ -175,7 +180,7 @@ impl Issuer {
 }
 
 /// What a token claims, which nobody has verified.
-fn claims(token: &str) -> Option<Map<String, Value>> {
+fn claims(token: &str) -> Option<Claims> {
     if TOKEN_BYTES_MAX < token.len() {
         return None;
     }

@@ -22,7 +22,7 @@ pub use token::{Identity, TOKEN_BYTES_MAX, TokenError, Verifier, VerifierError};
 
 use std::{collections::HashSet, sync::Arc};
 
-use issuers::{Issuer, Outsider};
+use issuers::{Claims, Issuer, Outsider};
 
 use payplane_ledger::{Origin, TenantId};
 
@@ -121,10 +121,10 @@ impl Authenticator {
         let remembered = token.and_then(|token| self.verifier.as_ref()?.recall(token));
         if remembered.is_none()
             && let Some(token) = token
-            && let Some(issuer) = self.issuers.of(token).await?
+            && let Some((issuer, claims)) = self.issuers.of(token).await?
         {
             return match namespace {
-                None => self.outside_caller(&issuer, token).await,
+                None => self.outside_caller(&issuer, token, &claims).await,
                 Some(_) => Err(AuthError::NamespaceNotAllowed),
             };
         }
@@ -162,8 +162,13 @@ impl Authenticator {
     }
 
     /// Whoever has a token of a tenant's own issuer belongs to that tenant, and never to the platform, whatever it is called.
-    async fn outside_caller(&self, issuer: &Issuer, token: &str) -> Result<Caller, AuthError> {
-        let Outsider { tenant, subject, id, role } = issuer.verify(token).await?;
+    async fn outside_caller(
+        &self,
+        issuer: &Issuer,
+        token: &str,
+        claims: &Claims,
+    ) -> Result<Caller, AuthError> {
+        let Outsider { tenant, subject, id, role } = issuer.verify(token, claims).await?;
         let identity = Identity { subject: subject.clone(), id };
         if self.revocations.covers(&identity).await? {
             return Err(AuthError::Revoked);

@@ -91,22 +91,16 @@ impl Revocations {
 
     /// Keeps the copy young until the process ends.
     pub async fn follow(self: Arc<Self>) {
-        let (mut failed, mut database) = (false, self.database.clone());
-        loop {
-            if database.wait_for(|up| *up).await.is_err() {
-                return;
-            }
-            match self.look().await {
-                Ok(()) => failed = false,
-                Err(error) if !failed => {
-                    failed = true;
-                    tracing::warn!(reason = %Causes(&error), "revoked tokens not read");
-                }
-                Err(_) => {}
-            }
-            tokio::time::sleep(PAUSE).await;
-            let _ = tokio::time::timeout(LOOK_EVERY, self.cache.nudged.notified()).await;
-        }
+        keep_looking(self).await;
+    }
+}
+
+impl Copied for Revocations {
+    const WHAT: &'static str = "revoked tokens";
+    const LOOK_EVERY: Duration = LOOK_EVERY;
+
+    fn database(&self) -> watch::Receiver<bool> {
+        self.database.clone()
     }
 
     async fn look(&self) -> Result<(), StoreError> {
@@ -115,6 +109,11 @@ impl Revocations {
         self.copy.lock().unwrap_or_else(PoisonError::into_inner).take(news);
         self.has_copy.send_if_modified(|has| !std::mem::replace(has, true));
         Ok(())
+    }
+
+    async fn rest(&self) {
+        tokio::time::sleep(PAUSE).await;
+        let _ = tokio::time::timeout(LOOK_EVERY, self.cache.nudged.notified()).await;
     }
 }
 
@@ -144,6 +143,11 @@ pub(super) trait Copied: Send + Sync {
 
     /// Reads what is new.
     fn look(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Waits between two looks.
+    fn rest(&self) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(Self::LOOK_EVERY)
+    }
 }
 
 /// Looks again and again while the database is there, until the process ends. The first failure is told.
@@ -158,7 +162,7 @@ pub(super) async fn keep_looking<L: Copied>(list: Arc<L>) {
             }
             Err(_) => {}
         }
-        tokio::time::sleep(L::LOOK_EVERY).await;
+        list.rest().await;
     }
 }
 

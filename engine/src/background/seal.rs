@@ -25,6 +25,9 @@ pub async fn keep_sealing(engine: Arc<Engine>) {
         if database.wait_for(|up| *up).await.is_err() {
             return;
         }
+        if engine.store.is_read_only() {
+            continue;
+        }
         loop {
             match engine.store.seal(BATCHES_MAX).await {
                 Ok(sealed) if BATCHES_MAX <= sealed => {}

@@ -46,6 +46,9 @@ pub async fn keep_sweeping(engine: Arc<Engine>) {
         if database.wait_for(|up| *up).await.is_err() {
             return;
         }
+        if engine.store.is_read_only() {
+            continue;
+        }
         match sweep(&engine).await {
             Ok(swept) => {
                 engine.metrics.observe_sweep(&swept);

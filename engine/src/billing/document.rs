@@ -255,6 +255,7 @@ mod tests {
             events: Vec::new(),
             minimum: 0,
             discount: None,
+            discount_until_us: None,
             taxes: vec![TaxRate {
                 name: "=<b>\"Tax\", & more".to_owned(),
                 percent: Rate::parse("8.1").unwrap(),

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use payplane_billing::{Part, Period, Plan, Statement, divide};
+use payplane_billing::{
+    API_CALLS, Metric, Overflow, Part, Period, Plan, Statement, Usage, apportion, divide,
+};
 use payplane_ledger::{Currency, TenantId, Timestamp};
 
 use super::BillingError;
-use crate::store::{PartRow, Store, StoreError};
+use crate::store::{Document, PartRow, Store, StoreError};
 
 /// Where the prices come from.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,8 @@ impl Priced {
                 (divide(period, &found.agreements).ok_or(BillingError::NoPlan)?, Some(found.count))
             }
         };
+        let parts: Vec<_> =
+            parts.into_iter().map(|(part, plan)| (part, plan.holding_from(part.start))).collect();
         let mut currencies = parts.iter().map(|(_, plan)| plan.terms().currency);
         let currency = currencies.next().ok_or(BillingError::NoPlan)?;
         if currencies.any(|other| other != currency) {
@@ -56,13 +60,15 @@ impl Priced {
 
     /// What was used in each part: seals after the one, up to the cut of each part's end and at last to the other, and what
     /// others recorded between the two positions. What comes late is in the first part. Each seal, each event and each
-    /// active wallet is in one part.
+    /// active wallet is in one part. What is stored at the cut is shared out over the parts by time; `stored` is what was
+    /// there at the cut before, zero if nobody knows.
     pub(super) async fn usages(
         &self,
         store: &Store,
         tenant: TenantId,
         (after_seal, through_seal): (i64, i64),
         positions: (i64, i64),
+        stored: i64,
     ) -> Result<Vec<PartRow>, BillingError> {
         let mut cuts = Vec::with_capacity(self.parts.len());
         let mut cut = after_seal;
@@ -72,7 +78,8 @@ impl Priced {
             cut = end.clamp(cut, through_seal.max(cut));
             cuts.push(cut);
         }
-        let counted = store.usage_in_parts(tenant, after_seal, &cuts, self.currency).await?;
+        let mut counted = store.usage_in_parts(tenant, after_seal, &cuts, self.currency).await?;
+        self.share_storage(store, (tenant, after_seal), stored, &mut counted).await?;
         let start = self.parts.first().map_or(Timestamp(0), |(part, _)| part.start);
         let mut before = BTreeMap::new();
         let mut rows = Vec::with_capacity(self.parts.len());
@@ -83,7 +90,9 @@ impl Priced {
             let priced = |name: &String| plan.terms().events.iter().any(|event| event.name == *name);
             for (name, count) in &recorded {
                 let count = count - before.get(name).copied().unwrap_or_default();
-                if count != 0 && priced(name) {
+                if name == API_CALLS {
+                    usage.api_calls = count;
+                } else if count != 0 && priced(name) {
                     usage.events.insert(name.clone(), count);
                 }
             }
@@ -94,24 +103,88 @@ impl Priced {
         Ok(rows)
     }
 
+    /// From what was added in each part to each part's share of what is stored at the end. Nothing if no part prices it.
+    async fn share_storage(
+        &self,
+        store: &Store,
+        (tenant, after_seal): (TenantId, i64),
+        stored: i64,
+        counted: &mut [Usage],
+    ) -> Result<(), BillingError> {
+        if !self.prices(Metric::Storage) {
+            counted.iter_mut().for_each(|usage| usage.storage = 0);
+            return Ok(());
+        }
+        let before = match stored {
+            0 => store.stored_operations(tenant, after_seal).await?,
+            known => known,
+        };
+        let level = counted.iter().try_fold(before, |sum, usage| sum.checked_add(usage.storage));
+        let lengths: Vec<i64> = self.parts.iter().map(|(part, _)| length(*part)).collect();
+        let shares = level.and_then(|level| apportion(level, &lengths)).ok_or(Overflow)?;
+        for (usage, share) in counted.iter_mut().zip(shares) {
+            usage.storage = share;
+        }
+        Ok(())
+    }
+
+    fn prices(&self, metric: Metric) -> bool {
+        self.parts.iter().any(|(_, plan)| plan.terms().prices.iter().any(|price| price.metric == metric))
+    }
+
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .parts
-            .iter()
-            .flat_map(|(_, plan)| plan.terms().events.iter().map(|price| price.name.clone()))
-            .collect();
+        let of_events = |(_, plan): &(Period, Plan)| -> Vec<String> {
+            plan.terms().events.iter().map(|price| price.name.clone()).collect()
+        };
+        let mut names: Vec<String> = self.parts.iter().flat_map(of_events).collect();
+        if self.prices(Metric::ApiCalls) {
+            names.push(API_CALLS.to_owned());
+        }
         names.sort_unstable();
         names.dedup();
         names
     }
 
+    /// What a preview's usage comes to, if it goes on as it did until now in the part that is open. Earlier parts are over.
+    pub(super) fn forecast(&self, shown: &Document, now: Timestamp) -> Result<i64, Overflow> {
+        let mut usages = Vec::with_capacity(self.parts.len());
+        for (place, (period, _)) in self.parts.iter().enumerate() {
+            // A period that is not cut has no parts in its document.
+            let usage = shown.parts.get(place).map_or(&shown.usage, |part| &part.usage);
+            let elapsed = now.0.saturating_sub(period.start.0);
+            usages.push(usage.projected(elapsed, length(*period)).ok_or(Overflow)?);
+        }
+        let parts = self.parts.iter().zip(&usages);
+        let parts = parts.map(|((period, plan), usage)| Part { plan, length: length(*period), usage });
+        Ok(Statement::of_parts(&parts.collect::<Vec<_>>())?.total)
+    }
+
     /// What the usage of the parts costs.
     pub(super) fn bill<'a>(&'a self, rows: &'a [PartRow]) -> Result<Statement, BillingError> {
-        let part = |((period, plan), row): (&'a (Period, Plan), &'a PartRow)| {
-            let length = period.end.0.saturating_sub(period.start.0);
-            Part { plan, length, usage: &row.usage }
+        let part = |((period, plan), row): (&'a (Period, Plan), &'a PartRow)| Part {
+            plan,
+            length: length(*period),
+            usage: &row.usage,
         };
         let parts: Vec<Part<'_>> = self.parts.iter().zip(rows).map(part).collect();
         Ok(Statement::of_parts(&parts)?)
+    }
+}
+
+const fn length(period: Period) -> i64 {
+    period.end.0.saturating_sub(period.start.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use payplane_billing::Terms;
+
+    /// The text that was agreed is compared with what is agreed again, so it never changes by itself.
+    #[test]
+    fn terms_of_before_are_written_as_they_were() {
+        let text = "{\"version\":\"1\",\"currency\":\"USD\",\"base_fee\":1,\"prices\":[],\"events\":[],\"minimum\":0,\
+                    \"discount\":null,\"taxes\":[]}";
+        let terms: Terms = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&terms).unwrap(), text);
     }
 }

@@ -28,7 +28,7 @@ use payplane_ledger::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    Answer, Batch, CommitError, Database, Locked, Locks, Queue, Session,
+    Answer, Batch, CommitError, Database, Lane, Locked, Locks, Queue, Session,
     flight::{COMPANY_MIN, Flight, Flights, Landed, Party},
     memory::{Memory, all_moved},
 };
@@ -73,11 +73,12 @@ impl Pulse {
     }
 }
 
-/// Commits batches, one after the other.
+/// Commits the batches of a lane, one after the other.
 #[derive(Debug)]
 pub struct Committer<D: Database> {
     database: Arc<D>,
     queue: Arc<Queue>,
+    lane: Lane,
     metrics: Arc<Metrics>,
     pulse: Arc<Pulse>,
     /// Connections that no batch uses now.
@@ -120,10 +121,16 @@ struct Again {
 
 impl<D: Database> Committer<D> {
     /// Connects with the first batch.
-    pub fn new(database: Arc<D>, queue: Arc<Queue>, metrics: Arc<Metrics>, pulse: Arc<Pulse>) -> Self {
+    pub fn new(
+        database: Arc<D>,
+        queue: Arc<Queue>,
+        lane: Lane,
+        metrics: Arc<Metrics>,
+        pulse: Arc<Pulse>,
+    ) -> Self {
         let (memory, chance) = (Memory::default(), RandomState::new().hash_one(0));
         let (idle, flights) = (Vec::new(), Flights::new(COMPANY_MIN));
-        Self { database, queue, metrics, pulse, idle, flights, memory, cautious_until: None, chance }
+        Self { database, queue, lane, metrics, pulse, idle, flights, memory, cautious_until: None, chance }
     }
 
     /// Takes chance from a seed and sends the next batch as soon as there is one: for a simulation that can be repeated,
@@ -135,6 +142,7 @@ impl<D: Database> Committer<D> {
 
     /// Commits until the queue is closed and empty. Runs in a task of its own; no caller can cancel it.
     pub async fn run(mut self) {
+        self.queue.begin(self.lane);
         loop {
             let (may_leave, company) = (self.flights.may_leave(), self.flights.company());
             let jobs = tokio::select! {
@@ -143,7 +151,7 @@ impl<D: Database> Committer<D> {
                     self.end(landed).await;
                     continue;
                 }
-                jobs = self.queue.take(company, BATCH_ITEMS_MAX), if may_leave => jobs,
+                jobs = self.queue.take(self.lane, company, BATCH_ITEMS_MAX), if may_leave => jobs,
             };
             if jobs.is_empty() {
                 break;
@@ -199,6 +207,7 @@ impl<D: Database> Committer<D> {
             Ok(written) => {
                 self.memory.was_right(written);
                 self.answer(party, Ok(outcomes.into_iter().map(Ok).collect()));
+                self.queue.ended(self.lane);
                 return None;
             }
             // The server says no, so nothing was committed, and the connection is as good as new.
@@ -256,6 +265,7 @@ impl<D: Database> Committer<D> {
                 }
             }
         }
+        self.queue.ended(self.lane);
     }
 
     async fn decide_at_once(

@@ -1,6 +1,6 @@
-//! Group commit. Requests of all callers queue per tenant; a committer takes what is there, decides it in memory and
-//! commits it as one database transaction. While one batch commits, the next one gathers, and nothing ever waits for
-//! company: a lone request is a batch of one.
+//! Group commit. Requests of all callers queue per tenant, in one of two lanes; the lane's committer takes what is there,
+//! decides it in memory and commits it as one database transaction. While one batch commits, the next one gathers, and
+//! nothing ever waits for company: a lone request is a batch of one.
 //!
 //! Every change names the version of the row that it was decided on, and the database applies it to that version only.
 //! So a batch may be decided on what the committer remembers and be written in one round trip, and the next one on top of
@@ -22,7 +22,7 @@ pub use committer::{Committer, Pulse};
 pub use database::{
     Batch, Database, Locked, Locks, NUMBERS_PER_DRAW, Session, TenantParameters, Ticket, Written,
 };
-pub use queue::{Job, Queue};
+pub use queue::{Job, Lane, Queue};
 
 use payplane_ledger::Outcome;
 

@@ -13,6 +13,7 @@ mod report;
 use std::io::{self, BufRead, Read as _};
 
 use aws_lc_rs::digest::{Context, SHA256};
+pub(super) use chain::root_of;
 use payplane_ledger::{OperationRow, Root, SEQUENCES_PER_BATCH, TenantId};
 pub use report::{ExportReport, Problem};
 

@@ -1,17 +1,20 @@
-//! The subcommands: write a file, check a file, and say which exit code that is.
+//! The subcommands: write a file, check a file, load a file, and say which exit code that is.
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufReader, BufWriter, Write as _},
+    io::{self, BufReader, BufWriter, Seek as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
 use tokio::sync::mpsc;
 
-use super::{CHUNKS, CheckError, Counts, ExportError, Whose, check, export};
+use super::{
+    CHUNKS, CheckError, Counts, ExportError, ExportReport, LoadError, Whose, check, export,
+    load::{self, Target},
+};
 use crate::{
-    config::{ExportConfig, VerifyExportConfig},
+    config::{ExportConfig, LoadExportConfig, VerifyExportConfig},
     mounted::MountedError,
     store::{DatabaseConfig, Store},
     verify::command::{SOUND, VIOLATIONS},
@@ -32,6 +35,9 @@ pub enum CommandError {
     /// It could not be checked.
     #[error("check the export")]
     Check(#[from] CheckError),
+    /// It could not be loaded.
+    #[error("load the export")]
+    Load(#[from] LoadError),
 }
 
 /// Writes the file. One that is there is left alone; one that could not be finished is removed.
@@ -67,8 +73,27 @@ async fn fill(store: &Store, whose: &Whose, file: &mut BufWriter<File>) -> Resul
 /// Checks a file and prints the report; gives the exit code, which is as that of `verify`.
 pub fn verify(config: &VerifyExportConfig) -> Result<u8, CommandError> {
     let report = check(BufReader::new(open(&config.file)?), config.expect_head, config.opaque_through)?;
+    print(&report)
+}
+
+/// Checks a file, prints the report, and loads it if it is sound. The exit codes are those of [`verify`].
+pub async fn load(config: &LoadExportConfig) -> Result<u8, CommandError> {
+    let VerifyExportConfig { file, expect_head, opaque_through } = &config.export;
+    let mut file = open(file)?;
+    let report = check(BufReader::new(&file), *expect_head, *opaque_through)?;
+    if report.sound {
+        let owner = DatabaseConfig::read(&config.owner_database_dir)?;
+        let app = DatabaseConfig::read(&config.app_database_dir)?;
+        file.rewind()?;
+        let target = Target { owner, app, namespace: config.namespace.clone() };
+        load::load(BufReader::new(&file), &target).await?;
+    }
+    print(&report)
+}
+
+fn print(report: &ExportReport) -> Result<u8, CommandError> {
     let mut output = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut output, &report).map_err(io::Error::from)?;
+    serde_json::to_writer_pretty(&mut output, report).map_err(io::Error::from)?;
     writeln!(output)?;
     output.flush()?;
     Ok(if report.sound { SOUND } else { VIOLATIONS })

@@ -3,18 +3,21 @@
 //!
 //! [`export`] writes it from one snapshot, page by page, into a channel of [`CHUNKS`] chunks: memory does not grow with the
 //! ledger, and a reader who is slow slows the export down. [`check`] reads it, with no database, line by line; what it
-//! remembers is an entry per account and one per payment that may still change or be refunded.
+//! remembers is an entry per account and one per payment that may still change or be refunded. [`command::load`] puts it into
+//! an empty database, for reading only.
 
 mod accounts;
 mod check;
 pub mod command;
 mod line;
+mod load;
 mod write;
 
 use payplane_ledger::TenantId;
 
 pub use check::{CheckError, ExportReport, Problem, check};
 pub use line::Counts;
+pub use load::LoadError;
 
 use crate::store::{LedgerView, Store, StoreError};
 

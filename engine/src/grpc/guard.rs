@@ -23,6 +23,7 @@ use super::{
 use crate::{
     auth::{Authenticator, Caller, Role, TOKEN_BYTES_MAX},
     cache::Limiter,
+    calls::Calls,
     metrics::Metrics,
 };
 
@@ -44,6 +45,8 @@ pub struct GuardLayer {
     pub authenticator: Arc<Authenticator>,
     /// How often tenants may call.
     pub limiter: Arc<Limiter>,
+    /// How often tenants called, for their invoices.
+    pub calls: Arc<Calls>,
     /// Counts calls.
     pub metrics: Arc<Metrics>,
 }
@@ -128,8 +131,12 @@ impl GuardLayer {
             self.metrics.count_rate_refusal();
             return Err(status::rate_exceeded(rates.calls_per_second, wait));
         }
-        let asked = Asked::read(headers)?;
-        Ok(Call { caller, on_behalf_of, correlation_id: correlation_id.clone()?, asked })
+        let (asked, correlation_id) = (Asked::read(headers)?, correlation_id.clone()?);
+        // What the platform asks about a tenant is not the tenant's.
+        if let Some(tenant) = caller.tenant.filter(|_| caller.role != Role::Platform) {
+            self.calls.count(tenant);
+        }
+        Ok(Call { caller, on_behalf_of, correlation_id, asked })
     }
 
     async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Status> {

@@ -29,6 +29,7 @@ use crate::{
     metrics::Metrics,
     mounted::MountedError,
     store::{DatabaseConfig, Store},
+    telemetry::Causes,
 };
 
 const STREAMS_PER_CONNECTION_MAX: u32 = 200;
@@ -120,7 +121,7 @@ impl Server {
         let (grpc_listener, grpc_address) = listen(config.grpc_address).await?;
         let acceptor = acceptor(&config.transport)?;
         let routes = routes(&engine, (&revocations, outside), config.reflection, &stop)?;
-        let guard = GuardLayer { authenticator, limiter, metrics };
+        let guard = GuardLayer { authenticator, limiter, calls: engine.calls.clone(), metrics };
         let committer = engine.start();
         let publisher = config.kafka_dir.clone().map(|directory| {
             tokio::spawn(events::keep_measuring(engine.clone()));
@@ -149,6 +150,9 @@ impl Server {
             let _ = self.grpc.await;
             self.engine.queue.close();
             let _ = self.committer.await;
+            if let Err(error) = self.engine.calls.flush().await {
+                tracing::warn!(reason = %Causes(&error), "the last calls are not recorded");
+            }
             self.engine.store.close().await;
         };
         let drained = tokio::time::timeout(self.drain, work).await;

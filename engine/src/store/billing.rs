@@ -27,9 +27,13 @@ use uuid::Uuid;
 use super::{Store, StoreError};
 
 pub(super) use meter::Meter;
+use meter::Stored;
 
 /// How many batches of a tenant one statement reads: at most half a million operations, mostly a few thousand.
 const BATCHES_MAX: i64 = 512;
+
+/// The same where operations themselves are not read.
+const STORED_BATCHES_MAX: i64 = 65_536;
 
 /// What an invoice says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,20 +137,24 @@ const ISSUE_AGREED: &str =
 /// looked at after the policy, and no index would serve it. What goes over the clearing account is the bill itself.
 const USAGE: &str = "\
     with page as materialized (
-        select t.batch_id, t.batch_id * 1024 as first, (t.batch_id + 1) * 1024 as above from payplane.batch_tenants t
+        select t.batch_id, t.row_count, s.seal, s.sealed_us,
+               t.batch_id * 1024 as first, (t.batch_id + 1) * 1024 as above
+        from payplane.batch_tenants t
+        left join lateral (
+            select s.seal, s.sealed_us from payplane.seals s where s.batch_id = t.batch_id offset 0
+        ) s on true
         where t.tenant_id = $1 and $2 <= t.batch_id and t.batch_id <= $3
         order by t.batch_id limit $4
     ),
     operations as materialized (
         select j.kind, j.posted, j.currency, j.debit_account, j.credit_account
         from page p
-        cross join lateral (select s.seal from payplane.seals s where s.batch_id = p.batch_id offset 0) s
         cross join lateral (
             select j.* from payplane.journal j
             where j.tenant_id = $1 and p.first <= j.sequence and j.sequence < p.above and 0 < j.sequence
             offset 0
         ) j
-        where $5 < s.seal and s.seal <= $6 and j.refusal is null
+        where $5 < p.seal and p.seal <= $6 and j.refusal is null
           and j.debit_account is distinct from $8 and j.credit_account is distinct from $8
     ),
     touched as (
@@ -156,6 +164,13 @@ const USAGE: &str = "\
         where o.posted is not null and o.kind <> 14
     )
     select (select count(*) from page) as batches, (select max(batch_id) from page) as last_batch,
+           (
+               select coalesce(sum(p.row_count), 0)::bigint from page p where $5 < p.seal and p.seal <= $6
+           ) as stored,
+           (
+               select ((extract(epoch from clock_timestamp()) * 1000000)::bigint - min(p.sealed_us))
+               from page p where $5 < p.seal and p.seal <= $6
+           ) as lag_us,
            count(*) filter (where o.kind = 1) as payments,
            count(*) filter (where o.kind = 2) as holds,
            count(*) filter (where o.kind in (10, 11, 13) and 0 < o.posted) as refunds,
@@ -169,6 +184,19 @@ const USAGE: &str = "\
                where a.kind = 1
            ) as wallets
     from operations o";
+
+/// One page of a tenant's batches and how many operations those up to a seal have, refused ones too.
+const STORED: &str = "\
+    with page as materialized (
+        select t.batch_id, t.row_count, s.seal
+        from payplane.batch_tenants t
+        left join lateral (select s.seal from payplane.seals s where s.batch_id = t.batch_id offset 0) s on true
+        where t.tenant_id = $1 and $2 <= t.batch_id and t.batch_id <= $3
+        order by t.batch_id limit $4
+    )
+    select count(*) as batches, max(p.batch_id) as last_batch,
+           coalesce(sum(p.row_count) filter (where p.seal <= $5), 0)::bigint as stored
+    from page p";
 
 impl Store {
     /// The database's time.
@@ -242,6 +270,7 @@ impl Store {
         };
         // Each page begins after the last batch of the one before, so this ends.
         loop {
+            let _place = self.meter.page().await;
             let mut view = self.view(tenant).await?;
             // Compiling the plan would take longer than running it.
             view.connection()?.execute(sqlx::raw_sql("set local jit = off")).await?;
@@ -253,6 +282,31 @@ impl Store {
                 None => return Ok(counted),
             }
         }
+    }
+
+    /// How many operations the ledger keeps of a tenant up to a seal. Remembered as far as it came, as usage is.
+    pub async fn stored_operations(&self, tenant: TenantId, through: i64) -> Result<i64, StoreError> {
+        let Some((lowest, highest)) = self.billing_window(0, through).await? else { return Ok(0) };
+        let mut known = self.meter.stored(tenant, through).unwrap_or(Stored { next: lowest, rows: 0 });
+        // Each page begins after the last batch of the one before, so this ends.
+        while known.next <= highest {
+            let _place = self.meter.page().await;
+            let mut view = self.view(tenant).await?;
+            let query = sqlx::query(STORED)
+                .bind(tenant.uuid())
+                .bind(known.next)
+                .bind(highest)
+                .bind(STORED_BATCHES_MAX)
+                .bind(through);
+            let found = query.fetch_one(view.connection()?).await?;
+            view.end().await?;
+            known.rows += found.try_get::<i64, _>("stored")?;
+            let is_full = found.try_get::<i64, _>("batches")? == STORED_BATCHES_MAX;
+            let last = found.try_get::<Option<i64>, _>("last_batch")?.filter(|_| is_full);
+            known.next = last.unwrap_or(highest).saturating_add(1);
+            self.meter.note_stored(tenant, through, known);
+        }
+        Ok(known.rows)
     }
 
     /// Between which batch numbers to look for a range of seals.
@@ -302,10 +356,13 @@ async fn issue(
 /// What the pages so far add up to.
 #[derive(Debug, Default)]
 struct Counted {
+    /// What is stored is what was added.
     usage: Usage,
     volume: i128,
     /// 16 bytes per wallet that was active in the period.
     wallets: HashSet<Uuid>,
+    /// How long ago the oldest of it was sealed when it was counted.
+    lag_us: i64,
 }
 
 impl Counted {
@@ -330,6 +387,8 @@ impl Counted {
         self.usage.payments += found.try_get::<i64, _>("payments")?;
         self.usage.holds += found.try_get::<i64, _>("holds")?;
         self.usage.refunds += found.try_get::<i64, _>("refunds")?;
+        self.usage.storage += found.try_get::<i64, _>("stored")?;
+        self.lag_us = self.lag_us.max(found.try_get::<Option<i64>, _>("lag_us")?.unwrap_or_default());
         let volume: &str = found.try_get("volume")?;
         self.volume += volume.parse::<i128>().map_err(|_| StoreError::Corrupt("volume"))?;
         self.wallets.extend(found.try_get::<Vec<Uuid>, _>("wallets")?);
@@ -341,6 +400,7 @@ impl Counted {
         self.usage.payments += more.usage.payments;
         self.usage.holds += more.usage.holds;
         self.usage.refunds += more.usage.refunds;
+        self.usage.storage += more.usage.storage;
         self.volume += more.volume;
         self.wallets.extend(more.wallets);
     }

@@ -16,13 +16,15 @@ pub struct DatabaseConfig {
     pub password: String,
     /// The database's name.
     pub dbname: String,
+    /// The password that the login will have, while it is being changed.
+    pub next_password: Option<String>,
     host: String,
     port: u16,
     ca: Option<PathBuf>,
 }
 
 impl DatabaseConfig {
-    /// Reads `host`, `port`, `dbname`, `username`, `password` and, if it is there, `ca.crt`.
+    /// Reads `host`, `port`, `dbname`, `username`, `password` and, if they are there, `next-password` and `ca.crt`.
     pub fn read(directory: &Path) -> Result<Self, MountedError> {
         let value = |name| mounted::required(directory, name);
         Ok(Self {
@@ -30,6 +32,7 @@ impl DatabaseConfig {
             username: value("username")?,
             password: value("password")?,
             dbname: value("dbname")?,
+            next_password: mounted::optional(directory, "next-password")?,
             host: value("host")?,
             ca: mounted::authority(directory),
         })

@@ -11,9 +11,7 @@ use std::sync::{
 };
 
 use payplane_ledger::Timestamp;
-use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, migrate::MigrateError,
-};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, migrate::MigrateError};
 
 use super::{DatabaseConfig, Store, StoreError, migrate};
 
@@ -110,15 +108,13 @@ pub async fn adopt(copy: &DatabaseConfig, password: &str, restore_id: &str) -> R
     if migrate::NEWEST_VERSION < found {
         return Err(AdoptError::Newer { found, known: migrate::NEWEST_VERSION });
     }
-    migrate::migrator().run_direct(None, &mut connection, false).await.map_err(AdoptError::Migration)?;
+    migrate::migrator(NO_ENGINE_RUNS)
+        .run_direct(None, &mut connection, false)
+        .await
+        .map_err(AdoptError::Migration)?;
     let mut transaction = connection.begin().await?;
     sqlx::query(MOVE_ON).bind(restore_id).execute(&mut *transaction).await?;
-    // The setting ends with the transaction; the password is no part of any statement's text.
-    sqlx::query("select set_config('payplane.adopt_password', $1, true)")
-        .bind(password)
-        .execute(&mut *transaction)
-        .await?;
-    transaction.execute(sqlx::raw_sql(AssertSqlSafe(SET_PASSWORD))).await?;
+    super::password::set_own(&mut transaction, password).await?;
     transaction.commit().await?;
     let epoch = LedgerEpoch::read(&mut connection).await?;
     connection.close().await?;
@@ -126,8 +122,8 @@ pub async fn adopt(copy: &DatabaseConfig, password: &str, restore_id: &str) -> R
     Ok(epoch.number)
 }
 
+/// Nothing has to wait on a copy: its schema may be of any engine.
+const NO_ENGINE_RUNS: i64 = i64::MAX;
+
 const MOVE_ON: &str = "update payplane.epoch set epoch = epoch + 1, restored_by = $1, \
                        began_us = (extract(epoch from clock_timestamp()) * 1000000)::bigint where restored_by <> $1";
-
-const SET_PASSWORD: &str = "do $$ begin execute format('alter role %I password %L', current_user, \
-                            current_setting('payplane.adopt_password')); end $$";

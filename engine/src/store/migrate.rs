@@ -6,10 +6,14 @@ use std::time::{Duration, Instant};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, SqlStr,
     migrate::{MigrateError as SqlxMigrateError, Migration, MigrationType, Migrator},
-    postgres::PgConnectOptions,
 };
 
-use super::{DatabaseConfig, StoreError, suitable, suitable::Unsuitable};
+use super::{
+    DatabaseConfig, StoreError,
+    floor::{self, Schema},
+    password,
+    suitable::{self, Unsuitable},
+};
 use crate::telemetry::Causes;
 
 const POSTURE: &str = include_str!("posture.sql");
@@ -48,6 +52,17 @@ pub enum MigrateError {
         /// Who asks for it.
         asks: String,
     },
+    /// A migration took away what engines of this binary use.
+    #[error(
+        "the schema is of a newer release: it needs an engine that knows migration {oldest}, and this one knows {known}: \
+         keep the newer image, or restore a backup of before into another Platform"
+    )]
+    TooNew {
+        /// The oldest engine that may run on it, by its newest migration.
+        oldest: i64,
+        /// The newest migration of this binary.
+        known: i64,
+    },
     /// The server could not be asked what it is like.
     #[error("look at the database")]
     Look(#[source] StoreError),
@@ -60,11 +75,14 @@ pub enum MigrateError {
     /// The engine's login does not work.
     #[error("log in as the engine")]
     AppLogin(#[source] sqlx::Error),
+    /// The owner's next password was not taken.
+    #[error("change the password of the database's owner")]
+    OwnerPassword(#[source] sqlx::Error),
 }
 
 /// Every migration in its order: its number, a name and the text. sqlx's own macro would do the same, at the cost of
 /// building all of sqlx twice.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
+pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "ledger", include_str!("../../migrations/0001_ledger.sql")),
     (2, "commit", include_str!("../../migrations/0002_commit.sql")),
     (3, "admin", include_str!("../../migrations/0003_admin.sql")),
@@ -80,15 +98,16 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "restored", include_str!("../../migrations/0013_restored.sql")),
     (14, "agreements", include_str!("../../migrations/0014_agreements.sql")),
     (15, "export", include_str!("../../migrations/0015_export.sql")),
+    (16, "floor", include_str!("../../migrations/0016_floor.sql")),
 ];
 
 /// The newest migration that this binary knows.
 pub(super) const NEWEST_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
-/// Keeps its own table beside ours, and lets a newer database be: migrations only ever add, so that the old replicas
-/// of a rolling update go on working.
-pub(super) fn migrator() -> Migrator {
-    let migrations = MIGRATIONS.iter().map(|(version, name, text)| {
+/// What is due on a schema that is this far (see [`floor`]). Keeps its own table beside ours, and lets a newer database be.
+pub(super) fn migrator(before: i64) -> Migrator {
+    let due = MIGRATIONS.iter().filter(|(_, _, text)| floor::is_due(text, before));
+    let migrations = due.map(|(version, name, text)| {
         Migration::new(*version, (*name).into(), MigrationType::Simple, SqlStr::from_static(text), false)
     });
     let mut migrator = Migrator::with_migrations(migrations.collect());
@@ -109,13 +128,14 @@ pub struct MigrateOptions {
     pub any_server: bool,
 }
 
-/// Migrates as `owner` and makes `app` the engine's login. A database that is unfit, or somebody else's, is left as it is.
+/// Migrates as `owner` and makes `app` the engine's login. A database that is unfit, somebody else's, or of engines that know
+/// more than this one is left as it is.
 pub async fn migrate(
     owner: &DatabaseConfig,
     app: &DatabaseConfig,
     options: &MigrateOptions,
-) -> Result<(), MigrateError> {
-    let mut connection = connect(&owner.options(), options.wait).await?;
+) -> Result<Schema, MigrateError> {
+    let mut connection = connect(owner, options.wait).await?;
     if !options.any_server {
         let complaints = suitable::check(&mut connection, &app.username).await.map_err(MigrateError::Look)?;
         if !complaints.is_empty() {
@@ -125,7 +145,10 @@ pub async fn migrate(
     if let Some(platform) = &options.platform {
         refuse_claimed(&mut connection, platform).await?;
     }
-    migrator().run_direct(None, &mut connection, false).await.map_err(MigrateError::Migration)?;
+    floor::refuse_newer(&mut connection).await?;
+    let before = floor::before(&mut connection).await?;
+    migrator(before).run_direct(None, &mut connection, false).await.map_err(MigrateError::Migration)?;
+    let schema = floor::raise(&mut connection).await?;
     if let Some(platform) = &options.platform {
         claim(&mut connection, platform).await?;
     }
@@ -133,11 +156,16 @@ pub async fn migrate(
     connection.close().await.map_err(MigrateError::Posture)?;
     let login = app.options().connect().await.map_err(MigrateError::AppLogin)?;
     login.close().await.map_err(MigrateError::AppLogin)?;
-    tracing::info!(schema = NEWEST_VERSION, database = app.dbname, "database migrated");
-    Ok(())
+    tracing::info!(
+        schema = schema.schema,
+        oldest_engine = schema.oldest,
+        database = app.dbname,
+        "database migrated"
+    );
+    Ok(schema)
 }
 
-fn look(error: sqlx::Error) -> MigrateError {
+pub(super) fn look(error: sqlx::Error) -> MigrateError {
     MigrateError::Look(error.into())
 }
 
@@ -162,9 +190,9 @@ async fn claim(connection: &mut PgConnection, asks: &str) -> Result<(), MigrateE
 }
 
 /// Takes away a login that engines no longer use: nobody logs in as it, and whoever still is gets disconnected. A login
-/// that is not there is no error.
+/// that is not there is no error. Then the owner gets its next password, if there is one; open connections stay.
 pub async fn retire(owner: &DatabaseConfig, login: &str, wait: Duration) -> Result<(), MigrateError> {
-    let mut connection = connect(&owner.options(), wait).await?;
+    let mut connection = connect(owner, wait).await?;
     let failed = MigrateError::Posture;
     let exists = sqlx::query_scalar("select exists (select from pg_roles where rolname = $1)").bind(login);
     if exists.fetch_one(&mut connection).await.map_err(failed)? {
@@ -179,13 +207,37 @@ pub async fn retire(owner: &DatabaseConfig, login: &str, wait: Duration) -> Resu
             sqlx::query_scalar(end).bind(login).fetch_one(&mut connection).await.map_err(failed)?;
         tracing::info!(login, ended, "the login was retired");
     }
+    if let Some(next) = &owner.next_password {
+        let failed = MigrateError::OwnerPassword;
+        let mut transaction = connection.begin().await.map_err(failed)?;
+        password::set_own(&mut transaction, next).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        // That it works is seen before anybody relies on it.
+        let proof = owner.options().password(next).connect().await.map_err(failed)?;
+        proof.close().await.map_err(failed)?;
+        tracing::info!(login = owner.username, "the password of the database's owner was changed");
+    }
     connection.close().await.map_err(MigrateError::Posture)
 }
 
-async fn connect(options: &PgConnectOptions, wait: Duration) -> Result<PgConnection, MigrateError> {
+/// As the owner: with its password, or with the next one where the database has that already and the Secret tells so later.
+async fn log_in(owner: &DatabaseConfig) -> Result<PgConnection, sqlx::Error> {
+    const WRONG_PASSWORD: &str = "28P01";
+    let options = owner.options();
+    match (options.connect().await, &owner.next_password) {
+        (Err(sqlx::Error::Database(error)), Some(next))
+            if error.code().as_deref() == Some(WRONG_PASSWORD) =>
+        {
+            options.password(next).connect().await
+        }
+        (done, _) => done,
+    }
+}
+
+async fn connect(owner: &DatabaseConfig, wait: Duration) -> Result<PgConnection, MigrateError> {
     let started = Instant::now();
     loop {
-        let attempt = tokio::time::timeout(Duration::from_secs(5), options.connect()).await;
+        let attempt = tokio::time::timeout(Duration::from_secs(5), log_in(owner)).await;
         let source = match attempt {
             Ok(Ok(connection)) => return Ok(connection),
             Ok(Err(error)) => StoreError::from(error),
@@ -227,7 +279,7 @@ async fn try_set_posture(connection: &mut PgConnection, app: &DatabaseConfig) ->
 }
 
 /// Both of two logins that take turns (see [`retire`]) work through one owner of the functions.
-fn definer_of(app: &str) -> String {
+pub(super) fn definer_of(app: &str) -> String {
     format!("{}_definer", app.strip_suffix(SECOND_LOGIN).unwrap_or(app))
 }
 

@@ -17,10 +17,13 @@ mod epoch;
 mod error;
 mod events;
 mod export;
+mod floor;
 mod issuers;
 mod journal;
+mod load;
 mod locked;
 mod migrate;
+mod password;
 mod personal;
 mod read;
 mod revocations;
@@ -48,7 +51,9 @@ pub use events::{
     PAGE_OPERATIONS,
 };
 pub use export::{ExportedAccount, ExportedSeal, ExportedTenant, ExportedWallet};
+pub use floor::Schema;
 pub use issuers::{ISSUERS_MAX, IssuerRow, PutIssuer};
+pub use load::{LoadError, LoadedBatch, Loader};
 pub use migrate::{MigrateError, MigrateOptions, migrate, retire};
 pub use read::{
     AsOf, BalanceRow, HeadRow, HoldSummary, HoldsRow, PaymentFilter, PaymentPage, PaymentRow,
@@ -63,7 +68,10 @@ pub use tenants::{CallerRow, CapRow, GrantRow, HoldingsRow, TenantRow};
 pub use verify::{Counts, LedgerView, SetCheck, StoredRoot, StoredRow, StoredSeal, Violation, Violations};
 pub use wallets::{Labels, NewWallet};
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use payplane_ledger::{PlatformId, TenantId};
 use sqlx::{
@@ -91,6 +99,8 @@ pub struct Store {
     probe: Mutex<Option<PgConnection>>,
     /// What was counted for invoices.
     meter: billing::Meter,
+    /// Whether the database refuses every write, as one does that an export was loaded into.
+    read_only: AtomicBool,
 }
 
 impl Store {
@@ -114,6 +124,7 @@ impl Store {
             epoch,
             probe: Mutex::default(),
             meter: billing::Meter::default(),
+            read_only: AtomicBool::new(false),
         }
     }
 
@@ -122,28 +133,35 @@ impl Store {
         self.platform.get_or_try_init(|| self.read_platform()).await.copied()
     }
 
-    /// Whether the database answers, is writable and has the schema of this binary.
+    /// Whether the database refused every write when it was looked at last.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only.load(Ordering::Relaxed)
+    }
+
+    /// Whether the database answers, is no standby and has the schema of this binary.
     pub async fn probe(&self) -> Result<(), StoreError> {
         let mut slot = self.probe.lock().await;
         let mut connection = match slot.take() {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        let found: (bool, i64) = sqlx::query_as(
-            "select pg_is_in_recovery(), coalesce(max(version), 0) from payplane.schema_migrations where success",
+        let found: (bool, i64, bool) = sqlx::query_as(
+            "select pg_is_in_recovery(), coalesce(max(version), 0), current_setting('default_transaction_read_only')::bool \
+             from payplane.schema_migrations where success",
         )
         .fetch_one(&mut connection)
         .await?;
-        if found.1 >= migrate::NEWEST_VERSION {
+        let wanted = floor::needed_version();
+        if found.1 >= wanted {
             self.epoch.check(&mut connection).await?;
         }
+        self.read_only.store(found.2, Ordering::Relaxed);
         // Only kept if it worked: after an error a fresh connection tells more.
         *slot = Some(connection);
-        let wanted = migrate::NEWEST_VERSION;
         match found {
-            (true, _) => Err(StoreError::ReadOnly),
-            (false, version) if version < wanted => Err(StoreError::OldSchema { found: version, wanted }),
-            (false, _) => Ok(()),
+            (true, ..) => Err(StoreError::ReadOnly),
+            (false, version, _) if version < wanted => Err(StoreError::OldSchema { found: version, wanted }),
+            (false, ..) => Ok(()),
         }
     }
 

@@ -12,7 +12,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Store, StoreError, journal, migrate, row};
+use super::{Store, StoreError, floor, journal, row};
 
 /// How many rows come at once: a megabyte or two.
 const PAGE: i32 = 4_000;
@@ -229,7 +229,7 @@ impl Store {
             let mut connection = self.connect().await?;
             connection.execute(sqlx::raw_sql(BEGIN)).await?;
             let found: i64 = sqlx::query_scalar(SCHEMA).fetch_one(&mut connection).await?;
-            let wanted = migrate::NEWEST_VERSION;
+            let wanted = floor::needed_version();
             if found < wanted {
                 Err(StoreError::OldSchema { found, wanted })
             } else {

@@ -26,6 +26,7 @@ fn plan(version: usize, currency: &str, unit: &str) -> Plan {
         events: Vec::new(),
         minimum: 0,
         discount: None,
+        discount_until_us: None,
         taxes: Vec::new(),
     })
     .unwrap()

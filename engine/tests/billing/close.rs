@@ -37,6 +37,7 @@ fn plan() -> Plan {
         events: Vec::new(),
         minimum: 0,
         discount: None,
+        discount_until_us: None,
         taxes: vec![TaxRate { name: "VAT".to_owned(), percent: rate("8.1") }],
     })
     .unwrap()

@@ -13,7 +13,7 @@ use payplane_proto::v1::{self as proto, InvoiceState, LateUsage, RefusalReason, 
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use crate::{
+use super::{
     collect::{collect, credit},
     recorded::{event, record},
     support::{
@@ -41,6 +41,7 @@ fn terms(version: &str, base_fee: i64) -> Terms {
         events: Vec::new(),
         minimum: 0,
         discount: None,
+        discount_until_us: None,
         taxes: vec![TaxRate { name: "VAT".to_owned(), percent: rate("8.1") }],
     }
 }

@@ -31,6 +31,7 @@ fn plan() -> Plan {
         events: vec![event("calls", "0.015"), event("storage", "0.2")],
         minimum: 0,
         discount: None,
+        discount_until_us: None,
         taxes: Vec::new(),
     })
     .unwrap()
@@ -110,10 +111,11 @@ async fn each_event_is_in_exactly_one_invoice() {
         start = end;
     }
     // The last period ends after everything that was sent: wait for the clock to pass it.
-    let last: i64 = sqlx::query_scalar("select max(time_us) from payplane.usage_events")
-        .fetch_one(&mut database)
-        .await
-        .unwrap();
+    let last: i64 =
+        sqlx::query_scalar("select max(time_us) from payplane.usage_events where source = 'gateway'")
+            .fetch_one(&mut database)
+            .await
+            .unwrap();
     let store = &world.engines[0].engine.store;
     let end = crate::support::eventually("the clock to pass", async || {
         let now = store.now().await.unwrap();
@@ -127,7 +129,10 @@ async fn each_event_is_in_exactly_one_invoice() {
     // By the rows themselves: the first invoice that reaches an event has it.
     let mut late = 0;
     let mut sums = std::collections::BTreeMap::new();
-    let rows = sqlx::query("select metric, quantity, position, time_us from payplane.usage_events");
+    // Engines record calls of the API too, every quarter of an hour.
+    let rows =
+        "select metric, quantity, position, time_us from payplane.usage_events where source = 'gateway'";
+    let rows = sqlx::query(rows);
     for row in rows.fetch_all(&mut database).await.unwrap() {
         let (position, time): (i64, i64) = (row.get("position"), row.get("time_us"));
         let holder = invoices
@@ -153,10 +158,8 @@ async fn each_event_is_in_exactly_one_invoice() {
         };
         assert_eq!(invoice.document.statement.total, cents("calls", 150) + cents("storage", 2_000));
     }
-    let all: i64 = sqlx::query_scalar("select sum(quantity)::bigint from payplane.usage_events")
-        .fetch_one(&mut database)
-        .await
-        .unwrap();
+    let all = "select sum(quantity)::bigint from payplane.usage_events where source = 'gateway'";
+    let all: i64 = sqlx::query_scalar(all).fetch_one(&mut database).await.unwrap();
     let busy = invoices.iter().filter(|invoice| !invoice.document.usage.events.is_empty()).count();
     println!("{recorded} events sent twice, {late} of them late, in {busy} of {} invoices", invoices.len());
     assert_eq!(billed, all);
@@ -192,11 +195,20 @@ async fn events_are_told_apart_summed_by_windows_and_refused_by_field() {
         start_time: time(at(0)),
         end_time: time(at(30)),
         window: Some(prost_types::Duration { seconds: 10, nanos: 0 }),
+        ..Default::default()
     };
-    let windows = platform.billing.clone().query_usage(query).await.unwrap().into_inner().windows;
+    let windows = platform.billing.clone().query_usage(query.clone()).await.unwrap().into_inner().windows;
     let found: Vec<_> = windows.iter().map(|window| (window.quantity, window.events)).collect();
     assert_eq!(found, [(12, 2), (1, 1)]);
     assert_eq!((windows[1].start_time, windows[1].end_time), (time(at(20)), time(at(30))));
+
+    // By who counted: another one has the same ids for other events.
+    let other = proto::UsageEvent { source: "apps".to_owned(), ..event(1, "calls", 2, at(1)) };
+    assert_eq!(record(&platform, vec![other], LateUsage::NextInvoice).await, [Recorded]);
+    let query = proto::QueryUsageRequest { by_source: true, ..query };
+    let found = platform.billing.clone().query_usage(query).await.unwrap().into_inner();
+    let windows: Vec<_> = found.windows.iter().map(|window| (&*window.source, window.quantity)).collect();
+    assert_eq!((windows, found.has_more), (vec![("apps", 2), ("gateway", 12), ("gateway", 1)], false));
 
     // Once the period is invoiced, the caller chooses.
     let end = store.now().await.unwrap();
@@ -207,18 +219,19 @@ async fn events_are_told_apart_summed_by_windows_and_refused_by_field() {
     assert_eq!(record(&platform, late(), LateUsage::NextInvoice).await, [Recorded]);
     assert_eq!(record(&platform, late(), LateUsage::Refuse).await, [Repeated]);
     let metrics = world.engines[0].engine.metrics.render(0);
-    for (result, events) in [("recorded", 5), ("repeated", 7), ("conflict", 2), ("late", 1)] {
+    for (result, events) in [("recorded", 6), ("repeated", 7), ("conflict", 2), ("late", 1)] {
         let line = format!("payplane_engine_usage_events_total{{result=\"{result}\"}} {events}\n");
         assert!(metrics.contains(&line), "{line}{metrics}");
     }
     // The oldest event of the first request was a hundred seconds old, and that of every other one too.
     assert!(metrics.contains("payplane_engine_usage_event_age_seconds_bucket{le=\"10\"} 0\n"), "{metrics}");
-    assert!(metrics.contains("payplane_engine_usage_event_age_seconds_bucket{le=\"300\"} 5\n"), "{metrics}");
+    assert!(metrics.contains("payplane_engine_usage_event_age_seconds_bucket{le=\"300\"} 6\n"), "{metrics}");
 
     let wrong = [
         (proto::UsageEvent { source: String::new(), ..event(1, "a", 1, at(0)) }, "events[0].source"),
         (proto::UsageEvent { id: "\n".to_owned(), ..event(1, "a", 1, at(0)) }, "events[0].id"),
         (event(1, "Calls", 1, at(0)), "events[0].metric"),
+        (event(1, "payplane.api-calls", 1, at(0)), "events[0].metric"),
         (event(1, "calls", -1, at(0)), "events[0].quantity"),
         (event(1, "calls", 1, at(100_000)), "events[0].time"),
         (proto::UsageEvent { time: None, ..event(1, "a", 1, at(0)) }, "events[0].time"),

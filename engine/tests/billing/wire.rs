@@ -114,11 +114,14 @@ async fn usage_is_what_was_done() {
     let invoice = eventually("all of it is sealed", async || {
         let found = preview(&platform, plan(), days(0)).await.unwrap();
         assert!(!found.is_over);
-        found.invoice.filter(|invoice| quantities(invoice)[3] == "1")
+        found.invoice.filter(|invoice| quantities(invoice)[3] == "1").zip(found.forecast)
     });
-    let invoice = invoice.await;
+    let (invoice, forecast) = invoice.await;
+    // The same, or more by what the rest of the day will bring.
+    let cents: i64 = forecast.amount.replace('.', "").parse().unwrap();
+    assert!(5_604 <= cents && forecast.currency == "USD", "{forecast:?}");
     // 1,000.00 + 100.00 + 0.50 + 10.00 + 7.25.
-    assert_eq!(quantities(&invoice), ["3", "1117.75", "2", "1", "3"]);
+    assert_eq!(quantities(&invoice), ["3", "1117.75", "2", "1", "3", "0", "0"]);
     let lines: Vec<_> = invoice
         .lines
         .iter()
@@ -142,7 +145,7 @@ async fn usage_is_what_was_done() {
     assert_eq!((invoice.number, invoice.issue_time), (1, None));
     // The other tenant did nothing.
     let other = preview(&world.as_platform(Some("globex")), plan(), days(0)).await.unwrap().invoice.unwrap();
-    assert_eq!(quantities(&other), ["0", "0.00", "0", "0", "0"]);
+    assert_eq!(quantities(&other), ["0", "0.00", "0", "0", "0", "0", "0"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,8 +242,12 @@ async fn plans_and_cycles_that_make_no_sense_are_refused_by_field() {
         ..Default::default()
     };
     let with = |prices: Vec<proto::MetricPrice>| proto::BillingPlan { prices, ..plan() };
-    let percent =
-        |text: &str| Some(proto::BillingDiscount { discount: Some(Discount::Percent(text.to_owned())) });
+    let percent = |text: &str| {
+        Some(proto::BillingDiscount {
+            discount: Some(Discount::Percent(text.to_owned())),
+            ..Default::default()
+        })
+    };
     let yen = proto::Money { amount: "1".to_owned(), currency: "JPY".to_owned() };
     let plans = [
         (
@@ -261,7 +268,7 @@ async fn plans_and_cycles_that_make_no_sense_are_refused_by_field() {
             with(vec![flat(BillingMetric::Holds, "1"), flat(BillingMetric::Holds, "1")]),
             "plan.prices[1].metric",
         ),
-        (with(vec![flat(BillingMetric::Holds, "1"); 6]), "plan.prices"),
+        (with(vec![flat(BillingMetric::Holds, "1"); 8]), "plan.prices"),
         (proto::BillingPlan { currency: "XXX".to_owned(), ..plan() }, "plan.currency"),
         (proto::BillingPlan { base_fee: Some(usd("-1.00")), ..plan() }, "plan.base_fee.amount"),
         (proto::BillingPlan { base_fee: Some(yen), ..plan() }, "plan.base_fee.currency"),

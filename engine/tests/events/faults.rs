@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, Executor as _};
 
-use crate::{
+use super::{
     flow::status,
     oracle::Expected,
     support::{PATIENCE, eventually, kafka::Kafka, sized, world::World},

@@ -6,7 +6,7 @@ use payplane_engine::events::EVENT_BYTES_MAX;
 use payplane_proto::v1 as proto;
 use tonic::Code;
 
-use crate::{
+use super::{
     oracle::Expected,
     support::{
         client::{Client, capture, code, fields, hold, name, payment, refund},

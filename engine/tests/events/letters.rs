@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use payplane_proto::v1 as proto;
 use tonic::Code;
 
-use crate::{
+use super::{
     flow::status,
     oracle::Expected,
     support::{

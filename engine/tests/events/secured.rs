@@ -1,6 +1,6 @@
 //! The broker as the operator starts it: encrypted, with a login, and on a volume that is prepared once.
 
-use crate::{
+use super::{
     flow::status,
     oracle::Expected,
     support::{client::payment, eventually, kafka::Kafka, world::World},

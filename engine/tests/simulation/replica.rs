@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt as _;
 use payplane_engine::{
-    commit::{Answer, CommitError, Committer, Job, Queue},
+    commit::{Answer, CommitError, Committer, Job, Lane, Queue},
     metrics::Metrics,
 };
 use payplane_ledger::Request;
@@ -49,7 +49,8 @@ impl Replicas {
         let committers = (0..committers).map(|committer| {
             let name = format!("r{number}.{starts}.c{committer}");
             let database = Arc::new(SimDatabase::new(self.server.clone(), name, self.seed));
-            let committer = Committer::new(database, queue.clone(), self.metrics.clone(), Arc::default());
+            let (queue, metrics) = (queue.clone(), self.metrics.clone());
+            let committer = Committer::new(database, queue, Lane::Short, metrics, Arc::default());
             tokio::spawn(committer.seeded(self.seed ^ (number + 16 * starts) as u64).run())
         });
         let committers = committers.collect();
@@ -79,7 +80,7 @@ impl Replicas {
         replica.is_alive = false;
         replica.committers.iter().for_each(JoinHandle::abort);
         // Whoever waits in its queue is never answered. In their order: a queue that is dropped has none.
-        let waiting = replica.queue.take(1, usize::MAX).now_or_never().unwrap_or_default();
+        let waiting = replica.queue.take(Lane::Short, 1, usize::MAX).now_or_never().unwrap_or_default();
         waiting.into_iter().for_each(drop);
     }
 

@@ -157,6 +157,25 @@ impl Postgres {
         command
     }
 
+    /// Where the server's programs are.
+    pub(crate) fn bin(&self) -> &Path {
+        &self.bin
+    }
+
+    /// Where its socket is.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A shell with the server's programs, as the user that the server runs as.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut command = unprivileged(Path::new("sh"));
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.args(["-euc", script]).env("PATH", format!("{}:{path}", self.bin.display()));
+        command.env("PGHOST", &self.directory).env("PGPORT", self.port.to_string()).env("PGUSER", "postgres");
+        command
+    }
+
     fn control(&self, arguments: &[&str]) -> Command {
         let mut command = unprivileged(&self.bin.join("pg_ctl"));
         // A log that is inherited would keep the pipes of the caller open.
@@ -249,7 +268,7 @@ fn installed() -> PathBuf {
 }
 
 /// The server refuses to run as root.
-fn unprivileged(program: &Path) -> Command {
+pub(crate) fn unprivileged(program: &Path) -> Command {
     if !is_root() {
         return Command::new(program);
     }
@@ -268,6 +287,20 @@ fn watchdog(bin: &Path, directory: &Path) -> Child {
     let mut watchdog = Command::new("sh");
     watchdog.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     watchdog.spawn().unwrap()
+}
+
+/// Gives a directory and what is in it to the server's user.
+pub(crate) fn hand_to_server(directory: &Path) {
+    if is_root() {
+        assert!(
+            Command::new("chown")
+                .args(["-R", "postgres:postgres"])
+                .arg(directory)
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
 }
 
 fn is_root() -> bool {

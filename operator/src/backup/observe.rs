@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Pod},
+    core::v1::{PersistentVolumeClaim, Pod, Secret},
 };
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{Api, ResourceExt};
 use payplane_crds::{Backup, Platform};
 
 use super::build;
@@ -15,6 +15,7 @@ use crate::{
     context::Context,
     engine::{Engine, PlatformKey},
     error::Error,
+    job,
     meta::BACKUP,
 };
 
@@ -27,6 +28,8 @@ pub struct Observed {
     pub engine: Option<Arc<Engine>>,
     /// Whether the claim is there that copies are kept in.
     pub has_claim: bool,
+    /// Whether the Secret is there that the copy is sealed with; true if it names none.
+    pub has_keys: bool,
     /// The Job that works for it.
     pub job: Option<Job>,
     /// The Job's pod.
@@ -49,20 +52,24 @@ pub async fn observe(backup: &Backup, context: &Context) -> Result<Observed, Err
     let job = job.filter(|job| is_ours(job, backup));
     let pod = match &job {
         None => None,
-        Some(_) => {
-            let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
-            let ours = ListParams::default().labels(&format!("{BACKUP}={}", backup.name_any()));
-            let found = api::call("list pods", pods.list(&ours)).await?.items;
-            found.into_iter().max_by_key(|pod| pod.creation_timestamp().map(|time| time.0))
-        }
+        Some(_) => job::newest_pod(client, &namespace, &format!("{BACKUP}={}", backup.name_any())).await?,
     };
     let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
     let claim = api::call("read a claim", claims.get_metadata_opt(&build::claim_name(backup))).await?;
+    let secrets = Api::<Secret>::namespaced(client.clone(), &namespace);
+    let has_keys = match &backup.spec.encryption {
+        None => true,
+        Some(encryption) => {
+            let secret = secrets.get_metadata_opt(&encryption.secret_ref.name);
+            api::call("read a Secret", secret).await?.is_some()
+        }
+    };
     let key = PlatformKey { namespace, name: backup.spec.platform_ref.name.clone() };
     Ok(Observed {
         platform: context.stores.platform(&key),
         engine: context.engines.get(&key),
         has_claim: claim.is_some(),
+        has_keys,
         job,
         pod,
     })

@@ -6,7 +6,7 @@ use payplane_crds::{
     Backup, Platform,
     condition::{
         POSTGRES_READY,
-        reason::{CLAIM_NOT_FOUND, PLATFORM_NOT_READY, UNSUPPORTED},
+        reason::{CLAIM_NOT_FOUND, PLATFORM_NOT_READY, SECRET_NOT_FOUND, UNSUPPORTED},
     },
     platform::ManagedPostgres,
 };
@@ -69,6 +69,11 @@ pub fn plan<'a>(backup: &Backup, observed: &'a Observed, now: Timestamp) -> Next
         let message = format!("The database of Platform {name:?} is not ready.");
         return Next::Wait(Waiting::unwatched(PLATFORM_NOT_READY, &message));
     };
+    if let Some(encryption) = backup.spec.encryption.as_ref().filter(|_| !observed.has_keys) {
+        let name = &encryption.secret_ref.name;
+        let message = format!("There is no Secret {name:?} in this namespace, with which to seal the copy.");
+        return Next::Wait(Waiting::unwatched(SECRET_NOT_FOUND, &message));
+    }
     match &backup.spec.volume.claim_name {
         Some(claim) if !observed.has_claim => {
             let message = format!("There is no PersistentVolumeClaim {claim:?} in this namespace.");

@@ -19,17 +19,23 @@ use crate::{
     condition::Conditions,
     job::{self, End, Failed},
     meta::HEAD,
+    sealed::{self, SEAL},
     status::Reported,
 };
 
 /// `payplane-engine verify` ends so if it found something wrong.
 const VIOLATIONS: i32 = 1;
 
-/// What the step that copies says at its end.
+/// What the step says at its end that copies, or that seals the copy.
 #[derive(Deserialize)]
 struct Copied {
     bytes: i64,
+    #[serde(default)]
+    keys: Vec<String>,
 }
+
+/// As many ids of keys as a status tells.
+const KEYS_MAX: usize = 16;
 
 /// What the step that verifies says at its end.
 #[derive(Deserialize)]
@@ -82,11 +88,12 @@ fn of_job(
     conditions: Conditions<'_>,
     fresh: BackupStatus,
 ) -> BackupStatus {
-    let copied: Option<Copied> = job::said(pod, build::COPY);
+    let copied: Option<Copied> = job::said(pod, SEAL).or_else(|| job::said(pod, build::COPY));
     let known = BackupStatus {
         started_at: job.creation_timestamp().map(|time| Time(time.0)),
         head: job.annotations().get(HEAD).cloned(),
-        bytes: copied.map(|copied| copied.bytes),
+        bytes: copied.as_ref().map(|copied| copied.bytes),
+        sealed_for: copied.map(|copied| copied.keys.into_iter().take(KEYS_MAX).collect()).unwrap_or_default(),
         ..fresh
     };
     match job::end(job, pod) {
@@ -126,6 +133,7 @@ fn of_job(
                 state: BackupState::Failed,
                 finished_at: job::ended_at(job),
                 bytes: None,
+                sealed_for: Vec::new(),
                 conditions: conditions.stalled(reason, &message).settled(false, reason, &message).into_vec(),
                 ..known
             }
@@ -149,13 +157,15 @@ fn failure(backup: &Backup, failed: Failed) -> (&'static str, String) {
             LEDGER_NOT_SOUND,
             format!("The restored ledger is not sound, the copy cannot be relied on: {words}"),
         ),
-        Failed::Step { step, words, .. } => (BACKUP_FAILED, format!("Step {step} failed: {words}")),
+        Failed::Step { step, code, words } => sealed::failure(&step, code, &words)
+            .unwrap_or_else(|| (BACKUP_FAILED, format!("Step {step} failed: {words}"))),
     }
 }
 
 /// From the finished copy to the verified ledger.
 fn restore_seconds(pod: Option<&Pod>) -> Option<i64> {
-    let (copied, verified) = (job::ended(pod, build::COPY)?, job::ended(pod, build::VERIFY)?);
+    let copied = job::ended(pod, SEAL).or_else(|| job::ended(pod, build::COPY))?;
+    let verified = job::ended(pod, build::VERIFY)?;
     Some(verified.duration_since(copied).as_secs())
 }
 

@@ -11,6 +11,7 @@ use crate::{
     context::{Context, Guarded},
     engine::{Archive, EngineError, PlatformKey},
     error::Error,
+    job,
     meta::{BACKUP_SCHEDULE, DOOMED},
     platform::copies_name,
 };
@@ -69,12 +70,7 @@ pub async fn observe(schedule: &BackupSchedule, context: &Context) -> Result<Obs
         pruners.into_iter().filter(ours).max_by_key(|job| job.creation_timestamp().map(|time| time.0));
     let pruner_pod = match &pruner {
         None => None,
-        Some(job) => {
-            let pods = Api::<Pod>::namespaced(context.client.clone(), &namespace);
-            let of_job =
-                ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", job.name_any()));
-            api::call("list pods", pods.list(&of_job)).await?.items.into_iter().next()
-        }
+        Some(job) => job::newest_pod(&context.client, &namespace, &job::selector(job)).await?,
     };
     let key = PlatformKey { namespace, name: schedule.spec.platform_ref.name.clone() };
     let platform = context.stores.platform(&key);

@@ -50,7 +50,10 @@ pub fn validate(
         now,
     );
     if parsed.next_after(in_force.since.0).is_none() {
-        return Err((INVALID, format!("schedule {:?} never occurs.", spec.schedule)));
+        return Err((
+            INVALID,
+            format!("schedule: {:?} never occurs; name a day that one of its months has.", spec.schedule),
+        ));
     }
     Ok(Valid { schedule: parsed, in_force })
 }

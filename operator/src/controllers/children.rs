@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     context::Context,
     meta::{BACKUP, MANAGER, PLATFORM, RESTORE, TENANT},
-    tenant,
+    platform, tenant,
     watch::{self, Health},
 };
 
@@ -43,16 +43,19 @@ pub async fn wake_by_children(context: Arc<Context>, health: Arc<Health>) {
             secrets(&context, &health, namespace).boxed(),
         ]
     });
-    let wake = |stream: BoxStream<'static, (String, String)>| {
-        stream.for_each(|(namespace, name)| {
-            context.wake.platform(&namespace, &name);
-            std::future::ready(())
-        })
-    };
-    join_all(watches.map(wake)).await;
+    join_all(watches.map(|changed| wake_platforms(&context, changed))).await;
 }
 
-/// Jobs wake the Backup or Restore that they work for, in the served namespaces.
+/// Wakes each Platform that is named, by namespace and name.
+pub(super) async fn wake_platforms(context: &Context, changed: impl Stream<Item = (String, String)>) {
+    let wake = |(namespace, name): (String, String)| {
+        context.wake.platform(&namespace, &name);
+        std::future::ready(())
+    };
+    changed.for_each(wake).await;
+}
+
+/// Jobs wake the Backup, the Restore or the Platform that they work for, in the served namespaces.
 pub async fn wake_by_jobs(context: Arc<Context>, health: Arc<Health>) {
     let namespaces = &context.settings.platform_namespaces;
     let watches = namespaces.iter().map(|namespace| {
@@ -65,6 +68,9 @@ pub async fn wake_by_jobs(context: Arc<Context>, health: Arc<Health>) {
             if let Some(name) = job.labels().get(RESTORE) {
                 context.wake.restore(&namespace, name);
             }
+            if let (Some(name), true) = (job.labels().get(PLATFORM), platform::awaits(job.labels())) {
+                context.wake.platform(&namespace, name);
+            }
             std::future::ready(())
         })
     });
@@ -72,7 +78,7 @@ pub async fn wake_by_jobs(context: Arc<Context>, health: Arc<Health>) {
 }
 
 /// Platforms of changed children, by the children's label.
-fn children<K>(
+pub(super) fn children<K>(
     context: &Arc<Context>,
     health: &Arc<Health>,
     namespace: &str,

@@ -1,5 +1,7 @@
 //! Invoices.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use payplane_crds::tenant_billing::{BilledUsage, BillingPeriod, DocumentLocale, PlanTerms};
 use payplane_proto::v1 as proto;
@@ -62,8 +64,12 @@ pub struct Preview {
     pub invoice: Invoice,
     /// What was used.
     pub usage: BilledUsage,
+    /// What others recorded of what is priced, by name.
+    pub events: BTreeMap<String, String>,
     /// Whether its period is over by the database's clock.
     pub is_over: bool,
+    /// What the total will be at the period's end, if usage goes on so. None if the engine does not say so.
+    pub forecast: Option<String>,
 }
 
 /// An invoice, issued or not.

@@ -6,7 +6,7 @@ use payplane_crds::wallet::WalletState;
 use payplane_proto::v1 as proto;
 use proto::wallet_service_client::WalletServiceClient;
 
-use super::{Engine, EngineError, Refusal, Wallet, channel, convert, fault};
+use super::{Engine, EngineError, Refusal, Wallet, WalletRef, channel, convert, fault};
 
 /// What describes a wallet and decides about payments.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,6 +53,23 @@ impl Engine {
             Ok(answer) => {
                 let found = answer.into_inner().wallet.ok_or(EngineError::Answer("no wallet"))?;
                 convert::wallet(found).map(Some)
+            }
+            Err(status) => fault::absent(status),
+        }
+    }
+
+    /// The currency of a wallet, by what the ledger calls it. None if there is no such wallet.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn currency_of(&self, namespace: &str, wallet: &str) -> Result<Option<String>, EngineError> {
+        let wallet = Some(convert::wallet_ref(&WalletRef::Name(wallet.into())));
+        let message =
+            channel::request(proto::GetWalletRequest { wallet, ..Default::default() }, Some(namespace))?;
+        match WalletServiceClient::new(self.channel.clone()).get_wallet(message).await {
+            Ok(answer) => {
+                let found = answer.into_inner().wallet.ok_or(EngineError::Answer("no wallet"))?;
+                Ok(Some(found.currency))
             }
             Err(status) => fault::absent(status),
         }

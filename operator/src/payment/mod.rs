@@ -5,7 +5,7 @@
 //! finalizer: deleting the object moves nothing, and applying it again pays nothing twice.
 
 mod act;
-pub mod audit;
+mod audit;
 pub mod expire;
 mod observe;
 mod plan;

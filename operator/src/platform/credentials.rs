@@ -1,16 +1,19 @@
 //! Makes what must be made only once (authority, passwords) and what must be made again in time (certificates).
 //!
 //! Passwords and the authority are created, never applied: of two operators that believe they lead, one wins and the
-//! other looks again. A password that exists is kept for ever, because the database knows it. No value of a Secret is
-//! ever logged, shown in a status, or put on a command line.
+//! other looks again. A password that exists is kept, because the database knows it: a change of logins makes another login for
+//! engines, and lays the owner's next password beside its present one until the database has taken it ([`promote`]). No value of a
+//! Secret is ever logged, shown in a status, or put on a command line.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use payplane_crds::Platform;
 
 use super::{
     build::secret::{self, Login},
     certificate::{self, Pair},
+    cluster,
     kafka::{MadeKafka, secrets, validate::ValidKafka},
     names::{Names, POSTGRES_PORT},
     observe::Observed,
@@ -23,12 +26,16 @@ use crate::{
     meta::{RENEW_AT, ROTATION, short_hash},
 };
 
-const OWNER: &str = "payplane_owner";
+/// The owner of a database that is run for a Platform.
+pub const OWNER: &str = "payplane_owner";
 const APP: &str = "payplane_app";
 /// The second of the two logins that take turns. The engine knows what its name means.
 const APP_SECOND: &str = "payplane_app_b";
-const DATABASE: &str = "payplane";
+/// Its name.
+pub const DATABASE: &str = "payplane";
 const PASSWORD_BYTES: usize = 32;
+/// Where the engine's program looks for the password that the owner will have.
+const NEXT_PASSWORD: &str = "next-password";
 
 /// What the builders need to know of the credentials: names and hashes, no secrets.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,7 +44,7 @@ pub struct Made {
     pub ca_pem: String,
     /// Name of the Secret by which the database's owner connects.
     pub owner_secret: String,
-    /// Whether PostgreSQL is run here.
+    /// Whether PostgreSQL is run for this Platform alone.
     pub managed: bool,
     /// Changes when engines must restart: with their login, not with their certificate, which they read again.
     pub engine_hash: String,
@@ -49,6 +56,8 @@ pub struct Made {
     pub rotation: i32,
     /// The login of before that change, to be ended when no engine uses it.
     pub former_login: Option<String>,
+    /// Hash of the owner's next password, until the database has it.
+    pub owner_password: Option<String>,
 }
 
 /// The engine's login: a hash of all of it, and which change of logins it comes from.
@@ -81,16 +90,22 @@ pub async fn ensure(
         now,
     )
     .await?;
-    let (database, managed, postgres) = match valid {
-        Valid::External(database) => (database, false, String::new()),
+    let (database, managed, postgres, next) = match valid {
+        Valid::External(database) => (database, false, String::new(), None),
+        // CloudNativePG makes the servers' certificates, and keeps the owner's password as its Secret has it.
+        Valid::Operated { owner_password, ca_pem } => {
+            let database = cluster::database(names, ca_pem);
+            owner(platform, context, names, &database, (owner_password, None)).await?;
+            (database, true, String::new(), None)
+        }
         Valid::Managed { owner_password } => {
             let database = own_database(names, Some(authority.certificate.clone()));
-            owner(platform, context, names, &database, owner_password).await?;
+            let next = owner(platform, context, names, &database, (owner_password, Some(observed))).await?;
             let dns = names.dns_names(&names.postgres());
             let certificate =
                 leaf(platform, context, &authority, names.postgres_tls(), dns, &observed.postgres_tls, now)
                     .await?;
-            (database, true, certificate)
+            (database, true, certificate, next)
         }
     };
     let app = app(platform, context, names, &database, managed, observed).await?;
@@ -105,6 +120,7 @@ pub async fn ensure(
         kafka,
         rotation: app.rotation,
         former_login: app.former,
+        owner_password: next.as_deref().map(hash_of),
     };
     Ok((made, authority))
 }
@@ -173,19 +189,80 @@ pub fn owner_login(password: String) -> Login {
     Login { username: OWNER.into(), password }
 }
 
+/// The owner's login. Gives the next password, if it is being changed; without what was observed it never is.
 async fn owner(
     platform: &Platform,
     context: &Context,
     names: &Names,
     database: &Database,
-    password: Option<String>,
-) -> Result<(), Error> {
+    (password, observed): (Option<String>, Option<&Observed>),
+) -> Result<Option<String>, Error> {
     let login = Login { username: OWNER.into(), password: password.clone().map_or_else(random, Ok)? };
-    let wanted = secret::database(platform, names.database_owner(), database, &login);
-    match password {
-        None => create(context, &wanted).await,
-        Some(_) => apply::apply(&context.client, &wanted).await.map(|_| ()),
+    let mut wanted = secret::database(platform, names.database_owner(), database, &login);
+    let existing = observed.and_then(|observed| observed.database_owner.as_ref());
+    let turn = turn(observed.and_then(|observed| observed.database_app.as_ref()), asked(platform));
+    mark(&mut wanted, existing.map_or(0, rotation));
+    let next = match next(existing, turn.rotation) {
+        Next::None => None,
+        Next::Made(next) => Some(next),
+        Next::Missing => {
+            // Made once: of two operators that believe they lead, the later one is refused.
+            wanted.metadata.resource_version = existing.and_then(ResourceExt::resource_version);
+            Some(random()?)
+        }
+    };
+    if let Some(next) = &next {
+        secret::put(&mut wanted, NEXT_PASSWORD, next);
     }
+    match password {
+        None => create(context, &wanted).await?,
+        Some(_) => drop(apply::apply(&context.client, &wanted).await?),
+    }
+    Ok(next)
+}
+
+/// The owner's next password.
+#[derive(Debug, Eq, PartialEq)]
+enum Next {
+    /// None is needed: the Secret is new, or of this change of logins already.
+    None,
+    /// It was made before.
+    Made(String),
+    /// It has to be made.
+    Missing,
+}
+
+/// Pure.
+fn next(existing: Option<&Secret>, wanted: i32) -> Next {
+    match existing.filter(|secret| rotation(secret) < wanted) {
+        None => Next::None,
+        Some(secret) => optional(secret, NEXT_PASSWORD).map_or(Next::Missing, Next::Made),
+    }
+}
+
+/// Makes the owner's next password its only one: the database has it.
+///
+/// # Errors
+/// When the API server does not accept it, or the Secret has changed since it was read.
+pub async fn promote(
+    platform: &Platform,
+    context: &Context,
+    names: &Names,
+    (made, existing): (&Made, &Secret),
+) -> Result<(), Error> {
+    let name = names.database_owner();
+    let next = optional(existing, NEXT_PASSWORD).filter(|next| made.owner_password == Some(hash_of(next)));
+    let login = owner_login(next.ok_or(Error::Raced { operation: "change the owner's password" })?);
+    let database = own_database(names, Some(made.ca_pem.clone()));
+    let mut wanted = secret::database(platform, name, &database, &login);
+    mark(&mut wanted, made.rotation);
+    wanted.metadata.resource_version = existing.resource_version();
+    apply::apply(&context.client, &wanted).await.map(|_| ())
+}
+
+/// Reveals nothing, because passwords are long and random.
+fn hash_of(password: &str) -> String {
+    short_hash([password.as_bytes()])
 }
 
 /// The engine's login. Its hash reveals nothing because the password is long and random.
@@ -206,15 +283,11 @@ async fn app(
         }
         None => None,
     };
-    let asked = platform.spec.postgres.managed.as_ref().map_or(0, |managed| managed.rotation);
-    let turn = turn(observed.database_app.as_ref(), asked);
+    let turn = turn(observed.database_app.as_ref(), asked(platform));
     let password = known.clone().filter(|_| !turn.is_new).map_or_else(random, Ok)?;
     let username = if managed { turn.username.to_owned() } else { names.external_role() };
     let mut wanted = secret::database(platform, name, database, &Login { username, password });
-    if turn.rotation != 0 {
-        let annotations = wanted.metadata.annotations.get_or_insert_default();
-        annotations.insert(ROTATION.into(), turn.rotation.to_string());
-    }
+    mark(&mut wanted, turn.rotation);
     match known {
         None => create(context, &wanted).await?,
         Some(_) => drop(apply::apply(&context.client, &wanted).await?),
@@ -223,6 +296,13 @@ async fn app(
     let hash = short_hash(values.iter().flat_map(|(key, value)| [key.as_bytes(), &value.0]));
     let former = (turn.rotation != 0).then(|| other(turn.username).to_owned());
     Ok(App { hash, rotation: turn.rotation, former })
+}
+
+/// How many changes of the engine's login the Platform asks for.
+fn asked(platform: &Platform) -> i32 {
+    let postgres = &platform.spec.postgres;
+    let operated = postgres.operator.as_ref().map(|operated| operated.rotation);
+    postgres.managed.as_ref().map(|managed| managed.rotation).or(operated).unwrap_or(0)
 }
 
 /// Whose turn it is of the two logins.
@@ -237,12 +317,24 @@ struct Turn {
 /// first, whatever the Platform counts by then.
 fn turn(existing: Option<&Secret>, asked: i32) -> Turn {
     let Some(secret) = existing else { return Turn { username: APP, rotation: 0, is_new: false } };
-    let annotations = secret.metadata.annotations.as_ref();
-    let had: i32 = annotations.and_then(|all| all.get(ROTATION)?.parse().ok()).unwrap_or(0);
+    let had = rotation(secret);
     let known = if optional(secret, "username").as_deref() == Some(APP_SECOND) { APP_SECOND } else { APP };
     match had < asked {
         true => Turn { username: other(known), rotation: asked, is_new: true },
         false => Turn { username: known, rotation: had, is_new: false },
+    }
+}
+
+/// Which change of logins a Secret is of.
+fn rotation(secret: &Secret) -> i32 {
+    secret.annotations().get(ROTATION).and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// Notes it, once there was one.
+fn mark(secret: &mut Secret, rotation: i32) {
+    if rotation != 0 {
+        let annotations = secret.metadata.annotations.get_or_insert_default();
+        annotations.insert(ROTATION.into(), rotation.to_string());
     }
 }
 
@@ -320,6 +412,34 @@ mod tests {
         for (existing, asked, (username, rotation, is_new)) in cases {
             assert_eq!(turn(existing.as_ref(), asked), Turn { username, rotation, is_new }, "{asked}");
             assert_ne!(other(username), username);
+        }
+    }
+
+    #[test]
+    fn the_owners_next_password_is_made_once_and_only_for_a_change_of_logins() {
+        let secret = |rotation: &str, next: Option<&str>| -> Secret {
+            let mut data = json!({"password": base64_of_tests("p")});
+            if let Some(next) = next {
+                data["next-password"] = base64_of_tests(next);
+            }
+            let annotations = json!({"payplane.io/rotation": rotation});
+            serde_json::from_value(json!({"metadata": {"annotations": annotations}, "data": data})).unwrap()
+        };
+        let cases = [
+            (None, 0, Next::None),
+            (None, 3, Next::None),
+            (Some(Secret::default()), 0, Next::None),
+            (Some(Secret::default()), 1, Next::Missing),
+            (Some(secret("1", None)), 1, Next::None),
+            (Some(secret("1", Some("n"))), 1, Next::None),
+            (Some(secret("1", None)), 2, Next::Missing),
+            (Some(secret("1", Some("n"))), 2, Next::Made("n".into())),
+            (Some(secret("1", Some("n"))), 3, Next::Made("n".into())),
+            (Some(secret("5", None)), 3, Next::None),
+            (Some(secret("x", None)), 1, Next::Missing),
+        ];
+        for (existing, wanted, expected) in cases {
+            assert_eq!(next(existing.as_ref(), wanted), expected, "{wanted}");
         }
     }
 

@@ -1,14 +1,17 @@
 //! Platform: PostgreSQL, the engine, and the certificates and passwords between them.
 //!
-//! The order is: credentials, then PostgreSQL, then the engine once the database answers. What opens the ledger again
+//! The order is: credentials, then PostgreSQL, then its schema once it answers, then the engine. What opens the ledger again
 //! (the volume, the database's Secrets, the authority) has no owner and so outlives the Platform object; applying the
 //! Platform again finds the same ledger. Everything else goes with the object.
 
 mod archive;
 mod build;
 mod certificate;
+mod cluster;
 mod credentials;
+pub mod foreign;
 mod kafka;
+mod migration;
 mod names;
 mod observe;
 mod quantity;
@@ -20,7 +23,7 @@ mod scaled;
 mod validate;
 mod volume;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
@@ -35,7 +38,7 @@ use crate::{
     controllers::{Again, Reconciled},
     engine::{Address, PlatformKey},
     error::Error,
-    meta::{PAUSED, REFUSED, REFUSED_BECAUSE},
+    meta::PAUSED,
     status,
 };
 
@@ -43,21 +46,31 @@ pub use archive::{claim_of_copies, copies_name};
 pub use build::{POSTGRES, secret};
 pub use credentials::{own_database, owner_login, random};
 pub use names::GRPC_PORT;
+pub use rollout::analysis::Windows;
 pub use validate::Database;
 
 use build::Parts;
 #[cfg(test)]
 pub use build::fixture;
-pub use build::{claim, container, single};
+pub use build::{claim, container, program, single};
+use foreign::cloudnative_pg::Cluster;
+use kafka::operated::Operated;
+use migration::Migration;
 pub use names::Names;
 use observe::Observed;
 use retire::Rotation;
-use rollout::Verdict;
+use rollout::{
+    Verdict,
+    analysis::{self, Analysis},
+};
 use scaled::Count;
 use validate::Refused;
 
 /// How often pods are looked at while they are not all as they should be.
 const LOOK_AT_PODS: Duration = Duration::from_secs(10);
+
+/// How often another operator is looked for that is not installed, where the Platform works without it.
+const LOOK_FOR_OPERATORS: Duration = Duration::from_secs(60);
 
 /// What came of one look.
 #[derive(Debug)]
@@ -79,12 +92,20 @@ pub struct Applied {
     pub engine: Option<Deployment>,
     /// Absent without Kafka, or when somebody else runs it.
     pub kafka: Option<StatefulSet>,
+    /// Where CloudNativePG runs the database.
+    pub cluster: Option<Cluster>,
+    /// Where Strimzi runs Kafka.
+    pub operated_kafka: Option<Operated>,
     /// Where the engine is reached.
     pub endpoint: String,
     /// What is known about Redis.
     pub redis: report::RedisSeen,
+    /// How far the schema is.
+    pub migration: Migration,
     /// Whether the engines' template goes on, waits or went back.
     pub rollout: Verdict,
+    /// How new engines answer while they take over.
+    pub analysis: Analysis,
     /// How far a change of the engine's login is.
     pub rotation: Rotation,
 }
@@ -94,6 +115,8 @@ struct Running {
     postgres: Option<StatefulSet>,
     engine: Option<Deployment>,
     kafka: Option<StatefulSet>,
+    cluster: Option<Cluster>,
+    operated_kafka: Option<Operated>,
 }
 
 impl Reconciled for Platform {
@@ -134,50 +157,51 @@ async fn look(platform: &Platform, context: &Context, names: &Names, count: Coun
         Box::pin(credentials::ensure(platform, context, names, &observed, (valid, kafka))).await?; // writes Secrets
     let parts = build::parts(platform, &context.settings, names, &made); // pure
     let redis = Box::pin(redis::bring(platform, context, names, &authority)).await?; // reads and writes its own
-    let verdict = verdict(&observed, &parts); // pure
-    let parts = hold_back(parts, &verdict, &observed); // pure
+    // A Deployment is built with a template.
+    let template = rollout::template_of(&parts.engine.deployment).unwrap_or_default();
+    let migration =
+        Box::pin(migration::bring(platform, context, names, (&observed, &made), &template)).await?; // reads, makes its Job
+    let analysis = Box::pin(analyse(context, names, &observed)).await; // reads what engines tell
+    let verdict = rollout::judge(&observed.rollout, &template, &migration, &analysis, jiff::Timestamp::now()); // pure
+    let parts = hold_back(parts, &verdict, &migration, &observed); // pure
     let parts = scaled::leave_out(parts, count); // pure
     scaled::hand_over(context, names, count).await?; // writes who counts the engines
     let grown = volume::grown(platform, names, observed.claim.as_ref()); // pure
-    let Running { postgres, engine, kafka } = Box::pin(act(context, &observed, parts, grown)).await?; // writes the rest
+    let may_begin = observed.has_engine || verdict == Verdict::Proceed;
+    let Running { postgres, engine, kafka, cluster, operated_kafka } =
+        Box::pin(act(context, &observed, parts, grown, may_begin)).await?; // writes the rest
     introduce(context, names, &made.ca_pem)?;
     let mut applied = Applied {
         postgres,
         engine,
         kafka,
+        cluster,
+        operated_kafka,
         endpoint: names.endpoint(),
         redis,
+        migration,
         rollout: verdict,
+        analysis,
         rotation: Rotation::Never,
     };
     let replaced = report::serves_only(&applied, platform, &made.engine_hash);
-    applied.rotation = retire::retire(platform, context, names, &made, replaced).await?;
+    let owner = observed.database_owner.as_ref();
+    applied.rotation = Box::pin(retire::retire(platform, context, names, (&made, owner), replaced)).await?;
     Ok(Answer::Applied(Box::new(applied)))
 }
 
-/// What is to become of the engines' template. Pure, but for the clock.
-fn verdict(observed: &Observed, parts: &Parts) -> Verdict {
-    let template = parts.engine.deployment.spec.as_ref().map(|spec| &spec.template);
-    template.map_or(Verdict::Proceed, |template| {
-        rollout::judge(&observed.rollout, template, jiff::Timestamp::now())
-    })
+/// How new engines answer, while there are such beside those of before.
+async fn analyse(context: &Context, names: &Names, observed: &Observed) -> Analysis {
+    let platform = format!("{}/{}", names.namespace, names.platform);
+    analysis::look(&context.windows, &platform, &observed.rollout).await
 }
 
-/// What is applied instead of what was built: a template that failed is not, and a volume's template never changes. Pure.
-fn hold_back(mut parts: Parts, verdict: &Verdict, observed: &Observed) -> Parts {
-    let (template, refused, why) = match verdict {
-        Verdict::GoBack { template, refused, why } | Verdict::StayBack { template, refused, why } => {
-            (Some(template), refused.as_str(), why.as_str())
-        }
-        Verdict::Proceed | Verdict::Frozen(_) => (None, "", ""),
-    };
-    if let Some(template) = template {
-        let deployment = &mut parts.engine.deployment;
-        deployment.spec.get_or_insert_default().template = (**template).clone();
-        let annotations = deployment.metadata.annotations.get_or_insert_default();
-        annotations.insert(REFUSED.into(), refused.into());
-        annotations.insert(REFUSED_BECAUSE.into(), why.into());
-    }
+/// What is applied instead of what was built: a template that failed, or that the schema is not ready for, is not, and a
+/// volume's template never changes. Pure.
+fn hold_back(mut parts: Parts, verdict: &Verdict, migration: &Migration, observed: &Observed) -> Parts {
+    let live = observed.rollout.live.as_ref();
+    migration::remember(&mut parts.engine.deployment, live, migration);
+    rollout::hold(&mut parts.engine.deployment, verdict, live);
     if let Some(postgres) = &mut parts.postgres {
         volume::keep_template(&mut postgres.stateful_set, observed.postgres.as_ref());
     }
@@ -189,12 +213,13 @@ async fn act(
     observed: &Observed,
     parts: Parts,
     grown: Option<PersistentVolumeClaim>,
+    may_begin: bool,
 ) -> Result<Running, Error> {
     let client = &context.client;
     if let Some(claim) = &grown {
         apply::apply(client, claim).await?;
     }
-    let Parts { ca, postgres, engine, kafka } = parts;
+    let Parts { ca, postgres, engine, kafka, cluster, operated_kafka } = parts;
     apply::apply(client, &ca).await?;
     let postgres = match postgres {
         None => None,
@@ -208,7 +233,13 @@ async fn act(
             Some(apply::apply(client, &parts.stateful_set).await?)
         }
     };
+    let cluster = match &cluster {
+        None => None,
+        Some(wanted) => Some(foreign::bring(client, wanted, &observed.cluster.found).await?),
+    };
     let kafka = kafka::act(client, kafka).await?;
+    let operated_kafka =
+        Box::pin(kafka::operated::act(client, operated_kafka, &observed.kafka.operated)).await?;
     apply::apply(client, &engine.account).await?;
     apply::apply(client, &engine.service).await?;
     match (&engine.budget, &observed.budget) {
@@ -216,13 +247,12 @@ async fn act(
         (None, Some(budget)) => apply::delete(client, budget).await?,
         (None, None) => {}
     }
-    // Engines that start before the database only fail and wait ever longer; engines that run already must follow.
-    let database_answers = postgres.as_ref().is_none_or(report::answers);
-    let engine = match database_answers || observed.has_engine {
+    // Engines that start before the database has its schema only fail; engines that run already must follow.
+    let engine = match may_begin {
         true => Some(apply::apply(client, &engine.deployment).await?),
         false => None,
     };
-    Ok(Running { postgres, engine, kafka })
+    Ok(Running { postgres, engine, kafka, cluster, operated_kafka })
 }
 
 /// Makes the engine known to the reconcilers of money.
@@ -245,6 +275,10 @@ fn finish(answer: &Answer) -> Result<Again, Error> {
         Answer::Refused(refused) if refused.look_again => Err(Error::Missing),
         // What keeps pods from starting is seen on the pods, which are not watched.
         Answer::Applied(applied) if !report::is_quiet(applied) => Ok(Again::After(LOOK_AT_PODS)),
+        // What is not installed is not watched.
+        Answer::Applied(applied) if matches!(applied.operated_kafka, Some(Operated::Refused(_))) => {
+            Ok(Again::After(LOOK_FOR_OPERATORS))
+        }
         Answer::Refused(_) | Answer::Paused | Answer::Applied(_) => Ok(Again::OnChange),
     }
 }
@@ -253,9 +287,23 @@ fn is_paused(platform: &Platform) -> bool {
     platform.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
+/// Whether a Platform waits for a Job with these labels.
+pub fn awaits(labels: &BTreeMap<String, String>) -> bool {
+    let component = labels.get("app.kubernetes.io/component").map(String::as_str);
+    component.is_some_and(|component| [migration::COMPONENT, retire::COMPONENT].contains(&component))
+}
+
 /// Name of the Deployment of a Platform's engines.
 pub fn engine_name(platform: &str) -> String {
     Names { namespace: String::new(), platform: platform.into() }.engine()
+}
+
+/// The Secrets that other operators make for a Platform and that it reads.
+pub fn foreign_secrets(platform: &Platform) -> Vec<String> {
+    let names = names(platform);
+    let postgres = platform.spec.postgres.operator.as_ref().map(|_| names.cluster_ca());
+    let kafka = platform.spec.kafka.as_ref().and_then(|kafka| kafka.operator.as_ref());
+    postgres.into_iter().chain(kafka.map(|_| names.kafka_ca())).collect()
 }
 
 /// The names of a Platform's objects.

@@ -51,6 +51,11 @@ impl Names {
         format!("data-{}-0", self.postgres())
     }
 
+    /// Job that brings the database to the schema of new engines.
+    pub fn migrate(&self, hash: &str) -> String {
+        format!("{}-migrate-{hash}", self.platform)
+    }
+
     /// Job that ends the engine's former login after a change of logins.
     pub fn retire(&self, rotation: i32) -> String {
         format!("{}-retire-login-{rotation}", self.platform)

@@ -11,6 +11,7 @@ use payplane_crds::Platform;
 
 use super::{
     build::ENGINE,
+    cluster::observe::{self as cluster, ObservedCluster},
     kafka::observe::{self as kafka, ObservedKafka},
     names::Names,
     rollout,
@@ -45,6 +46,8 @@ pub struct Observed {
     pub kafka: ObservedKafka,
     /// PostgreSQL as it runs.
     pub postgres: Option<StatefulSet>,
+    /// What there is of a Cluster that CloudNativePG runs.
+    pub cluster: ObservedCluster,
     /// The claim of the ledger's volume.
     pub claim: Option<PersistentVolumeClaim>,
     /// The engines as they run, and what became of their pods.
@@ -81,6 +84,7 @@ pub async fn observe(platform: &Platform, context: &Context, names: &Names) -> R
             true => api::call("read a claim", claims.get_opt(&names.postgres_claim())).await?,
             false => None,
         },
+        cluster: cluster::observe(client, platform, names).await?,
         rollout,
         budget: api::call("read a budget", budgets.get_opt(&names.engine())).await?.filter(is_ours),
         kafka: kafka::observe(client, platform, names).await?,
@@ -123,5 +127,8 @@ async fn has_storage_class(client: &Client, platform: &Platform) -> Result<bool,
 
 /// The StorageClass that a Platform names.
 pub fn storage_class(platform: &Platform) -> Option<&str> {
-    platform.spec.postgres.managed.as_ref()?.storage.storage_class_name.as_deref()
+    let postgres = &platform.spec.postgres;
+    let operated = postgres.operator.as_ref().map(|operated| &operated.storage);
+    let storage = postgres.managed.as_ref().map(|managed| &managed.storage).or(operated)?;
+    storage.storage_class_name.as_deref()
 }

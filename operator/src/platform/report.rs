@@ -1,5 +1,6 @@
 //! From what the API server says of the workloads to a Platform's status. Pure.
 
+mod migration;
 mod redis;
 mod rotation;
 
@@ -10,7 +11,7 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use payplane_crds::{
     Platform, PlatformStatus,
     condition::{
-        CREDENTIALS_ROTATED, ENGINE_READY, KAFKA_READY, PAUSED, POSTGRES_READY, READY, RECONCILING,
+        CREDENTIALS_ROTATED, ENGINE_READY, KAFKA_READY, MIGRATED, PAUSED, POSTGRES_READY, READY, RECONCILING,
         REDIS_READY, ROLLED_BACK, STALLED,
         reason::{
             self, AS_SPECIFIED, DATABASE_CLAIMED, DATABASE_NOT_READY, DATABASE_UNSUITABLE, MIGRATION_FAILED,
@@ -19,12 +20,7 @@ use payplane_crds::{
     },
 };
 
-use super::{
-    Answer, Applied,
-    kafka::report as kafka,
-    retire::Rotation,
-    rollout::{Trouble, Verdict},
-};
+use super::{Answer, Applied, cluster, kafka::report as kafka, retire::Rotation, rollout::Verdict};
 use crate::{condition::Conditions, meta::RESTART, status::Reported};
 
 /// The status that tells this answer.
@@ -66,7 +62,8 @@ fn carry(
     platform: &Platform,
     conditions: Conditions,
 ) -> Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
-    let kept = [POSTGRES_READY, ENGINE_READY, KAFKA_READY, REDIS_READY, CREDENTIALS_ROTATED, ROLLED_BACK];
+    let kept =
+        [POSTGRES_READY, MIGRATED, ENGINE_READY, KAFKA_READY, REDIS_READY, CREDENTIALS_ROTATED, ROLLED_BACK];
     let parts = platform.current().iter().filter(|old| kept.contains(&old.type_.as_str()));
     conditions.into_vec().into_iter().chain(parts.cloned()).collect()
 }
@@ -76,22 +73,29 @@ fn progress(platform: &Platform, applied: &Applied, conditions: Conditions) -> P
     let ready = applied.engine.as_ref().map_or(0, ready_replicas);
     let database = database(applied, ready);
     let conditions = match (database, &applied.engine) {
-        (Some(false), _) => {
-            conditions.waiting(DATABASE_NOT_READY, "PostgreSQL does not accept connections yet.")
-        }
+        (Some(false), _) => conditions.waiting(DATABASE_NOT_READY, &unready(applied)),
         _ if applied.rollout != Verdict::Proceed => held(conditions, &applied.rollout, ready, wanted),
         (_, Some(engine)) if rolled_out(engine, wanted) => {
             conditions.ready(AS_SPECIFIED, &format!("{ready} of {wanted} engines are ready."))
         }
-        (_, engine) => conditions.waiting(PROGRESSING, &pace(engine.as_ref(), ready, wanted)),
+        (_, engine) => {
+            let told = applied.analysis.told().map(|told| format!(" {told}")).unwrap_or_default();
+            conditions.waiting(PROGRESSING, &format!("{}{told}", pace(engine.as_ref(), ready, wanted)))
+        }
     };
     PlatformStatus {
         endpoint: Some(applied.endpoint.clone()),
         ready_replicas: Some(ready),
         observed_generation: None,
         conditions: {
-            let conditions =
-                kafka::condition(platform, applied.kafka.as_ref(), parts(conditions, database, ready));
+            let conditions = migration::report(platform, conditions, &applied.migration);
+            let conditions = parts(conditions, applied, database, ready);
+            let conditions = kafka::condition(
+                platform,
+                applied.kafka.as_ref(),
+                applied.operated_kafka.as_ref(),
+                conditions,
+            );
             let conditions = redis::report(conditions, &applied.redis);
             rotation::report(conditions, applied.rotation).into_vec()
         },
@@ -103,17 +107,27 @@ fn held<'a>(conditions: Conditions<'a>, rollout: &Verdict, ready: i32, wanted: i
     let serving = format!("{ready} of {wanted} engines are ready.");
     match rollout {
         Verdict::Proceed => conditions,
-        Verdict::Frozen(Trouble { reason, message, .. }) => match reason.as_str() {
-            DATABASE_UNSUITABLE => conditions.stalled(DATABASE_UNSUITABLE, message),
-            DATABASE_CLAIMED => conditions.stalled(DATABASE_CLAIMED, message),
-            _ => {
+        Verdict::Migrating => {
+            let message = format!("The database is being brought to the schema of the engines. {serving}");
+            conditions.waiting(PROGRESSING, &message)
+        }
+        Verdict::Frozen(trouble) => match migration::reason(trouble) {
+            MIGRATION_FAILED => {
                 let message = format!(
-                    "The database could not be brought to the schema of the new engines, which is tried again: {message} \
-                     {serving}"
+                    "The database could not be brought to the schema of the new engines, which is tried again: {} {serving}",
+                    trouble.message
                 );
                 conditions.waiting(MIGRATION_FAILED, &message)
             }
+            for_a_person => conditions.stalled(for_a_person, &trouble.message),
         },
+        Verdict::NoWayBack { why } => {
+            let message = format!(
+                "New engines failed, and the schema no longer lets those of before run: nothing is changed. Set \
+                 spec.engine.image to one that works with it. {why} {serving}"
+            );
+            conditions.stalled(reason::CANNOT_GO_BACK, &message)
+        }
         Verdict::GoBack { why, .. } | Verdict::StayBack { why, .. } => {
             let message = format!(
                 "New engines failed, and those of before serve; change the spec to try again. {why} {serving}"
@@ -149,16 +163,30 @@ pub fn serves_only(applied: &Applied, platform: &Platform, login: &str) -> bool 
         })
 }
 
-fn parts(conditions: Conditions<'_>, database: Option<bool>, ready: i32) -> Conditions<'_> {
-    let conditions = match database {
-        Some(true) => conditions.set(POSTGRES_READY, "True", AS_SPECIFIED, "PostgreSQL accepts connections."),
-        Some(false) => conditions.set(
+/// Why payments cannot be committed.
+fn unready(applied: &Applied) -> String {
+    let none = || "PostgreSQL does not accept connections yet.".to_owned();
+    applied.cluster.as_ref().map_or_else(none, cluster::report::message)
+}
+
+fn parts<'a>(
+    conditions: Conditions<'a>,
+    applied: &Applied,
+    database: Option<bool>,
+    ready: i32,
+) -> Conditions<'a> {
+    let conditions = match (&applied.cluster, database) {
+        (Some(cluster), _) => cluster::report::report(conditions, cluster),
+        (None, Some(true)) => {
+            conditions.set(POSTGRES_READY, "True", AS_SPECIFIED, "PostgreSQL accepts connections.")
+        }
+        (None, Some(false)) => conditions.set(
             POSTGRES_READY,
             "False",
             DATABASE_NOT_READY,
             "PostgreSQL does not accept connections yet.",
         ),
-        None => {
+        (None, None) => {
             let message = "Somebody else runs the database; the engine tells when it reaches it.";
             conditions.set(POSTGRES_READY, "Unknown", PROGRESSING, message)
         }
@@ -171,9 +199,10 @@ fn parts(conditions: Conditions<'_>, database: Option<bool>, ready: i32) -> Cond
 
 /// Whether the database answers: by its own probe, or by an engine that is ready only when it reaches it.
 fn database(applied: &Applied, ready_engines: i32) -> Option<bool> {
-    match &applied.postgres {
-        Some(postgres) => Some(answers(postgres)),
-        None => (ready_engines > 0).then_some(true),
+    match (&applied.cluster, &applied.postgres) {
+        (Some(cluster), _) => Some(cluster::report::serves(cluster)),
+        (None, Some(postgres)) => Some(answers(postgres)),
+        (None, None) => (ready_engines > 0).then_some(true),
     }
 }
 

@@ -1,33 +1,36 @@
-//! The end of a login that engines no longer use: one Job per change of logins, made when every engine uses the new one.
+//! The end of a login that engines no longer use: one Job per change of logins, made when every engine uses the new one. The same
+//! Job gives the database's owner its next password, which is its only one as soon as the Job has succeeded. Until then both
+//! are in the owner's Secret, and the engine's program tries the second where the first is refused; so a crash anywhere in
+//! between shuts nobody out.
 
 use k8s_openapi::{
     api::{
         batch::v1::{Job, JobSpec},
-        core::v1::{Container, PodSpec, PodTemplateSpec},
+        core::v1::{Container, PodSpec, PodTemplateSpec, Secret},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::Api;
+use kube::{Api, ResourceExt};
 use payplane_crds::Platform;
 
 use super::{
     Names,
-    build::container::{mount, resources, secret_volume, security},
-    credentials::Made,
+    build::{
+        container::{mount, secret_volume},
+        program::{self, OWNER_DIR, USER},
+    },
+    credentials::{self, Made},
 };
 use crate::{
     api, apply,
     context::{Context, Settings},
     error::Error,
-    job,
-    meta::{labels, owned},
+    job::{self, End},
+    meta::{OWNER_PASSWORD, labels, owned},
 };
 
 /// Component label of the Job.
-const COMPONENT: &str = "retire-login";
-/// The engine's user.
-const USER: i64 = 65532;
-const OWNER_DIR: &str = "/etc/payplane/database-owner";
+pub const COMPONENT: &str = "retire-login";
 
 /// How far a change of logins is.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -53,7 +56,7 @@ pub async fn retire(
     platform: &Platform,
     context: &Context,
     names: &Names,
-    made: &Made,
+    (made, owner): (&Made, Option<&Secret>),
     replaced: bool,
 ) -> Result<Rotation, Error> {
     let Some(login) = &made.former_login else { return Ok(Rotation::Never) };
@@ -63,7 +66,16 @@ pub async fn retire(
     let jobs = Api::<Job>::namespaced(context.client.clone(), &names.namespace);
     let name = names.retire(made.rotation);
     match api::call("read a Job", jobs.get_opt(&name)).await? {
-        Some(job) => Ok(how(&job)),
+        Some(job) => match (how(&job), &made.owner_password, owner) {
+            (Rotation::Done, Some(next), Some(owner)) => match sets(&job, next) {
+                true => credentials::promote(platform, context, names, (made, owner))
+                    .await
+                    .map(|()| Rotation::Done),
+                // It began before there was one. Another Job does all of it again.
+                false => Ok(Rotation::Failed),
+            },
+            (how, _, _) => Ok(how),
+        },
         None => {
             apply::create(&context.client, &job(platform, &context.settings, names, made, login)).await?;
             Ok(Rotation::Retiring)
@@ -71,23 +83,29 @@ pub async fn retire(
     }
 }
 
+/// Whether the Job gave the owner this next password.
+fn sets(job: &Job, next: &str) -> bool {
+    job.annotations().get(OWNER_PASSWORD).is_some_and(|hash| hash == next)
+}
+
 fn how(job: &Job) -> Rotation {
-    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let is = |type_: &str| conditions.iter().any(|one| one.type_ == type_ && one.status == "True");
-    match (is("Complete"), is("Failed")) {
-        (true, _) => Rotation::Done,
-        (false, true) => Rotation::Failed,
-        (false, false) => Rotation::Retiring,
+    match job::end(job, None) {
+        End::Open => Rotation::Retiring,
+        End::Succeeded => Rotation::Done,
+        End::Failed(_) => Rotation::Failed,
     }
 }
 
 /// Pure. Kept after its end: it says that this was done.
 fn job(platform: &Platform, settings: &Settings, names: &Names, made: &Made, login: &str) -> Job {
-    let spec = &platform.spec.engine;
     let args = ["retire-login", "--owner-database-dir", OWNER_DIR, "--login", login];
     let labels = labels(&names.platform, COMPONENT);
+    let owner = made.owner_password.iter().map(|hash| (OWNER_PASSWORD.to_owned(), hash.clone()));
     Job {
-        metadata: owned(platform, names.retire(made.rotation), COMPONENT),
+        metadata: ObjectMeta {
+            annotations: Some(owner.collect()),
+            ..owned(platform, names.retire(made.rotation), COMPONENT)
+        },
         spec: Some(JobSpec {
             backoff_limit: Some(6),
             template: PodTemplateSpec {
@@ -95,14 +113,9 @@ fn job(platform: &Platform, settings: &Settings, names: &Names, made: &Made, log
                 spec: Some(PodSpec {
                     containers: vec![Container {
                         name: COMPONENT.into(),
-                        command: Some(vec!["payplane-engine".into()]),
                         args: Some(args.map(String::from).to_vec()),
-                        image: Some(spec.image.clone().unwrap_or_else(|| settings.engine_image.clone())),
-                        image_pull_policy: Some("IfNotPresent".into()),
-                        resources: Some(resources(&spec.resources, "100m", "64Mi")),
-                        security_context: Some(security()),
                         volume_mounts: Some(vec![mount("database-owner", OWNER_DIR, true)]),
-                        ..Container::default()
+                        ..program::container(platform, settings)
                     }],
                     volumes: Some(vec![secret_volume("database-owner", made.owner_secret.clone())]),
                     ..job::pod(USER)
@@ -123,9 +136,10 @@ mod tests {
     #[test]
     fn the_job_names_the_login_of_before_and_the_change_that_it_is_for() {
         let platform = fixture::platform(json!({"postgres": {"managed": {}}}));
-        let made = Made { rotation: 3, ..fixture::made() };
+        let made = Made { rotation: 3, owner_password: Some("h1".into()), ..fixture::made() };
         let job = job(&platform, &fixture::settings(), &fixture::names(), &made, "payplane_app");
         assert_eq!(job.metadata.name.as_deref(), Some("main-retire-login-3"));
+        assert!(sets(&job, "h1") && !sets(&job, "h2"), "only what a Job has set becomes the password");
         let pod = job.spec.unwrap().template.spec.unwrap();
         let args = pod.containers[0].args.clone().unwrap();
         assert_eq!(args.last().map(String::as_str), Some("payplane_app"));

@@ -6,12 +6,15 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use payplane_crds::{
     Platform,
     condition::reason::{
-        INVALID, NAMESPACE_NOT_SERVED, SECRET_NOT_FOUND, STORAGE_CLASS_NOT_FOUND, UNSUPPORTED,
+        INVALID, NAMESPACE_NOT_SERVED, OPERATOR_NOT_INSTALLED, SECRET_NOT_FOUND, STORAGE_CLASS_NOT_FOUND,
+        UNSUPPORTED,
     },
 };
 
 use super::{
-    Names, names,
+    Names,
+    cluster::validate as cluster,
+    names,
     observe::{Observed, owner_secret, storage_class},
 };
 use crate::{context::Settings, error::Error};
@@ -22,6 +25,13 @@ pub enum Valid {
     Managed {
         /// The owner's password.
         owner_password: Option<String>,
+    },
+    /// CloudNativePG runs PostgreSQL.
+    Operated {
+        /// The owner's password if it was made before.
+        owner_password: Option<String>,
+        /// PEM of the authority that signs the servers' certificates, when it is known.
+        ca_pem: Option<String>,
     },
     /// Somebody else runs PostgreSQL.
     External(Database),
@@ -69,13 +79,18 @@ pub fn serves(platform: &Platform, settings: &Settings) -> Result<Names, Refused
     Err(Refused { reason: NAMESPACE_NOT_SERVED, message, look_again: false })
 }
 
-/// What the API server will not have, such as a request above its limit, or a quota that is used up. Other failures
-/// are not for a person to put right.
+/// What the API server will not have, such as a request above its limit, or a quota that is used up, or a field that
+/// another operator's kind does not have yet. Other failures are not for a person to put right.
 pub fn rejected(error: &Error) -> Option<Refused> {
     let Error::Api { cause, .. } = error else { return None };
     match &**cause {
         kube::Error::Api(status) if matches!(status.code, 403 | 422) => {
             Some(Refused { reason: INVALID, message: status.message.clone(), look_again: true })
+        }
+        // The API server has no reason of its own for this, only these words.
+        kube::Error::Api(status) if status.message.contains("field not declared in schema") => {
+            let message = format!("An operator that is installed is too old: {}.", status.message);
+            Some(Refused { reason: OPERATOR_NOT_INSTALLED, message, look_again: true })
         }
         _ => None,
     }
@@ -101,6 +116,11 @@ pub fn validate(platform: &Platform, observed: &Observed) -> Result<Valid, Refus
         Some(secret) => Some(value(secret, "password")?),
         None => None,
     };
+    if platform.spec.postgres.operator.is_some() {
+        cluster::validate(&names(platform), &observed.cluster)?;
+        let ca_pem = cluster::authority(&observed.cluster, observed.database_owner.as_ref());
+        return Ok(Valid::Operated { owner_password, ca_pem });
+    }
     Ok(Valid::Managed { owner_password })
 }
 

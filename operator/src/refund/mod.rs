@@ -5,13 +5,14 @@
 //! under that object's own key. There is no finalizer: deleting the object moves nothing.
 
 mod act;
+mod audit;
 mod observe;
 mod plan;
 mod report;
 mod validate;
 
 use kube::{Api, ResourceExt};
-use payplane_crds::{Payment, Refund};
+use payplane_crds::{Payment, Refund, RefundStatus};
 
 use crate::{
     api,
@@ -43,17 +44,23 @@ impl Reconciled for Refund {
     const CONCURRENCY: u16 = 8;
 
     async fn reconcile(&self, context: &Context) -> Result<Again, Error> {
-        let observed = observe::observe(self, context).await?; // reads the Payment and the ledger's payment
-        let next = plan::plan(validate::validate(self, &observed)); // pure
-        let answer = act::act(next, observed.engine.as_deref()).await; // asks the ledger
+        let (answer, status) = look(self, context).await?;
         if moved(&answer) {
             // Before this object is settled and never looked at again.
             show_on_payment(self, context).await?;
         }
-        let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
         status::write(context, self, &status).await?;
         finish(answer)
     }
+}
+
+/// What the ledger says of the refund, and the status that tells it.
+async fn look(refund: &Refund, context: &Context) -> Result<(Answer, RefundStatus), Error> {
+    let observed = observe::observe(refund, context).await?; // reads the Payment and the ledger's payment
+    let next = plan::plan(validate::validate(refund, &observed)); // pure
+    let answer = act::act(next, observed.engine.as_deref()).await; // asks the ledger
+    let status = report::report(refund, &answer, jiff::Timestamp::now()); // pure
+    Ok((answer, status))
 }
 
 fn moved(answer: &Answer) -> bool {

@@ -4,15 +4,16 @@ use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod, Secret},
 };
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{Api, ResourceExt};
 use payplane_crds::{Backup, Platform, Restore};
 
-use super::build;
+use super::{build, plan::keys};
 use crate::{
     api,
     context::{Context, Guarded},
     engine::PlatformKey,
     error::Error,
+    job,
     meta::RESTORE,
 };
 
@@ -31,6 +32,8 @@ pub struct Observed {
     pub volume: Option<PersistentVolumeClaim>,
     /// Whether the Secret is there by which the new Platform's owner will log in.
     pub has_owner_secret: bool,
+    /// The first Secret with keys that is not there.
+    pub missing_keys: Option<String>,
     /// The Job that works for it.
     pub job: Option<Job>,
     /// The Job's pod.
@@ -51,14 +54,9 @@ pub async fn observe(restore: &Restore, context: &Context) -> Result<Observed, E
     let jobs = Api::<Job>::namespaced(client.clone(), &namespace);
     let job = api::call("read a Job", jobs.get_opt(&build::job_name(restore))).await?;
     let job = job.filter(|job| is_ours(job, restore));
-    let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
     let pod = match &job {
         None => None,
-        Some(_) => {
-            let ours = ListParams::default().labels(&format!("{RESTORE}={}", restore.name_any()));
-            let found = api::call("list pods", pods.list(&ours)).await?.items;
-            found.into_iter().max_by_key(|pod| pod.creation_timestamp().map(|time| time.0))
-        }
+        Some(_) => job::newest_pod(client, &namespace, &format!("{RESTORE}={}", restore.name_any())).await?,
     };
     let backups = Api::<Guarded<Backup>>::namespaced(client.clone(), &namespace);
     let backup = api::call("read a Backup", backups.get_opt(&restore.spec.backup_ref.name)).await?;
@@ -74,13 +72,24 @@ pub async fn observe(restore: &Restore, context: &Context) -> Result<Observed, E
         let secret = secrets.get_metadata_opt(&owner);
         has_owner_secret = api::call("read a Secret", secret).await?.is_some();
     }
+    let backup = backup.and_then(|guarded| guarded.0.ok());
+    let source = platform(&restore.spec.platform_ref.name);
+    let mut missing_keys = None;
+    for name in keys(restore, backup.as_ref(), source.as_ref()).0 {
+        let secrets = Api::<Secret>::namespaced(client.clone(), &namespace);
+        if api::call("read a Secret", secrets.get_metadata_opt(name)).await?.is_none() {
+            missing_keys = Some(name.to_owned());
+            break;
+        }
+    }
     Ok(Observed {
         is_served: true,
-        backup: backup.and_then(|guarded| guarded.0.ok()),
-        source: platform(&restore.spec.platform_ref.name),
+        backup,
+        source,
         target: restore.spec.into.platform.as_ref().and_then(|into| platform(&into.name)),
         volume,
         has_owner_secret,
+        missing_keys,
         job,
         pod,
     })

@@ -4,16 +4,16 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 use payplane_crds::{
-    Backup, BackupState, Restore,
+    Backup, BackupState, Platform, Restore,
     condition::reason::{
-        BACKUP_NOT_FOUND, BACKUP_NOT_GOOD, INVALID, NAMESPACE_NOT_SERVED, TARGET_EXISTS, TIMED_OUT,
-        WRONG_PLATFORM,
+        BACKUP_NOT_FOUND, BACKUP_NOT_GOOD, INVALID, NAMESPACE_NOT_SERVED, SECRET_NOT_FOUND, TARGET_EXISTS,
+        TIMED_OUT, WRONG_PLATFORM,
     },
     platform::ManagedPostgres,
 };
 
 use super::{build, observe::Observed};
-use crate::{meta::RESTORE, payment::Waiting};
+use crate::{meta::RESTORE, payment::Waiting, sealed::Keys};
 
 /// What to do next.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub struct Source<'a> {
     pub postgres: Option<&'a ManagedPostgres>,
     /// The engine's image, if that Platform has its own.
     pub engine_image: Option<&'a str>,
+    /// Secrets with the keys that open copy and log. None if nothing is sealed.
+    pub keys: Keys<'a>,
     /// Whether the volume has to be made.
     pub makes_volume: bool,
     /// Whether the new owner's login has to be made.
@@ -49,7 +51,7 @@ pub struct Source<'a> {
 }
 
 /// One step.
-pub fn plan<'a>(restore: &Restore, observed: &'a Observed, now: Timestamp) -> Next<'a> {
+pub fn plan<'a>(restore: &'a Restore, observed: &'a Observed, now: Timestamp) -> Next<'a> {
     if let Some(job) = &observed.job {
         return Next::Look(job);
     }
@@ -68,7 +70,15 @@ pub fn plan<'a>(restore: &Restore, observed: &'a Observed, now: Timestamp) -> Ne
             ))
         }
         (None, Some(backup)) => match state(backup) {
-            BackupState::Succeeded => Next::Begin(source(observed, backup)),
+            BackupState::Succeeded => match &observed.missing_keys {
+                None => Next::Begin(source(restore, observed, backup)),
+                Some(name) => Next::Wait(Waiting::unwatched(
+                    SECRET_NOT_FOUND,
+                    &format!(
+                        "There is no Secret {name:?} in this namespace, which has the keys. Name another in spec.encryption."
+                    ),
+                )),
+            },
             BackupState::New | BackupState::Running | BackupState::Failed => {
                 let message = format!("Backup {} has not ended yet.", backup.name_any());
                 Next::Wait(Waiting::unwatched(BACKUP_NOT_FOUND, &message))
@@ -81,12 +91,28 @@ fn state(backup: &Backup) -> BackupState {
     backup.status.as_ref().map(|status| status.state).unwrap_or_default()
 }
 
-fn source<'a>(observed: &'a Observed, backup: &'a Backup) -> Source<'a> {
+/// Whose keys open copy and log: those that the Restore names, or else those that they were sealed with.
+pub fn keys<'a>(
+    restore: &'a Restore,
+    backup: Option<&'a Backup>,
+    platform: Option<&'a Platform>,
+) -> Keys<'a> {
+    if restore.spec.encryption.is_some() {
+        return Keys::of([restore.spec.encryption.as_ref()]);
+    }
+    let copy = backup.and_then(|backup| backup.spec.encryption.as_ref());
+    let managed = platform.and_then(|platform| platform.spec.postgres.managed.as_ref());
+    let log = managed.and_then(|postgres| postgres.archive.as_ref()?.encryption.as_ref());
+    Keys::of([copy, log])
+}
+
+fn source<'a>(restore: &'a Restore, observed: &'a Observed, backup: &'a Backup) -> Source<'a> {
     let spec = observed.source.as_ref().map(|platform| &platform.spec);
     Source {
         backup,
         postgres: spec.and_then(|spec| spec.postgres.managed.as_ref()),
         engine_image: spec.and_then(|spec| spec.engine.image.as_deref()),
+        keys: keys(restore, Some(backup), observed.source.as_ref()),
         makes_volume: observed.volume.is_none(),
         makes_secret: !observed.has_owner_secret,
     }
@@ -118,6 +144,15 @@ fn refusal(restore: &Restore, observed: &Observed, now: Timestamp) -> Option<(&'
         if point.is_some_and(|point| now < point) {
             return Some((INVALID, "point.time has not come yet. Leave it out for the latest.".into()));
         }
+        if let Some((asked, had)) =
+            spec.point.sequence.zip(seal_of(backup)).filter(|(asked, had)| asked <= had)
+        {
+            let message = format!(
+                "Backup {name} has everything up to seal {had}, and more than seal {asked} alone. Name an older Backup, a \
+                 later point.sequence, or point.copy."
+            );
+            return Some((INVALID, message));
+        }
     } else {
         let since = restore.metadata.creation_timestamp.as_ref().map_or(now, |made| made.0);
         if spec.deadline_seconds < now.duration_since(since).as_secs() {
@@ -129,6 +164,12 @@ fn refusal(restore: &Restore, observed: &Observed, now: Timestamp) -> Option<(&'
         }
     }
     target_exists(restore, observed).map(|message| (TARGET_EXISTS, message))
+}
+
+/// The last seal that the ledger had when the copy began, of `SEAL:LINK`.
+fn seal_of(backup: &Backup) -> Option<i64> {
+    let head = backup.status.as_ref()?.head.as_ref()?;
+    head.split_once(':')?.0.parse().ok()
 }
 
 fn target_exists(restore: &Restore, observed: &Observed) -> Option<String> {

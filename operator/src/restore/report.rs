@@ -16,6 +16,7 @@ use super::{Answer, build};
 use crate::{
     condition::Conditions,
     job::{self, End, Failed},
+    sealed,
     status::Reported,
 };
 
@@ -26,6 +27,12 @@ const VIOLATIONS: i32 = 1;
 #[derive(Deserialize)]
 struct Verified {
     operations: i64,
+}
+
+/// What the step that brings it up to a sequence says at its end.
+#[derive(Deserialize)]
+struct Recovered {
+    later: i64,
 }
 
 /// What the step that makes a ledger of its own says at its end.
@@ -95,6 +102,7 @@ fn succeeded(
 ) -> RestoreStatus {
     let operations = job::said::<Verified>(pod, build::VERIFY).map(|verified| verified.operations);
     let epoch = job::said::<Adopted>(pod, build::ADOPT).map(|adopted| adopted.epoch);
+    let later = job::said::<Recovered>(pod, build::RECOVER).map(|recovered| recovered.later);
     let finished_at = job::ended_at(job);
     let times = known.started_at.as_ref().zip(finished_at.as_ref());
     let counted = operations.map_or_else(String::new, |count| format!("{count} operations "));
@@ -104,11 +112,19 @@ fn succeeded(
         }
         None => format!("A drill: {counted}restored and found sound, and thrown away."),
     };
+    let message = match later {
+        None | Some(0) => message,
+        Some(count) => format!(
+            "{message} Batches that were sealed after point.sequence but committed before the last batch up to it are there \
+             too: {count}."
+        ),
+    };
     RestoreStatus {
         state: RestoreState::Succeeded,
         seconds: times.map(|(started, finished)| finished.0.duration_since(started.0).as_secs()),
         finished_at,
         operations,
+        later_batches: later,
         epoch: epoch.filter(|_| restore.spec.into.platform.is_some()),
         conditions: conditions.ready(COMPLETED, &message).settled(true, COMPLETED, &message).into_vec(),
         ..known
@@ -132,7 +148,8 @@ fn failure(restore: &Restore, failed: Failed) -> (&'static str, String) {
         Failed::Step { step, code: VIOLATIONS, words } if step == build::VERIFY => {
             (LEDGER_NOT_SOUND, format!("The restored ledger is not sound: {words}"))
         }
-        Failed::Step { step, words, .. } => (RESTORE_FAILED, format!("Step {step} failed: {words}")),
+        Failed::Step { step, code, words } => sealed::failure(&step, code, &words)
+            .unwrap_or_else(|| (RESTORE_FAILED, format!("Step {step} failed: {words}"))),
     };
     (reason, format!("{message}{left}"))
 }

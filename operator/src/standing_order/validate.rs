@@ -37,7 +37,10 @@ pub fn validate(order: &StandingOrder, now: Timestamp) -> Result<Valid, String> 
     // Both are the first moment that counts, and whole minutes are what is scheduled.
     let just_before = |moment: Timestamp| moment.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(moment);
     if recurs.next_after(just_before(opens)).is_none() {
-        return Err(format!("schedule {:?} never occurs.", spec.schedule));
+        return Err(format!(
+            "schedule: {:?} never occurs; name a day that one of its months has.",
+            spec.schedule
+        ));
     }
     let end = spec.end.as_ref().map_or(Timestamp::MAX, |end| end.0);
     let last = match (spec.count, start) {

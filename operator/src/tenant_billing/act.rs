@@ -6,8 +6,8 @@ use kube::Client;
 use payplane_crds::{TenantBilling, condition::reason::PLAN_NOT_FOUND, tenant_billing::DunningStep};
 
 use super::{
-    Agreement, Answer, Billed, Owed, build,
-    plan::{CLOSES_MAX, COLLECTS_MAX, Next, measures, next_attempt, stage},
+    Agreement, Answer, Billed, Owed, Wallets, build,
+    plan::{CLOSES_MAX, COLLECTS_MAX, FoundWallet, Next, fit, measures, next_attempt, stage},
     validate::{Agreeing, Collecting, Wanted},
 };
 use crate::{
@@ -37,6 +37,10 @@ async fn bill(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<Answer
         }
         (closed, _) => closed?,
     };
+    let wallets = match &wanted.collecting {
+        Some(collecting) => Some(look_at(collecting, engine, &preview.invoice.total.currency).await?),
+        None => None,
+    };
     let owed = settle(wanted, engine, &preview.invoice.total.currency, now).await?;
     // Not from what was closed here: it may have been another time, or another operator.
     let last = engine.last_invoice(&request.namespace).await?;
@@ -47,7 +51,26 @@ async fn bill(wanted: &Wanted, engine: &Engine, now: Timestamp) -> Result<Answer
         _ => None,
     };
     let grace_seconds = request.grace_seconds;
-    Ok(Answer::Billed(Box::new(Billed { preview, last, grace_seconds, has_more, owed, agreed, documents })))
+    let billed = Billed { preview, last, grace_seconds, has_more, owed, agreed, documents, wallets };
+    Ok(Answer::Billed(Box::new(billed)))
+}
+
+/// Asks the ledger for the wallets of the collection, before anything has to be collected.
+async fn look_at(collecting: &Collecting, engine: &Engine, currency: &str) -> Result<Wallets, EngineError> {
+    let (request, receiver) = (&collecting.request, &collecting.receiver.namespace);
+    let named = [
+        ("collection.wallet", &request.namespace, &request.wallet),
+        ("collection.receiver.wallet", receiver, &request.revenue),
+        ("collection.receiver.taxWallet", receiver, &request.tax),
+    ];
+    // Without a wallet of their own taxes go to that of the revenue.
+    let asked = if request.tax == request.revenue { &named[..2] } else { &named[..] };
+    let mut found = Vec::with_capacity(asked.len());
+    for (field, namespace, name) in asked {
+        let currency = engine.currency_of(namespace, name).await?;
+        found.push(FoundWallet { field, name: (*name).clone(), currency });
+    }
+    Ok(fit(currency, &found))
 }
 
 /// Agrees on the version of the BillingPlan. Where that cannot be, what was agreed before stays, and billing goes on by it.

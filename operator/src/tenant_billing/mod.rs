@@ -74,6 +74,22 @@ pub struct Billed {
     pub agreed: Option<Agreement>,
     /// The last invoice as documents, if they are kept.
     pub documents: Option<Documents>,
+    /// Whether the wallets of the collection can be used, if there is one.
+    pub wallets: Option<Wallets>,
+}
+
+/// Whether the wallets that pay and are paid can be used for what is billed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Wallets {
+    /// All are there, in the currency of the plan.
+    Fit,
+    /// One is not.
+    Misfit {
+        /// Why, in a word, as conditions say it.
+        reason: &'static str,
+        /// One sentence for people, with the field and the way out.
+        message: String,
+    },
 }
 
 /// What became of a BillingPlan.

@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use payplane_crds::{
+    condition::reason::{CURRENCY_MISMATCH, WALLET_NOT_FOUND},
     money::PositiveAmount,
-    tenant_billing::{DunningAction, DunningStep},
+    tenant_billing::{
+        BilledUsage, BillingMetric, BillingThreshold, DunningAction, DunningStep, ThresholdName,
+    },
 };
+use rust_decimal::Decimal;
 
-use super::{Answer, Billed, Owed, validate::Wanted};
+use super::{Answer, Billed, Owed, Wallets, validate::Wanted};
 use crate::{
     controllers::Again,
-    engine::{Amount, DebtMeasures, Invoice},
+    engine::{Amount, DebtMeasures, Invoice, Preview},
 };
 
 /// How many periods one look closes at most: a year that was missed takes a few looks, and each of them shows.
@@ -100,6 +104,70 @@ pub fn stage(unpaid_since: Option<Timestamp>, steps: &[DunningStep], now: Timest
         is_suspended: reached.clone().any(|step| step.action == DunningAction::Suspend),
         payment_maximum: reached.filter_map(|step| step.per_payment_max.clone()).next_back(),
         next_at: steps.iter().map(at).filter(|at| now < *at).min(),
+    }
+}
+
+/// Names of the thresholds that are reached. What cannot be read, or is not counted, reaches nothing.
+pub fn reached(thresholds: &[BillingThreshold], preview: &Preview) -> Vec<ThresholdName> {
+    let is_reached = |threshold: &&BillingThreshold| {
+        let (used, bound) = match (&threshold.accrued, threshold.metric, &threshold.event) {
+            (Some(bound), _, _) => (Some(&preview.invoice.total.amount), Some(bound)),
+            (None, Some(metric), _) => (used(metric, &preview.usage), threshold.quantity.as_ref()),
+            (None, None, event) => {
+                let recorded = event.as_ref().and_then(|event| preview.events.get(event));
+                (recorded, threshold.quantity.as_ref())
+            }
+        };
+        let decimal = |text: &str| text.parse::<Decimal>().ok();
+        let used = used.and_then(|used| decimal(used));
+        used.zip(bound.and_then(|bound| decimal(&bound.0))).is_some_and(|(used, bound)| bound <= used)
+    };
+    thresholds.iter().filter(is_reached).map(|threshold| ThresholdName(threshold.name.clone())).collect()
+}
+
+const fn used(metric: BillingMetric, usage: &BilledUsage) -> Option<&String> {
+    match metric {
+        BillingMetric::Payments => Some(&usage.payments),
+        BillingMetric::Volume => Some(&usage.volume),
+        BillingMetric::Holds => Some(&usage.holds),
+        BillingMetric::Refunds => Some(&usage.refunds),
+        BillingMetric::ActiveWallets => Some(&usage.active_wallets),
+        BillingMetric::ApiCalls => usage.api_calls.as_ref(),
+        BillingMetric::Storage => usage.storage.as_ref(),
+    }
+}
+
+/// A wallet of the collection, as the ledger has it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FoundWallet {
+    /// Field of the spec that names it.
+    pub field: &'static str,
+    /// What the ledger calls it.
+    pub name: String,
+    /// Its currency. None if there is no such wallet.
+    pub currency: Option<String>,
+}
+
+/// Whether what is billed can be paid between these wallets; the first one that does not fit is named. The API server cannot
+/// say so when the spec is applied: it sees no other object, and wallets may come later.
+pub fn fit(currency: &str, wallets: &[FoundWallet]) -> Wallets {
+    let misfit = wallets.iter().find(|wallet| wallet.currency.as_deref() != Some(currency));
+    let Some(FoundWallet { field, name, currency: found }) = misfit else { return Wallets::Fit };
+    match found {
+        None => Wallets::Misfit {
+            reason: WALLET_NOT_FOUND,
+            message: format!(
+                "{field}: the ledger has no wallet {name:?} of this tenant. Apply a Wallet in {currency}, or name another one as \
+                 \"<namespace>/<name>\"."
+            ),
+        },
+        Some(found) => Wallets::Misfit {
+            reason: CURRENCY_MISMATCH,
+            message: format!(
+                "{field}: the wallet {name:?} is in {found}, and the plan is in {currency}. Name a wallet in {currency}, or bill \
+                 by a plan in {found}."
+            ),
+        },
     }
 }
 

@@ -6,16 +6,19 @@ use kube::{ResourceExt, runtime::events::EventType};
 use payplane_crds::{
     TenantBilling, TenantBillingStatus,
     condition::{
-        OVERDUE, PLAN_APPLIED, RESTRICTED, SUSPENDED,
+        COLLECTABLE, OVERDUE, PLAN_APPLIED, RESTRICTED, SUSPENDED,
         reason::{
             AS_SPECIFIED, ENGINE_UNAVAILABLE, INVALID, INVOICE_UNPAID, NOT_OVERDUE, NOT_RESTRICTED,
-            NOT_SUSPENDED, PLAN_AGREED, PROGRESSING, SCOPE_TAKEN,
+            NOT_SUSPENDED, PLAN_AGREED, PROGRESSING, SCOPE_TAKEN, WALLETS_FIT,
         },
     },
     tenant_billing::{AgreedPlan, CollectionStatus, IssuedInvoice, OpenPeriod},
 };
 
-use super::{Agreement, Answer, Billed, Owed, plan::closes_at};
+use super::{
+    Agreement, Answer, Billed, Owed, Wallets,
+    plan::{closes_at, reached},
+};
 use crate::{
     condition::{Conditions, find},
     engine::{EngineError, Invoice},
@@ -42,10 +45,11 @@ pub fn report(
             let message = "Usage is counted, and periods are closed when they are over.";
             let conditions = owing(conditions.ready(AS_SPECIFIED, message), billed.owed.as_ref());
             let mut status = billed_status(billed, config_map);
+            status.thresholds_reached = reached(&billing.spec.thresholds, &billed.preview);
             if matches!(billed.agreed, Some(Agreement::Kept { .. })) {
                 status.agreed_plan = before().agreed_plan;
             }
-            (status, applied(conditions, billed))
+            (status, collectable(applied(conditions, billed), billed.wallets.as_ref()))
         }
         Answer::NoPlan { reason: INVALID, message } => (before(), conditions.stalled(INVALID, message)),
         Answer::NoPlan { reason, message } => (before(), conditions.waiting(reason, message)),
@@ -83,6 +87,18 @@ fn applied<'a>(conditions: Conditions<'a>, billed: &Billed) -> Conditions<'a> {
             let message = format!("{message} Billing goes on by what was agreed last: {holds}.");
             conditions.set(PLAN_APPLIED, "False", reason, &message)
         }
+    }
+}
+
+/// Whether there are wallets that can pay and be paid. Absent where nobody collects.
+fn collectable<'a>(conditions: Conditions<'a>, wallets: Option<&Wallets>) -> Conditions<'a> {
+    match wallets {
+        None => conditions,
+        Some(Wallets::Fit) => {
+            let message = "The wallets that pay and are paid are there, in the currency of the plan.";
+            conditions.set(COLLECTABLE, "True", WALLETS_FIT, message)
+        }
+        Some(Wallets::Misfit { reason, message }) => conditions.set(COLLECTABLE, "False", reason, message),
     }
 }
 
@@ -128,7 +144,10 @@ pub fn news(billing: &TenantBilling, status: &TenantBillingStatus) -> Vec<(Event
     let mut news = Vec::new();
     news.extend(issued(billing, status).map(|note| (EventType::Normal, "InvoiceIssued", note)));
     news.extend(plan_changed(billing, status).map(|note| (EventType::Normal, "PlanAgreed", note)));
-    news.extend(plan_refused(billing, status).map(|note| (EventType::Warning, "PlanNotApplied", note)));
+    let because_of = |type_| refused(billing, status, type_);
+    news.extend(because_of(PLAN_APPLIED).map(|note| (EventType::Warning, "PlanNotApplied", note)));
+    news.extend(because_of(COLLECTABLE).map(|note| (EventType::Warning, "NotCollectable", note)));
+    news.extend(over(billing, status).map(|note| (EventType::Normal, "ThresholdReached", note)));
     let Some(now) = &status.collection else { return news };
     let attempts = |status: &CollectionStatus| (status.invoice, status.attempts);
     if let Some(refusal) = now.refusal.as_ref().filter(|_| before.map(attempts) != Some(attempts(now))) {
@@ -153,6 +172,20 @@ pub fn news(billing: &TenantBilling, status: &TenantBillingStatus) -> Vec<(Event
     news
 }
 
+/// What to tell people, if thresholds are reached that were not before in this period.
+fn over(billing: &TenantBilling, status: &TenantBillingStatus) -> Option<String> {
+    let start = |status: &TenantBillingStatus| status.period.as_ref().map(|period| period.start.clone());
+    let known = billing.status.as_ref().filter(|before| start(before) == start(status));
+    let known = known.map(|before| before.thresholds_reached.as_slice()).unwrap_or_default();
+    let names = status.thresholds_reached.iter().filter(|name| !known.contains(name));
+    let names: Vec<&str> = names.map(|name| name.0.as_str()).collect();
+    let accrued = status.accrued.as_deref().unwrap_or_default();
+    let currency = status.currency.as_deref().unwrap_or_default();
+    (!names.is_empty()).then(|| {
+        format!("Reached: {}. The open period comes to {accrued} {currency} so far.", names.join(", "))
+    })
+}
+
 /// What to tell people, if another version was agreed.
 fn plan_changed(billing: &TenantBilling, status: &TenantBillingStatus) -> Option<String> {
     let before = billing.status.as_ref().and_then(|status| status.agreed_plan.as_ref());
@@ -164,9 +197,9 @@ fn plan_changed(billing: &TenantBilling, status: &TenantBillingStatus) -> Option
     })
 }
 
-/// What to tell people, if a plan could not be agreed on for another reason than before.
-fn plan_refused(billing: &TenantBilling, status: &TenantBillingStatus) -> Option<String> {
-    let refused = |conditions| find(conditions, PLAN_APPLIED).filter(|applied| applied.status == "False");
+/// What to tell people, if something is not as it should be for another reason than before.
+fn refused(billing: &TenantBilling, status: &TenantBillingStatus, type_: &str) -> Option<String> {
+    let refused = |conditions| find(conditions, type_).filter(|condition| condition.status == "False");
     let (before, now) = (refused(billing.current()), refused(&status.conditions)?);
     (before.map(|before| &before.reason) != Some(&now.reason)).then(|| now.message.clone())
 }
@@ -186,6 +219,7 @@ fn billed_status(billed: &Billed, config_map: Option<String>) -> TenantBillingSt
         period: Some(OpenPeriod { start: Time(*start), end: Time(*end), closes_at: Time(closes_at(billed)) }),
         usage: Some(billed.preview.usage.clone()),
         accrued: Some(total.amount.clone()),
+        forecast: billed.preview.forecast.clone(),
         plan_version: Some(plan_version.clone()),
         currency: Some(total.currency.clone()),
         agreed_plan: match &billed.agreed {

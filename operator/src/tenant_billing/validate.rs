@@ -41,7 +41,7 @@ pub enum Agreeing {
     /// This version: from now on, or from the next period on.
     On {
         /// The version.
-        plan: WantedPlan,
+        plan: Box<WantedPlan>,
         /// Whether from now on.
         is_now: bool,
     },
@@ -126,7 +126,8 @@ fn agreeing(billing: &TenantBilling, plan: Option<&BillingPlan>) -> Option<Agree
     let Some(plan) = plan else { return Some(Agreeing::Missing(reference.name.clone())) };
     let is_now = reference.apply.unwrap_or(plan.spec.apply) == PlanApply::Now;
     let version = version_of(plan);
-    Some(Agreeing::On { plan: WantedPlan { terms: plan.spec.plan.clone(), version }, is_now })
+    let plan = Box::new(WantedPlan { terms: plan.spec.plan.clone(), version });
+    Some(Agreeing::On { plan, is_now })
 }
 
 fn begin(billing: &TenantBilling) -> Timestamp {

@@ -35,7 +35,10 @@ pub fn report(policy: &TimeoutPolicy, answer: &Answer, now: Timestamp) -> Timeou
     let (status, conditions) = match answer {
         Answer::Set(limits, holds) => set(policy, *limits, holds, conditions),
         Answer::Taken(first) => {
-            let message = format!("TimeoutPolicy {first} sets the same and is older; this one does nothing.");
+            let message = format!(
+                "scope: TimeoutPolicy {first} has the same and is older, so this one does nothing. Delete one of them, or give this \
+                 one another scope."
+            );
             (TimeoutPolicyStatus::default(), conditions.stalled(SCOPE_TAKEN, &message))
         }
         Answer::Waiting(waiting) => {

@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, path::PathBuf, process::Command};
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
+        batch::v1::Job,
         core::v1::{Namespace, Secret},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
     core::{ApiResource, DynamicObject, GroupVersionKind},
     runtime::{conditions, wait::await_condition},
 };
@@ -122,8 +123,19 @@ impl Site {
         (tls.remove("tls.crt").unwrap().0, tls.remove("tls.key").unwrap().0)
     }
 
-    /// Says of the engine's Deployment that its pod is ready.
+    /// Says of the migration's Job that it succeeded, and of the engine's Deployment that its pod is ready.
     async fn play_the_kubelet(&self) {
+        let jobs = Api::<Job>::namespaced(self.client.clone(), SYSTEM);
+        let migrations = ListParams::default().labels("app.kubernetes.io/component=migrate");
+        let job = eventually("the migration's Job was made", async || {
+            jobs.list(&migrations).await.unwrap().items.pop()
+        })
+        .await;
+        let now = jiff::Timestamp::now().to_string();
+        let done = json!({"status": {"startTime": now, "completionTime": now, "succeeded": 1, "conditions": [
+            {"type": "SuccessCriteriaMet", "status": "True"}, {"type": "Complete", "status": "True"},
+        ]}});
+        jobs.patch_status(&job.name_any(), &PatchParams::default(), &Patch::Merge(done)).await.unwrap();
         let deployments = Api::<Deployment>::namespaced(self.client.clone(), SYSTEM);
         let name = format!("{PLATFORM}-engine");
         let engine = wait(&deployments, &name, "was made", |_| true).await;

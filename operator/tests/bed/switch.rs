@@ -157,6 +157,11 @@ impl Switch {
         }
     }
 
+    /// Whether every fault that was asked for has met its calls: it happens then, if it has not yet.
+    pub fn is_spent(&self) -> bool {
+        self.state().rules.iter().all(|rule| rule.times == 0)
+    }
+
     /// How many faults have happened.
     pub fn strikes(&self) -> u64 {
         *self.struck.borrow()

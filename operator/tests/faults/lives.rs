@@ -42,6 +42,7 @@ async fn killed_in_the_life_of_any_kind_the_operator_leaves_one_fact() {
     println!("PAYPLANE_SEED={seed}");
     let mut bed = Bed::new().await;
     People::settle_in(&bed).await;
+    people(&bed).misfits_are_named("misfit").await;
     let (mut lived, mut killed) = (Vec::new(), BTreeMap::<(Life, &str), u64>::new());
     for life in Life::ALL {
         let counts = match life {
@@ -125,13 +126,19 @@ async fn until_killed(bed: &mut Bed, point: Point, name: &str) -> End {
         () = switch.struck(strikes + 1) => None,
         id = &mut living => Some(id),
     };
+    // What a write says can be seen before its answer is held.
+    let was_killed = switch.is_spent();
+    if was_killed {
+        switch.struck(strikes + 1).await;
+    }
     operator.process.kill();
     switch.heal();
     *operator = Operator::start(site, &["--leader-elect=false"]);
-    match lived {
-        Some(id) => End { id, was_killed: false },
-        None => End { id: living.await, was_killed: true },
-    }
+    let id = match lived {
+        Some(id) => id,
+        None => living.await,
+    };
+    End { id, was_killed }
 }
 
 /// All points under `make prove`, otherwise the one that the seed chooses.

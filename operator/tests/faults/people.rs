@@ -306,7 +306,54 @@ impl People<'_> {
             is_paid && status.last_invoice.is_some_and(|invoice| invoice.state.as_deref() == Some("Paid"))
         })
         .await;
+        wait(&billings, name, "says that its wallets fit", |billing| is_true(billing, "Collectable")).await;
         String::new()
+    }
+
+    /// What the API server cannot refuse, because it sees no wallet, is said as soon as somebody looks: field and way out.
+    /// Nothing has to be collected for that: the period goes on for a month.
+    pub async fn misfits_are_named(&self, name: &str) {
+        let tenant = self.site.tenant(name).await;
+        tenant.create("Wallet", "euros", json!({"currency": "EUR"})).await;
+        wait(&tenant.wallets(), "euros", "is ready", |wallet| is_true(wallet, "Ready")).await;
+        let billing = json!({
+            "apiVersion": "payplane.io/v1alpha1", "kind": "TenantBilling",
+            "metadata": {"name": name, "namespace": SYSTEM},
+            "spec": {
+                "tenantRef": {"name": name}, "plan": {"currency": "USD"}, "period": {"unit": "Month", "timeZone": "UTC"},
+                "collection": {
+                    "wallet": format!("{name}/euros"),
+                    "receiver": {"tenantRef": {"name": HOUSE}, "wallet": format!("{HOUSE}/revenue")},
+                },
+            },
+        });
+        create(&self.site.client, billing).await;
+        let billings = Api::<payplane_crds::TenantBilling>::namespaced(self.site.client.clone(), SYSTEM);
+        let cases = [
+            (json!({}), "CurrencyMismatch", "collection.wallet: the wallet "),
+            (
+                json!({"wallet": format!("{name}/nobody")}),
+                "WalletNotFound",
+                "collection.wallet: the ledger has no",
+            ),
+            (
+                json!({"wallet": format!("{name}/alice"), "receiver": {"taxWallet": format!("{HOUSE}/nobody")}}),
+                "WalletNotFound",
+                "collection.receiver.taxWallet: the ledger has no",
+            ),
+            (json!({"receiver": {"taxWallet": null}}), "WalletsFit", "The wallets"),
+        ];
+        for (change, reason, message) in cases {
+            let patch = Patch::Merge(json!({"spec": {"collection": change}}));
+            billings.patch(name, &PatchParams::default(), &patch).await.unwrap();
+            wait(&billings, name, reason, |billing| {
+                condition(billing, "Collectable").is_some_and(|found| {
+                    found["reason"] == reason
+                        && found["message"].as_str().unwrap_or_default().starts_with(message)
+                })
+            })
+            .await;
+        }
     }
 
     /// Every period once and in order, every invoice paid once.

@@ -1,7 +1,11 @@
-//! D5: the ledger is restored to before twenty payments. None is paid again by itself; those that somebody consents to are,
-//! once each, although the operator dies in the middle.
+//! D5: the ledger is restored to before twenty payments and a refund. None is done again by itself; those that somebody
+//! consents to are, once each, although the operator dies in the middle.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    process::{Command, Stdio},
+};
 
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use payplane_crds::PaymentState;
@@ -9,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::bed::{
     Bed, Fault, Operator, Rule, eventually,
-    site::{TestTenant, condition, dollar, wait},
+    site::{TestTenant, condition, create, dollar, wait},
 };
 
 const LOST: usize = 20;
@@ -19,8 +23,11 @@ const CONSENTED: usize = 7;
 async fn what_a_restored_ledger_does_not_know_is_flagged_and_paid_again_only_with_consent() {
     let mut bed = Bed::new().await;
     waits_for_a_decision(&bed).await;
-    bed.tenant.pay("known").await;
+    for name in ["known", "given"] {
+        bed.tenant.pay(name).await;
+    }
     let known = bed.tenant.completed("known").await;
+    bed.tenant.completed("given").await;
     let copy = bed.ledger.snapshot().await;
     let names: Vec<String> = (0..LOST).map(|number| format!("lost-{number}")).collect();
     for name in &names {
@@ -29,11 +36,13 @@ async fn what_a_restored_ledger_does_not_know_is_flagged_and_paid_again_only_wit
     for name in &names {
         bed.tenant.completed(name).await;
     }
+    bed.tenant.create("Refund", "back", json!({"payment": {"name": "given"}})).await;
+    refund_is(&bed.tenant, "Completed").await;
     let paid = bed.books().transfers().await;
 
     bed.ledger.restore(&copy, "r-1").await;
     let restored = bed.books().transfers().await;
-    assert_eq!(paid - restored, LOST as i64, "the copy is from before the payments");
+    assert_eq!(paid - restored, LOST as i64 + 1, "the copy is from before the payments and the refund");
     // Some were open when it happened, as far as their status tells; the audit finds the others.
     for name in &names[..3] {
         bed.tenant.forge("Payment", name, json!(null)).await;
@@ -42,6 +51,8 @@ async fn what_a_restored_ledger_does_not_know_is_flagged_and_paid_again_only_wit
     for name in &names {
         told = is_lost(&bed.tenant, name).await;
     }
+    let back = refund_is(&bed.tenant, "Lost").await;
+    assert_eq!(condition(&back, "Stalled").unwrap()["reason"], "LostByRestore");
     let (epoch, began) = bed.books().epoch().await;
     assert!(told.contains(&format!("payplane.io/replay={epoch}")), "{told}");
     assert_eq!(bed.books().transfers().await, restored, "something was paid again without consent");
@@ -55,6 +66,7 @@ async fn what_a_restored_ledger_does_not_know_is_flagged_and_paid_again_only_wit
     for name in &names[..CONSENTED] {
         consent(&bed.tenant, name, &epoch).await;
     }
+    bed.tenant.objects("Refund").patch("back", &PatchParams::default(), &consenting(&epoch)).await.unwrap();
     engine.struck(strikes + 1).await;
     bed.operator.process.kill();
     engine.heal();
@@ -62,6 +74,7 @@ async fn what_a_restored_ledger_does_not_know_is_flagged_and_paid_again_only_wit
     for name in &names[..CONSENTED] {
         bed.tenant.completed(name).await;
     }
+    refund_is(&bed.tenant, "Completed").await;
     // What is new is paid as ever, as soon as clocks cannot differ so much.
     eventually("ten seconds after the restore", async || {
         (began + 11 < jiff::Timestamp::now().as_second()).then_some(())
@@ -75,8 +88,8 @@ async fn what_a_restored_ledger_does_not_know_is_flagged_and_paid_again_only_wit
     let flagged = ListParams::default().fields("status.state=Lost");
     let flagged = bed.tenant.payments().list(&flagged).await.unwrap().items.len();
     assert_eq!(flagged, LOST - CONSENTED);
-    expect(&bed, &names[..CONSENTED], &["known", "fresh"]).await;
-    assert_eq!(bed.books().transfers().await, restored + CONSENTED as i64 + 1);
+    expect(&bed, &names[..CONSENTED], &["known", "given", "fresh"], 1).await;
+    assert_eq!(bed.books().transfers().await, restored + CONSENTED as i64 + 2);
 
     // Restored from the same copy once more, the number of the epoch is the same and the consents of before count no more.
     bed.ledger.restore(&copy, "r-2").await;
@@ -84,11 +97,31 @@ async fn what_a_restored_ledger_does_not_know_is_flagged_and_paid_again_only_wit
     for name in &names[..CONSENTED] {
         bed.tenant.forge("Payment", name, json!(null)).await;
     }
+    bed.tenant.forge("Refund", "back", json!(null)).await;
     for name in &names {
         is_lost(&bed.tenant, name).await;
     }
-    expect(&bed, &[], &["known"]).await;
-    println!("restored twice: {LOST} payments flagged, {CONSENTED} paid again once, 1 kill in between");
+    refund_is(&bed.tenant, "Lost").await;
+    expect(&bed, &[], &["known", "given"], 0).await;
+    // What is applied now is younger than the restore, however much clocks may differ.
+    let (_, began) = bed.books().epoch().await;
+    eventually("ten seconds after the second restore", async || {
+        (began + 11 < jiff::Timestamp::now().as_second()).then_some(())
+    })
+    .await;
+    let applied = apply_again(&bed.tenant).await;
+    for name in &names {
+        is_lost(&bed.tenant, name).await;
+    }
+    assert_eq!(bed.tenant.completed("known").await, known);
+    let again = bed.tenant.settled("known").await;
+    assert_eq!(condition(&again, "Replayed").unwrap()["status"], "True");
+    refund_is(&bed.tenant, "Lost").await;
+    expect(&bed, &[], &["known", "given"], 0).await;
+    println!("{applied} objects kept in a file, deleted and applied again: none was paid again");
+    println!(
+        "restored twice: {LOST} payments and 1 refund flagged, {CONSENTED} and 1 done again once, 1 kill in between"
+    );
 }
 
 /// Under `action: Alert` a hold past its deadline is not given back, is told, and is voided by its Payment.
@@ -137,6 +170,38 @@ async fn looked_at(bed: &Bed, seconds: i64, status: &str) -> DynamicObject {
     .await
 }
 
+/// Keeps the tenant's Payments in a file, as docs/backups.md has it, deletes them, and applies the file. Gives how many there are.
+async fn apply_again(tenant: &TestTenant) -> usize {
+    let payments = tenant.objects("Payment");
+    let mut list = serde_json::to_value(payments.list(&ListParams::default()).await.unwrap()).unwrap();
+    // What kubectl says of each object, and the API server's list does not.
+    for object in list["items"].as_array_mut().unwrap() {
+        object["apiVersion"] = json!("payplane.io/v1alpha1");
+        object["kind"] = json!("Payment");
+    }
+    let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reapply.jq");
+    let mut jq =
+        Command::new("jq").args(["-f", filter]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = jq.stdin.take().unwrap();
+    let text = list.to_string();
+    let written = std::thread::spawn(move || input.write_all(text.as_bytes()));
+    let output = jq.wait_with_output().unwrap();
+    written.join().unwrap().unwrap();
+    let file: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kept = file["items"].as_array().unwrap();
+    for object in kept {
+        tenant.delete(object["metadata"]["name"].as_str().unwrap()).await;
+    }
+    eventually("no Payments", async || {
+        payments.list(&ListParams::default()).await.unwrap().items.is_empty().then_some(())
+    })
+    .await;
+    for object in kept {
+        create(&tenant.client, object.clone()).await;
+    }
+    kept.len()
+}
+
 /// Waits until it is flagged, and gives what it says.
 async fn is_lost(tenant: &TestTenant, name: &str) -> String {
     let payment = wait(&tenant.payments(), name, "is flagged", |payment| {
@@ -148,18 +213,27 @@ async fn is_lost(tenant: &TestTenant, name: &str) -> String {
     stalled["message"].as_str().unwrap().to_owned()
 }
 
-async fn consent(tenant: &TestTenant, name: &str, epoch: &str) {
-    let patch = Patch::Merge(json!({"metadata": {"annotations": {"payplane.io/replay": epoch}}}));
-    tenant.payments().patch(name, &PatchParams::default(), &patch).await.unwrap();
+async fn refund_is(tenant: &TestTenant, state: &str) -> DynamicObject {
+    let refunds = tenant.objects("Refund");
+    wait(&refunds, "back", "has the state that is expected", |refund| refund.data["status"]["state"] == state)
+        .await
 }
 
-/// The ledger has these payments, the funding and the voided hold, each once, and no other.
-async fn expect(bed: &Bed, again: &[String], others: &[&str]) {
+async fn consent(tenant: &TestTenant, name: &str, epoch: &str) {
+    tenant.payments().patch(name, &PatchParams::default(), &consenting(epoch)).await.unwrap();
+}
+
+fn consenting(epoch: &str) -> Patch<Value> {
+    Patch::Merge(json!({"metadata": {"annotations": {"payplane.io/replay": epoch}}}))
+}
+
+/// The ledger has these payments, the funding and the voided hold, each once, and no other; of so many the money went back.
+async fn expect(bed: &Bed, again: &[String], others: &[&str], refunded: usize) {
     let facts = bed.books().payments().await;
     let key = |name: &str| format!("{}/{name}", bed.tenant.name);
     let names = again.iter().map(String::as_str).chain(others.iter().copied()).chain(["fund", "undecided"]);
     let expected: BTreeSet<String> = names.map(key).collect();
     assert_eq!(facts.keys().cloned().collect::<BTreeSet<_>>(), expected);
-    let sum = again.len() + others.len();
+    let sum = again.len() + others.len() - refunded;
     assert_eq!(bed.books().balance("bob").await.0, format!("{sum}.00"));
 }

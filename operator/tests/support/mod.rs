@@ -25,23 +25,25 @@ use payplane_operator::{
     wake,
 };
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Runs a test in a namespace of its own, which goes afterwards.
 pub async fn in_namespace<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Client, String) -> F) {
+    static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = Client::try_default().await.expect("no cluster: start one and set KUBECONFIG");
+    INSTALLED.get_or_init(|| install(&client)).await;
     in_namespace_at(client, name, test).await;
 }
 
-/// The same on an API server that the test chose.
+/// The same on an API server that the test chose, where the CRDs are.
 pub async fn in_namespace_at<F: Future<Output = ()>>(
     client: Client,
     name: &str,
     test: impl FnOnce(Client, String) -> F,
 ) {
-    install(&client).await;
     let namespace = create_namespace(&client, name).await;
     test(client.clone(), namespace.clone()).await;
     // After a failure the namespace stays, for whoever looks into it.
@@ -49,7 +51,8 @@ pub async fn in_namespace_at<F: Future<Output = ()>>(
     namespaces.delete(&namespace, &DeleteParams::background()).await.unwrap();
 }
 
-async fn install(client: &Client) {
+/// Makes the server take our kinds, as they are now. Once for all suites: it takes a second, and no test changes a CRD.
+pub async fn install(client: &Client) {
     let crds = Api::<CustomResourceDefinition>::all(client.clone());
     let params = PatchParams::apply("payplane-tests").force();
     for crd in payplane_crds::all() {
@@ -137,6 +140,7 @@ pub fn context(client: &Client) -> Context {
         filled: Filled::default(),
         wake: wake::channels().0,
         backoff: Default::default(),
+        windows: Default::default(),
         events: Events::start(client.clone(), "tests".into(), metrics.clone()),
         metrics,
     }

@@ -1,5 +1,5 @@
 //! An API server of the tests' own, for what an operator or a controller of a cluster would otherwise do something about:
-//! here objects are changed by the test alone. One per binary; it ends with it.
+//! here objects are changed by the test alone. One for all suites; it ends with them.
 
 // Each binary uses a part of what the tests of faults share.
 #![allow(dead_code, clippy::panic, clippy::unwrap_used)]
@@ -14,12 +14,23 @@ mod wait;
 use kube::Client;
 use tokio::sync::OnceCell;
 
-use super::support::in_namespace_at;
+use super::support::{in_namespace_at, install};
 use api_server::{ApiServer, Keys};
 
 /// Runs a test in a namespace of its own there.
 pub async fn in_namespace<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Client, String) -> F) {
     static SERVER: OnceCell<ApiServer> = OnceCell::const_new();
-    let server = SERVER.get_or_init(|| async { ApiServer::new(&Keys::new()).await }).await;
+    let server = SERVER
+        .get_or_init(|| async {
+            let server = ApiServer::new(&Keys::new()).await;
+            install(&server.client()).await;
+            server
+        })
+        .await;
     in_namespace_at(server.client(), name, test).await;
+}
+
+/// Where `tests/lib.sh` keeps what was built and fetched.
+pub fn cache() -> std::path::PathBuf {
+    api_server::cache()
 }

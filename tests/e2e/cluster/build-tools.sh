@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the cluster's programs from pinned Go modules, each once per version, into the cache.
 #
-# build-tools.sh [NAME...]: kube etcd forward netpol coredns local-path-provisioner grpcurl helm; all of them without arguments. A tool
+# build-tools.sh [NAME...]: kube etcd forward netpol coredns local-path-provisioner grpcurl helm; all of them without arguments.
+# cloudnative-pg only by name. A tool
 # is built in a temporary folder and moved into place, so a broken build leaves nothing behind that looks complete.
 # Afterwards $CACHE/bin holds links to kubectl, helm and grpcurl.
 set -euo pipefail
@@ -40,10 +41,16 @@ build_kube() {
 }
 build_forward() { go build -trimpath -o "$OUT/forward" -ldflags "$GO_LDFLAGS" "$CLUSTER_DIR/tools/forward/main.go"; }
 build_netpol() { (cd "$CLUSTER_DIR/tools/netpol" && go build -trimpath -o "$OUT/netpol" -ldflags "$GO_LDFLAGS" .); }
+build_cloudnative_pg() {
+  (cd "$CLUSTER_DIR/tools/cloudnative-pg" && go build -mod=readonly -trimpath -o "$OUT/manager" -ldflags "$GO_LDFLAGS" \
+    github.com/cloudnative-pg/cloudnative-pg/cmd/manager)
+}
 build_etcd() { (cd "$CLUSTER_DIR/tools/etcd" && go build -mod=readonly -trimpath -o "$OUT/etcd" -ldflags "$GO_LDFLAGS" .); }
 
 grep -q "k8s.io/kubernetes v$KUBE_VERSION$" "$CLUSTER_DIR/tools/kube/go.mod" ||
   die "versions.env says Kubernetes $KUBE_VERSION, tools/kube/go.mod says otherwise"
+grep -q "github.com/cloudnative-pg/cloudnative-pg v$CLOUDNATIVE_PG_VERSION$" "$CLUSTER_DIR/tools/cloudnative-pg/go.mod" ||
+  die "versions.env says CloudNativePG $CLOUDNATIVE_PG_VERSION, tools/cloudnative-pg/go.mod says otherwise"
 grep -q "go.etcd.io/etcd/server/v3 v$ETCD_VERSION$" "$CLUSTER_DIR/tools/etcd/go.mod" ||
   die "versions.env says etcd $ETCD_VERSION, tools/etcd/go.mod says otherwise"
 
@@ -63,6 +70,8 @@ for tool in "$@"; do
     local-path-provisioner) build "building local-path-provisioner $LOCAL_PATH_VERSION" \
       "$(tool_dir local-path-provisioner $LOCAL_PATH_VERSION)" \
       module_install github.com/rancher/local-path-provisioner $LOCAL_PATH_VERSION ;;
+    cloudnative-pg) build "building CloudNativePG $CLOUDNATIVE_PG_VERSION" \
+      "$(cloudnative_pg_dir)" build_cloudnative_pg ;;
     *) die "unknown tool $tool" ;;
   esac
 done

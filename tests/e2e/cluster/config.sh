@@ -104,7 +104,8 @@ state = "$STATE/run/containerd-state"
 TOML
 
 # Images come from local archives only and could not be fetched again, so kubelet must never collect them. The disk is
-# the machine's own: pods are evicted only when it is really full.
+# the machine's own: pods are evicted only when it is really full. Tests kill the same containers again and again; waiting
+# up to minutes before each restart, twice as long each time, would show nothing.
 cat >"$ETC/kubelet.yaml" <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -125,6 +126,8 @@ evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available:
 imageGCHighThresholdPercent: 100
 syncFrequency: 10s
 serializeImagePulls: false
+featureGates: {KubeletCrashLoopBackOffMax: true}
+crashLoopBackOff: {maxContainerRestartPeriod: 1s}
 YAML
 
 # A value of zero leaves the connection tracking settings of the machine alone.

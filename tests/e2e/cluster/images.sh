@@ -3,6 +3,7 @@
 #
 # images.sh [--load cluster|none|kind:NAME|k3d:NAME] [--quiet] [NAME...]
 #   NAME: engine operator postgres redis kafka toolbox pause coredns local-path-provisioner; all without names.
+#         cloudnative-pg only by name.
 #   --load cluster (the default while the local cluster runs): import into its containerd.
 #   --load kind:NAME, k3d:NAME: print the command that loads the archives there. none: only build.
 #
@@ -107,6 +108,11 @@ tool_result() { # TOOL VERSION OUT
   "$CLUSTER_DIR/build-tools.sh" "$1"
   install -D "$(tool_dir "$1" "$2")/$1" "$3/usr/bin/$1"
 }
+cloudnative_pg_result() {
+  "$CLUSTER_DIR/build-tools.sh" cloudnative-pg
+  install -D "$(cloudnative_pg_dir)/manager" "$1/operator/manager_amd64"
+  ln -s operator/manager_amd64 "$1/manager"
+}
 pause_result() {
   mkdir -p "$1"
   CGO_ENABLED=0 go build -trimpath -ldflags "$GO_LDFLAGS" -o "$1/pause" "$CLUSTER_DIR/images/pause/main.go"
@@ -182,6 +188,11 @@ prepare() {
       key=$(key "$version" "$(hash_of "$dir")")
       [ -s "$IMAGES/$name-$key.tar" ] || tool_result "$name" "$version" "$out"
       build "$name" "$version" "$key" "build=$stage" ;;
+    cloudnative-pg)
+      check_pin "$dir/Containerfile" "ARG CLOUDNATIVE_PG_VERSION=$CLOUDNATIVE_PG_VERSION"
+      key=$(key "$CLOUDNATIVE_PG_VERSION" "$(hash_of "$dir")")
+      [ -s "$IMAGES/$name-$key.tar" ] || cloudnative_pg_result "$out"
+      build "$name" "$CLOUDNATIVE_PG_VERSION" "$key" "build=$stage" ;;
     toolbox)
       check_pin "$dir/Containerfile" "ARG GRPCURL_VERSION=$GRPCURL_VERSION"
       key=$(key "$(hash_of "$REPO_DIR/proto/payplane")" "$(hash_of "$dir" "$CLUSTER_DIR/images/runtime-root.sh")")

@@ -29,6 +29,14 @@ pub async fn client() -> Client {
         .expect("no cluster: run tests/e2e/install.sh and source tests/e2e/cluster/env.sh")
 }
 
+/// One that hears every refusal at once: the usual one asks again for minutes after a 429.
+pub async fn client_that_hears_refusals() -> Client {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut config = kube::Config::infer().await.expect("no cluster");
+    config.default_retry = false;
+    Client::try_from(config).expect("the configuration makes a client")
+}
+
 /// The shared Platform, made by the first caller and ready.
 pub async fn platform(client: &Client) {
     let api: Api<Platform> = Api::namespaced(client.clone(), SYSTEM);

@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use payplane_crds::{PaymentState, Platform};
-use payplane_e2e::cluster::{SYSTEM, apply, condition, is_true, remove_platform, wait_for};
+use payplane_e2e::cluster::{SYSTEM, apply, condition, delete, is_true, remove_platform, wait_for};
 use payplane_e2e::tenant::example;
 use payplane_e2e::{TestTenant, client, faults};
 use serde_json::{Value, json};
@@ -36,6 +36,22 @@ async fn pay_through(tenant: &TestTenant, label: &str, fault: impl Future<Output
         }
     };
     let ((), ()) = tokio::join!(payments, fault);
+}
+
+#[tokio::test]
+async fn a_platform_whose_operator_is_not_installed_says_what_to_install() {
+    const NAME: &str = "production";
+    let client = client().await;
+    let platforms: Api<Platform> = Api::namespaced(client.clone(), SYSTEM);
+    apply(&platforms, NAME, example(include_str!("../../../examples/platforms/operators.yaml"))).await;
+    let platform = wait_for(&platforms, NAME, "says what is missing", |platform| {
+        told(platform, "Stalled") == Some(("True".into(), "OperatorNotInstalled".into()))
+    })
+    .await;
+    let conditions = platform.status.unwrap().conditions;
+    let message = &condition(Some(&conditions), "Ready").unwrap().message;
+    assert!(message.contains("install CloudNativePG"), "{message}");
+    delete(&platforms, NAME).await;
 }
 
 #[tokio::test]

@@ -29,7 +29,31 @@ where
 
 /// A Platform that stores its log every five seconds.
 async fn platform(client: &Client, name: &str) {
-    let archive = json!({"everySeconds": 5, "volume": {"size": "1Gi"}});
+    archiving(client, name, json!({"everySeconds": 5, "volume": {"size": "1Gi"}})).await;
+}
+
+/// The same, and what it stores is sealed. The key is made as the docs say.
+async fn sealed_platform(client: &Client, name: &str) {
+    let encryption = json!({"secretRef": {"name": format!("{name}-keys")}});
+    archiving(client, name, json!({"everySeconds": 5, "volume": {"size": "1Gi"}, "encryption": encryption}))
+        .await;
+}
+
+/// A Secret with a new key, as it is.
+async fn new_key(client: &Client, name: &str) {
+    payplane_e2e::platform(client).await;
+    let engine = format!("deployment/{PLATFORM}-engine");
+    let made = Command::new("kubectl")
+        .args(["exec", "-n", SYSTEM, &engine, "--", "/usr/bin/payplane-engine", "new-backup-key"])
+        .output()
+        .await
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let key = String::from_utf8(made.stdout).unwrap();
+    apply(&here::<Secret>(client), name, json!({"stringData": {"key": key}})).await;
+}
+
+async fn archiving(client: &Client, name: &str, archive: Value) {
     let managed = json!({"storage": {"size": "1Gi"}, "archive": archive});
     let manifest = json!({"spec": {"postgres": {"managed": managed}, "engine": {"replicas": 1}}});
     apply(&here::<Platform>(client), name, manifest).await;
@@ -86,7 +110,24 @@ async fn stored(client: &Client, platform: &str) {
 
 async fn take(client: &Client, platform: &str, name: &str) -> Backup {
     let spec = json!({"platformRef": {"name": platform}, "volume": {"size": "1Gi"}, "deadlineSeconds": 170});
-    apply(&here::<Backup>(client), name, json!({"spec": spec})).await;
+    taken(client, name, json!({ "spec": spec })).await
+}
+
+/// The example of a sealed copy, of this Platform.
+async fn take_sealed(client: &Client, platform: &str, name: &str) -> Backup {
+    let mut manifest = example(include_str!("../../../examples/backups/sealed.yaml"));
+    manifest["metadata"] = json!({});
+    manifest["spec"]["platformRef"]["name"] = platform.into();
+    manifest["spec"]["volume"]["size"] = "1Gi".into();
+    manifest["spec"]["deadlineSeconds"] = 170.into();
+    manifest["spec"]["encryption"]["secretRef"]["name"] = format!("{platform}-keys").into();
+    let backup = taken(client, name, manifest).await;
+    assert_eq!(backup.status.as_ref().unwrap().sealed_for.len(), 1, "{:#?}", backup.status);
+    backup
+}
+
+async fn taken(client: &Client, name: &str, manifest: Value) -> Backup {
+    apply(&here::<Backup>(client), name, manifest).await;
     let backup = wait_for(&here::<Backup>(client), name, "has ended", |backup| {
         let state = backup.status.as_ref().map(|status| status.state);
         matches!(state, Some(BackupState::Succeeded | BackupState::Failed))
@@ -201,10 +242,19 @@ async fn damage_of_a_copy_or_of_the_log_is_never_a_success() {
 async fn a_restore_goes_back_to_the_moment_before_the_disaster() {
     let client = client().await;
     let name = "e2e-pitr";
-    platform(&client, name).await;
+    new_key(&client, "e2e-pitr-keys").await;
+    sealed_platform(&client, name).await;
     let tenant = tenant(&client, name, "pitr").await;
     pay(&tenant, "in-the-copy").await;
-    take(&client, name, "pitr-copy").await;
+    take_sealed(&client, name, "pitr-copy").await;
+    // Another key ends it with the id of the one that it needs, and nothing is restored.
+    new_key(&client, "e2e-pitr-other").await;
+    let wrong = json!({
+        "platformRef": {"name": name}, "backupRef": {"name": "pitr-copy"}, "into": {"drill": true},
+        "encryption": {"secretRef": {"name": "e2e-pitr-other"}}, "deadlineSeconds": 170,
+    });
+    let (state, reason, message, _) = restore(&client, "pitr-wrong-key", wrong).await;
+    assert_eq!((state, reason.as_str()), (RestoreState::Failed, "WrongKey"), "{message}");
     pay(&tenant, "in-the-log").await;
     let moment: Timestamp = sql(
         &client,
@@ -218,6 +268,20 @@ async fn a_restore_goes_back_to_the_moment_before_the_disaster() {
     stored(&client, name).await;
     let before = paid(&client, name, &tenant.name).await;
     assert!(before.ends_with("in-the-copy in-the-log after-the-moment"), "{before}");
+
+    // To the seal of the same payment: a drill counts what it finds.
+    let journal = "payplane.journal j join payplane.seals s on s.batch_id = j.sequence / 1024";
+    let key = format!("'{}/in-the-log'", tenant.name);
+    let seal = sql(&client, name, &format!("select s.seal from {journal} where j.key = {key}")).await;
+    let count = sql(&client, name, &format!("select count(*) from {journal} where s.seal <= {seal}")).await;
+    let spec = json!({
+        "platformRef": {"name": name}, "backupRef": {"name": "pitr-copy"}, "into": {"drill": true},
+        "point": {"sequence": seal.parse::<i64>().unwrap()}, "deadlineSeconds": 170,
+    });
+    let (state, _, message, drilled) = restore(&client, "pitr-to-seal", spec).await;
+    assert_eq!(state, RestoreState::Succeeded, "{message}");
+    let status = drilled.status.unwrap();
+    assert_eq!((status.operations, status.later_batches), (count.parse().ok(), Some(0)), "{message}");
 
     // While the ledger is there nothing is restored over it.
     let spec = json!({
@@ -251,7 +315,7 @@ async fn a_restore_goes_back_to_the_moment_before_the_disaster() {
         Timestamp::now().duration_since(begun).as_secs_f64()
     );
 
-    platform(&client, name).await;
+    sealed_platform(&client, name).await;
     let after = paid(&client, name, &tenant.name).await;
     assert!(after.ends_with("in-the-copy in-the-log"), "{after}");
 
@@ -265,8 +329,11 @@ async fn a_restore_goes_back_to_the_moment_before_the_disaster() {
     let after = paid(&client, name, &tenant.name).await;
     assert!(after.ends_with("in-the-copy in-the-log life-goes-on"), "{after}");
 
-    for restore in ["pitr-too-early", "pitr-back"] {
+    for restore in ["pitr-to-seal", "pitr-wrong-key", "pitr-too-early", "pitr-back"] {
         delete(&here::<Restore>(&client), restore).await;
+    }
+    for secret in ["e2e-pitr-keys", "e2e-pitr-other"] {
+        delete(&here::<Secret>(&client), secret).await;
     }
     delete(&here::<Backup>(&client), "pitr-copy").await;
     tenant.clean_up().await;

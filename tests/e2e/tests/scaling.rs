@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use kube::Api;
-use kube::api::{Patch, PatchParams};
-use payplane_crds::{Platform, ScalingPolicy};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{EvictParams, ListParams, Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use payplane_crds::{PaymentState, Platform, ScalingPolicy};
 use payplane_e2e::cluster::{
-    PLATFORM, SYSTEM, apply, condition, delete, platform, wait_for, wait_gone, within,
+    PLATFORM, SYSTEM, apply, client_that_hears_refusals, condition, delete, platform, pods, wait_for,
+    wait_gone, within,
 };
 use payplane_e2e::tenant::example;
 use payplane_e2e::{TestTenant, client};
@@ -81,4 +84,107 @@ async fn the_platform_leaves_the_number_of_scaled_engines_alone() {
         platform.status.as_ref().and_then(|status| status.ready_replicas) == Some(2)
     })
     .await;
+}
+
+/// The nodes take no new pods until this goes.
+struct Cordoned(Vec<String>);
+
+impl Cordoned {
+    async fn all(client: &Client) -> Self {
+        let nodes: Api<Node> = Api::all(client.clone());
+        let all = nodes.list(&ListParams::default()).await.unwrap();
+        let is_open = |node: &Node| node.spec.as_ref().and_then(|spec| spec.unschedulable) != Some(true);
+        let names: Vec<_> = all.iter().filter(|node| is_open(node)).map(ResourceExt::name_any).collect();
+        let cordoned = Self(names);
+        for name in &cordoned.0 {
+            nodes.cordon(name).await.unwrap();
+        }
+        cordoned
+    }
+}
+
+impl Drop for Cordoned {
+    fn drop(&mut self) {
+        for name in &self.0 {
+            // Also when the test fails: everything else needs the node.
+            let done = std::process::Command::new("kubectl").args(["uncordon", name]).output();
+            assert!(
+                done.is_ok_and(|done| done.status.success()) || std::thread::panicking(),
+                "uncordon {name}"
+            );
+        }
+    }
+}
+
+/// How many engines the budget lets go now.
+async fn wait_for_budget(client: &Client, allowed: i32) {
+    let budgets: Api<PodDisruptionBudget> = Api::namespaced(client.clone(), SYSTEM);
+    wait_for(&budgets, &format!("{PLATFORM}-engine"), "allows as many", |budget| {
+        budget.status.as_ref().is_some_and(|status| {
+            status.disruptions_allowed == allowed && status.observed_generation >= budget.metadata.generation
+        })
+    })
+    .await;
+}
+
+const WAVE: usize = 20;
+
+#[tokio::test]
+async fn a_drain_waits_for_the_budget_and_kills_no_payment() {
+    let client = client().await;
+    let tenant = TestTenant::new(&client, "drain").await;
+    tenant.wallet("alice").await;
+    tenant.wallet("bob").await;
+    tenant.fund("alice", "1000.00").await;
+    wait_for_budget(&client, 1).await;
+    let engines: Api<Pod> = Api::namespaced(client.clone(), SYSTEM);
+    let before: Vec<String> =
+        pods(&client, &format!("{PLATFORM}-engine-")).await.iter().map(ResourceExt::name_any).collect();
+    assert_eq!(before.len(), 2, "two engines, of which one may go: {before:?}");
+    let judged: Api<Pod> = Api::namespaced(client_that_hears_refusals().await, SYSTEM);
+    let evict = async |name: &str| judged.evict(name, &EvictParams::default()).await;
+    let pay = async |wave: usize| {
+        for number in 0..WAVE {
+            tenant.pay(&format!("drain-{wave}-{number:02}"), "alice", "bob", "1.00").await;
+        }
+    };
+
+    // What is evicted finds no place until the node is open again.
+    let cordoned = Cordoned::all(&client).await;
+    let first = async {
+        evict(&before[0]).await.expect("the budget lets one go");
+        let refused = evict(&before[1]).await.expect_err("one is away already");
+        let kube::Error::Api(status) = &refused else { panic!("{refused:?}") };
+        assert_eq!(status.code, 429, "{status:?}");
+        wait_gone(&engines, &before[0]).await;
+        wait_for_budget(&client, 0).await;
+        let refused = evict(&before[1]).await.expect_err("its successor has no place yet");
+        assert!(matches!(&refused, kube::Error::Api(status) if status.code == 429), "{refused:?}");
+    };
+    tokio::join!(first, pay(0));
+    pay(1).await;
+    drop(cordoned);
+    let second = async {
+        wait_for_budget(&client, 1).await;
+        evict(&before[1]).await.expect("the successor is ready, so the other one may go");
+        wait_gone(&engines, &before[1]).await;
+    };
+    tokio::join!(second, pay(2));
+    platform(&client).await;
+
+    let mut settled = 0;
+    for wave in 0..3 {
+        for number in 0..WAVE {
+            let name = format!("drain-{wave}-{number:02}");
+            let status = tenant.settled(&name).await.status.unwrap();
+            assert_eq!(status.state, PaymentState::Completed, "{name}");
+            settled += 1;
+        }
+    }
+    tenant.client_pod().await;
+    assert_eq!(tenant.balance("bob").await["available"], format!("{settled}.00"));
+    let transfers = tenant.assert_books_balance().await;
+    assert_eq!(transfers, settled + 1, "one transfer for each payment and one for the funding");
+    println!("engines evicted: 2; evictions refused by the budget: 2; payments settled: {settled}");
+    tenant.clean_up().await;
 }

@@ -2,7 +2,11 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-use std::{fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// No source file may be longer: the one that everything is added to is always the worst. Lower it when you can.
 const LINES_MAX: usize = 500;
@@ -228,4 +232,98 @@ fn no_test_is_skipped_and_none_sleeps_without_a_reason() {
         }
     }
     assert_none(&unexplained, "tests that sleep or are skipped, without a reason in the line above");
+}
+
+/// Every Rust file below these folders, as it stands.
+fn whole(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut open: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+fn has_tests(text: &str) -> bool {
+    text.lines()
+        .map(str::trim_start)
+        .any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
+}
+
+/// The file and all files of its modules. The root of a program looks for them beside itself.
+fn with_modules(file: &Path, is_root: bool, reached: &mut BTreeSet<PathBuf>) {
+    let Ok(text) = fs::read_to_string(file) else { return };
+    reached.insert(file.canonicalize().unwrap());
+    let folder = file.parent().unwrap();
+    let beside = is_root || file.ends_with("mod.rs");
+    let below = if beside { folder.to_owned() } else { folder.join(file.file_stem().unwrap()) };
+    let mut said = None;
+    for line in text.lines().map(str::trim) {
+        if let Some(path) = line.strip_prefix("#[path = \"") {
+            said = path.strip_suffix("\"]").map(|path| folder.join(path));
+            continue;
+        }
+        let name = line.trim_start_matches("pub(crate) ").trim_start_matches("pub ").strip_prefix("mod ");
+        let Some(name) = name.and_then(|name| name.strip_suffix(';')) else { continue };
+        let found = said.take().unwrap_or_else(|| below.join(name).with_extension("rs"));
+        with_modules(&found, false, reached);
+        with_modules(&below.join(name).join("mod.rs"), false, reached);
+    }
+}
+
+/// What cargo builds as the roots of tests: what the manifest names, or what lies where cargo looks by itself.
+fn test_roots(member: &Path) -> Vec<PathBuf> {
+    let manifest = fs::read_to_string(member.join("Cargo.toml")).unwrap();
+    if manifest.contains("\nautotests = false\n") {
+        let named = manifest.split("[[test]]").skip(1).filter_map(|test| test.split("path = \"").nth(1));
+        return named.map(|path| member.join(path.split('"').next().unwrap())).collect();
+    }
+    let entries = fs::read_dir(member.join("tests")).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { path.join("main.rs") } else { path }).collect()
+}
+
+/// A test that stands in a file which is nobody's module would never run, and nobody would be told.
+#[test]
+fn every_test_is_built() {
+    let mut lost = Vec::new();
+    for member in ["crds", "proto", "engine", "engine/billing", "engine/ledger", "operator", "tests/e2e"] {
+        let mut reached = BTreeSet::new();
+        for test in test_roots(&root().join(member)) {
+            with_modules(&test, true, &mut reached);
+        }
+        for (path, text) in whole(&[&format!("{member}/tests")]) {
+            if has_tests(&text) && !reached.contains(&path.canonicalize().unwrap()) {
+                lost.push(path.display().to_string());
+            }
+        }
+    }
+    assert_none(&lost, "no program of tests has these as modules");
+}
+
+#[test]
+fn what_is_not_built_as_a_test_has_none() {
+    let without_tests =
+        ["crds/src", "proto/src", "tests/e2e/src", "engine/src/main.rs", "operator/src/main.rs"];
+    let tests = whole(&without_tests).into_iter().filter(|(_, text)| has_tests(text));
+    let tests: Vec<_> = tests.map(|(path, _)| path.display().to_string()).collect();
+    assert_none(&tests, "tests where the manifest says that there are none");
+
+    let folders =
+        ["crds/src", "proto/src", "engine/src", "engine/billing/src", "engine/ledger/src", "operator/src"];
+    let mut examples = Vec::new();
+    for (path, text) in whole(&folders) {
+        let fences = text.lines().map(str::trim_start).filter(|line| line.starts_with("//"));
+        let fences = fences.filter_map(|line| line.trim_start_matches(['/', '!', ' ']).strip_prefix("```"));
+        // Every second one ends a block. What is not Rust is named so.
+        if fences.step_by(2).any(|language| ["", "rust", "no_run", "should_panic"].contains(&language.trim()))
+        {
+            examples.push(path.display().to_string());
+        }
+    }
+    assert_none(&examples, "examples in comments, which nobody runs: make tests of them");
 }

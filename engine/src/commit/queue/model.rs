@@ -15,7 +15,10 @@ use std::{
 
 use loom::{future::block_on, model::Builder, sync::Arc, thread};
 
-use super::{sample::job, *};
+use super::{
+    sample::{group, job},
+    *,
+};
 
 /// How often a thread is stopped against its will within one schedule. Known bugs of this kind need two; three takes
 /// minutes.
@@ -38,26 +41,27 @@ fn every_schedule(name: &str, run: impl Fn() + Sync + Send + 'static) {
     assert!(10 < schedules, "the threads did not meet");
 }
 
-fn produce(queue: &Arc<Queue>, tenant: u128) -> thread::JoinHandle<oneshot::Receiver<Answer>> {
+fn produce(queue: &Arc<Queue>, tenant: u128, items: usize) -> thread::JoinHandle<oneshot::Receiver<Answer>> {
     let queue = queue.clone();
     thread::spawn(move || {
-        let (job, caller) = job(tenant);
+        let (job, caller) = group(tenant, items);
         queue.push(job).unwrap();
         caller
     })
 }
 
 /// Takes until the queue is closed and says how much it took.
-fn commit(queue: &Arc<Queue>) -> thread::JoinHandle<usize> {
+fn commit(queue: &Arc<Queue>, lane: Lane) -> thread::JoinHandle<usize> {
     let queue = queue.clone();
     thread::spawn(move || {
         block_on(async {
             let mut taken = 0;
             loop {
-                match queue.take(1, 8).await.len() {
+                match queue.take(lane, 1, 1_000).await.len() {
                     0 => return taken,
                     jobs => taken += jobs,
                 }
+                queue.ended(lane);
             }
         })
     })
@@ -67,8 +71,8 @@ fn commit(queue: &Arc<Queue>) -> thread::JoinHandle<usize> {
 fn a_committer_sees_every_arrival_and_the_end() {
     every_schedule("one committer", || {
         let queue = Arc::new(Queue::default());
-        let committer = commit(&queue);
-        let callers = [1, 2].map(|tenant| produce(&queue, tenant)).map(|caller| caller.join().unwrap());
+        let committer = commit(&queue, Lane::Short);
+        let callers = [1, 2].map(|tenant| produce(&queue, tenant, 1)).map(|caller| caller.join().unwrap());
         queue.close();
         assert_eq!(committer.join().unwrap(), callers.len());
         assert!(queue.push(job(3).0).is_err(), "closed");
@@ -79,8 +83,8 @@ fn a_committer_sees_every_arrival_and_the_end() {
 fn two_committers_take_each_job_once_and_both_see_the_end() {
     every_schedule("two committers", || {
         let queue = Arc::new(Queue::default());
-        let committers = [commit(&queue), commit(&queue)];
-        let caller = produce(&queue, 1).join().unwrap();
+        let committers = [commit(&queue, Lane::Short), commit(&queue, Lane::Short)];
+        let caller = produce(&queue, 1, 1).join().unwrap();
         queue.close();
         let taken: usize = committers.map(|committer| committer.join().unwrap()).iter().sum();
         assert_eq!(taken, 1);
@@ -92,9 +96,9 @@ fn two_committers_take_each_job_once_and_both_see_the_end() {
 fn what_arrives_while_a_look_is_given_up_is_found_by_the_next() {
     every_schedule("a committer that looks away", || {
         let queue = Arc::new(Queue::default());
-        let caller = produce(&queue, 1);
+        let caller = produce(&queue, 1, 1);
         let mut jobs = block_on(async {
-            let mut take = pin!(queue.take(1, 8));
+            let mut take = pin!(queue.take(Lane::Short, 1, 8));
             poll_fn(|context| match take.as_mut().poll(context) {
                 Poll::Ready(jobs) => Poll::Ready(jobs),
                 Poll::Pending => Poll::Ready(Vec::new()),
@@ -102,9 +106,25 @@ fn what_arrives_while_a_look_is_given_up_is_found_by_the_next() {
             .await
         });
         if jobs.is_empty() {
-            jobs = block_on(queue.take(1, 8));
+            jobs = block_on(queue.take(Lane::Short, 1, 8));
         }
         assert_eq!(jobs.len(), 1);
         drop(caller.join().unwrap());
+    });
+}
+
+#[test]
+fn a_line_that_gets_long_is_served_by_the_other_committer() {
+    every_schedule("a line that moves", || {
+        let queue = Arc::new(Queue::default());
+        let committers = [Lane::Short, Lane::Long].map(|lane| commit(&queue, lane));
+        let (before, _before) = job(1);
+        queue.push(before).unwrap();
+        let (long, _long) = group(1, SHORT_MAX + 1);
+        queue.push(long).unwrap();
+        queue.close();
+        let [short, long] = committers.map(|committer| committer.join().unwrap());
+        // The first may have left before the line was long.
+        assert!(matches!((short, long), (1, 1) | (0, 2)), "{short} and {long}");
     });
 }

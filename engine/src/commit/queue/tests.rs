@@ -1,5 +1,9 @@
 #![cfg(not(feature = "model"))]
 
+use std::pin::pin;
+
+use futures::FutureExt as _;
+
 use super::{
     sample::{group, job},
     *,
@@ -9,33 +13,89 @@ fn tenants(jobs: &[Job]) -> Vec<u128> {
     jobs.iter().map(|job| job.group[0].tenant.uuid().as_u128()).collect()
 }
 
+/// Single requests of a tenant. Whoever drops the callers takes them back.
+fn push(queue: &Queue, tenant: u128, count: usize) -> Vec<oneshot::Receiver<Answer>> {
+    let (jobs, callers): (Vec<_>, Vec<_>) = (0..count).map(|_| job(tenant)).unzip();
+    jobs.into_iter().for_each(|job| queue.push(job).unwrap());
+    callers
+}
+
+/// What is there now.
+fn look(queue: &Queue, lane: Lane) -> Vec<Job> {
+    queue.take(lane, 1, 1_000).now_or_never().unwrap_or_default()
+}
+
 #[tokio::test]
 async fn tenants_take_turns() {
     let queue = Queue::default();
-    let mut callers = Vec::new();
-    for tenant in [1, 1, 1, 1, 2, 3] {
-        let (job, caller) = job(tenant);
-        queue.push(job).unwrap();
-        callers.push(caller);
-    }
-    assert_eq!(tenants(&queue.take(1, 4).await), [1, 2, 3, 1]);
-    assert_eq!(tenants(&queue.take(1, 4).await), [1, 1]);
+    let _callers = [1, 1, 1, 1, 2, 3].map(|tenant| push(&queue, tenant, 1));
+    assert_eq!(tenants(&queue.take(Lane::Short, 1, 4).await), [1, 2, 3, 1]);
+    assert_eq!(tenants(&queue.take(Lane::Short, 1, 4).await), [1, 1]);
     assert_eq!(queue.depth(), 0);
 }
 
 #[tokio::test]
 async fn a_line_is_bounded_and_others_are_not_affected() {
     let queue = Queue::default();
-    let mut callers = Vec::new();
-    for _ in 0..TENANT_WAITING_MAX {
-        let (job, caller) = job(1);
-        queue.push(job).unwrap();
-        callers.push(caller);
-    }
+    let _callers = push(&queue, 1, TENANT_WAITING_MAX);
     assert_eq!(queue.push(job(1).0), Err(CommitError::QueueFull));
     let (other, _caller) = job(2);
     assert_eq!(queue.push(other), Ok(()));
-    assert_eq!(tenants(&queue.take(1, 2).await), [1, 2]);
+    assert_eq!(tenants(&queue.take(Lane::Short, 1, 2).await), [2]);
+    assert_eq!(queue.depth(), TENANT_WAITING_MAX);
+}
+
+#[tokio::test]
+async fn a_line_that_gets_long_leaves_the_others() {
+    let queue = Queue::default();
+    let _callers = (push(&queue, 1, SHORT_MAX), push(&queue, 2, 1));
+    assert!(look(&queue, Lane::Long).is_empty(), "not longer than a batch");
+    let _last = push(&queue, 1, 1);
+    assert_eq!(tenants(&look(&queue, Lane::Short)), [2]);
+    assert_eq!(look(&queue, Lane::Long).len(), SHORT_MAX + 1);
+}
+
+#[tokio::test]
+async fn a_line_moves_when_its_last_batch_has_ended() {
+    let queue = Queue::default();
+    let _first = push(&queue, 1, 2);
+    assert_eq!(look(&queue, Lane::Short).len(), 2);
+    let (long, _long) = group(1, SHORT_MAX + 1);
+    queue.push(long).unwrap();
+    assert!(look(&queue, Lane::Long).is_empty() && look(&queue, Lane::Short).is_empty());
+    queue.close();
+    let mut waiting = pin!(queue.take(Lane::Long, 1, 1_000));
+    assert!(waiting.as_mut().now_or_never().is_none(), "closed, but one is on its way");
+    queue.ended(Lane::Short);
+    assert_eq!(waiting.await.len(), 1);
+    assert!(queue.take(Lane::Long, 1, 1_000).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_committer_that_begins_has_nothing_in_the_air() {
+    let queue = Queue::default();
+    let _first = push(&queue, 1, 1);
+    assert_eq!(look(&queue, Lane::Short).len(), 1);
+    let _long = push(&queue, 1, SHORT_MAX + 1);
+    queue.begin(Lane::Short);
+    assert_eq!(look(&queue, Lane::Long).len(), SHORT_MAX + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_returns_once_its_line_was_short_for_a_while() {
+    let queue = Queue::default();
+    let _long = push(&queue, 1, SHORT_MAX + 1);
+    assert_eq!(look(&queue, Lane::Long).len(), SHORT_MAX + 1);
+    let _soon = push(&queue, 1, 1);
+    assert_eq!(look(&queue, Lane::Long).len(), 1, "too soon");
+    tokio::time::advance(CALM_AFTER).await;
+    queue.ended(Lane::Long);
+    let _under_way = push(&queue, 1, 1);
+    assert_eq!(look(&queue, Lane::Long).len(), 1, "its last batch has not ended");
+    queue.ended(Lane::Long);
+    queue.ended(Lane::Long);
+    let _calm = push(&queue, 1, 1);
+    assert_eq!(look(&queue, Lane::Short).len(), 1);
 }
 
 #[tokio::test]
@@ -46,7 +106,7 @@ async fn callers_that_have_gone_are_left_out() {
     queue.push(gone).unwrap();
     let (waiting, _caller) = job(2);
     queue.push(waiting).unwrap();
-    assert_eq!(tenants(&queue.take(1, 10).await), [2]);
+    assert_eq!(tenants(&queue.take(Lane::Short, 1, 10).await), [2]);
 }
 
 #[tokio::test]
@@ -56,8 +116,8 @@ async fn a_closed_queue_serves_what_waits_and_then_ends() {
     queue.push(waiting).unwrap();
     queue.close();
     assert_eq!(queue.push(job(1).0), Err(CommitError::Draining));
-    assert_eq!(queue.take(1, 10).await.len(), 1);
-    assert!(queue.take(1, 10).await.is_empty());
+    assert_eq!(queue.take(Lane::Short, 1, 10).await.len(), 1);
+    assert!(queue.take(Lane::Short, 1, 10).await.is_empty());
 }
 
 #[tokio::test]
@@ -71,8 +131,8 @@ async fn a_group_stays_together_and_counts_with_all_its_items() {
     queue.push(small).unwrap();
     assert_eq!(queue.depth(), 121);
     // Two groups of sixty do not fit into a hundred, so the second waits for the next batch.
-    assert_eq!(tenants(&queue.take(1, 100).await), [1]);
-    assert_eq!(tenants(&queue.take(1, 100).await), [2, 1]);
+    assert_eq!(tenants(&queue.take(Lane::Short, 1, 100).await), [1]);
+    assert_eq!(tenants(&queue.take(Lane::Short, 1, 100).await), [2, 1]);
     let (too_large, _caller) = group(1, TENANT_WAITING_MAX + 1);
     assert_eq!(queue.push(too_large), Err(CommitError::QueueFull));
 }

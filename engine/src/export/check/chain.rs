@@ -79,7 +79,10 @@ impl Chain {
 }
 
 /// The batch's root, and the tenant's in it.
-fn root_of(tenant: TenantId, sealed: &Seal) -> Result<(Root, Option<Root>), &'static str> {
+pub(in crate::export) fn root_of(
+    tenant: TenantId,
+    sealed: &Seal,
+) -> Result<(Root, Option<Root>), &'static str> {
     match (&sealed.parts, &sealed.named, sealed.root) {
         (Some(parts), None, None) => {
             let parts: Vec<(Root, Root)> = parts.iter().map(|(label, root)| (label.0, root.0)).collect();

@@ -42,10 +42,16 @@ impl BillingService for Api {
         let store = self.engine.store.clone();
         let work = async move {
             let next = Next::find(&store, tenant, begin, |start| cycle.period_from(start)).await?;
-            next.preview(&store, tenant, agreement::pricing(plan.as_ref())).await
+            let pricing = agreement::pricing(plan.as_ref());
+            let (row, is_over) = next.preview(&store, tenant, pricing).await?;
+            let forecast = next.forecast(&store, tenant, pricing, &row).await?;
+            Ok((row, is_over, forecast))
         };
-        let (row, is_over) = of_its_own(work).await?;
-        Ok(Response::new(proto::PreviewInvoiceResponse { invoice: Some(invoice::invoice(&row)), is_over }))
+        let (row, is_over, forecast) = of_its_own(work).await?;
+        self.engine.metrics.observe_usage_lag(self.engine.store.take_usage_lag());
+        let forecast = Some(encode::money(forecast, row.document.statement.currency));
+        let invoice = Some(invoice::invoice(&row));
+        Ok(Response::new(proto::PreviewInvoiceResponse { invoice, is_over, forecast }))
     }
 
     async fn close_invoice(
@@ -67,6 +73,7 @@ impl BillingService for Api {
             billing::close(&store, tenant, pricing, (start, grace_us), (begin, period_from)).await
         })
         .await?;
+        self.engine.metrics.observe_usage_lag(self.engine.store.take_usage_lag());
         if !closed.replayed {
             self.engine.metrics.observe_close(started.elapsed(), delay(&closed.invoice));
         }

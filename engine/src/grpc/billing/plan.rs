@@ -100,6 +100,8 @@ fn terms(at: Path<'_>, plan: &proto::BillingPlan, violations: &mut Violations) -
     let base_fee = reader.money(at.at("base_fee"), plan.base_fee.as_ref());
     let minimum = reader.money(at.at("minimum"), plan.minimum.as_ref());
     let discount = plan.discount.as_ref().and_then(|discount| reader.discount(at.at("discount"), discount));
+    let until = plan.discount.as_ref().and_then(|discount| discount.end_time.as_ref());
+    let discount_until_us = until.and_then(|until| reader.time(at.at("discount").at("end_time"), until));
     let is_event = |price: &proto::MetricPrice| !price.event.is_empty();
     let events_from = plan.prices.iter().position(is_event).unwrap_or(plan.prices.len());
     let (of_metrics, of_events) = plan.prices.split_at(events_from);
@@ -121,7 +123,17 @@ fn terms(at: Path<'_>, plan: &proto::BillingPlan, violations: &mut Violations) -
     }
     let is_complete = reader.is_complete;
     let version = plan.version.clone();
-    is_complete.then_some(Terms { version, currency, base_fee, prices, events, minimum, discount, taxes })
+    is_complete.then_some(Terms {
+        version,
+        currency,
+        base_fee,
+        prices,
+        events,
+        minimum,
+        discount,
+        discount_until_us,
+        taxes,
+    })
 }
 
 /// Reads fields of a plan. One that cannot be read counts as zero until all are read; then there is no plan.
@@ -176,6 +188,12 @@ impl Reader<'_> {
             self.wrong(field, "is malformed: expected a whole number of at most 18 digits");
             0
         })
+    }
+
+    fn time(&mut self, field: Path<'_>, time: &prost_types::Timestamp) -> Option<i64> {
+        let read = decode::time(field, time, self.violations);
+        self.is_complete &= read.is_some();
+        read.map(|time| time.0)
     }
 
     fn discount(&mut self, field: Path<'_>, discount: &proto::BillingDiscount) -> Option<Discount> {

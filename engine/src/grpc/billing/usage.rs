@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use payplane_billing::{Period, is_event_name};
+use payplane_billing::{Period, RESERVED, is_event_name};
 use payplane_ledger::{TenantId, Timestamp};
 use payplane_proto::v1 as proto;
 use tonic::Status;
@@ -29,6 +29,9 @@ const AHEAD_US_MAX: i64 = 3_600 * 1_000_000;
 
 const WINDOWS_MAX: i64 = 1_000;
 const WINDOW_DAYS_MAX: i64 = 366;
+
+/// How many sums an answer has at most.
+const SUMS_MAX: usize = 10_000;
 
 impl Api {
     pub(super) async fn record(
@@ -94,16 +97,22 @@ impl Api {
         }
         violations.check()?;
         let (store, range) = (self.engine.store.clone(), Period { start, end });
+        let (groups, wanted) = ((window, request.by_source), SUMS_MAX as i64 + 1);
         let work =
-            detached(async move { store.usage_in_windows(tenant, &request.metric, range, window).await });
+            detached(
+                async move { store.usage_in_windows(tenant, &request.metric, range, groups, wanted).await },
+            );
         let sums = work.await.map_err(|error| status::of_store(&error))?;
         let window = |sum: &UsageSum| proto::UsageWindow {
             start_time: Some(encode::timestamp(sum.start)),
             end_time: Some(encode::timestamp(Timestamp(sum.start.0.saturating_add(window).min(end.0)))),
             quantity: sum.quantity,
             events: sum.events,
+            source: sum.source.clone(),
         };
-        Ok(proto::QueryUsageResponse { windows: sums.iter().map(window).collect() })
+        let has_more = SUMS_MAX < sums.len();
+        let windows = sums.iter().take(SUMS_MAX).map(window).collect();
+        Ok(proto::QueryUsageResponse { windows, has_more })
     }
 }
 
@@ -123,6 +132,10 @@ fn event(
     decode::key(at.at("id"), &id, ID_CHARS_MAX, violations);
     if !is_event_name(&metric) {
         violations.add(at.at("metric"), METRIC);
+    }
+    if metric.starts_with(RESERVED) {
+        let problem = "is reserved: expected a name that does not begin with \"payplane.\"";
+        violations.add(at.at("metric"), problem);
     }
     if !(0..=QUANTITY_MAX).contains(&quantity) {
         violations.add(at.at("quantity"), "is out of range: expected 0 to 1000000000000000");

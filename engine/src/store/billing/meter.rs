@@ -7,11 +7,15 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use payplane_billing::Usage;
 use payplane_ledger::{Currency, TenantId};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Counted;
 use crate::store::{Store, StoreError};
@@ -28,10 +32,28 @@ const WALLETS_MAX: usize = 500_000;
 /// What was counted of a tenant: one range or, of a period that was cut, one per part.
 type Known = Arc<tokio::sync::Mutex<Vec<Progress>>>;
 
+/// How many pages are read at once: half of the connections that an engine has by default, so that whoever looks callers up,
+/// seals and sweeps always finds one. Others wait in line, page by page, so a long count holds nobody up for longer than a page.
+const PAGES_AT_ONCE: usize = 2;
+
 /// What was counted of each tenant.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::store) struct Meter {
     known: Mutex<HashMap<TenantId, Known>>,
+    pages: Semaphore,
+    /// How far what is stored up to a seal was counted.
+    stored: Mutex<HashMap<TenantId, (i64, Stored)>>,
+    /// The longest that something sealed had waited to be counted, since somebody took it.
+    lag_us: AtomicI64,
+}
+
+/// What is stored in the batches below one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stored {
+    /// The first batch that is not counted.
+    pub(super) next: i64,
+    /// Operations.
+    pub(super) rows: i64,
 }
 
 /// What was counted of the seals after one, up to and including another.
@@ -43,13 +65,43 @@ struct Progress {
     counted: Counted,
 }
 
+impl Default for Meter {
+    fn default() -> Self {
+        Self {
+            known: Mutex::default(),
+            pages: Semaphore::new(PAGES_AT_ONCE),
+            stored: Mutex::default(),
+            lag_us: AtomicI64::new(0),
+        }
+    }
+}
+
 impl Meter {
+    /// Waits for a place among those that read a page. Nothing if nobody reads any more.
+    pub(super) async fn page(&self) -> Option<SemaphorePermit<'_>> {
+        self.pages.acquire().await.ok()
+    }
+
     fn of(&self, tenant: TenantId) -> Known {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if TENANTS_MAX <= known.len() && !known.contains_key(&tenant) {
             known.clear();
         }
         known.entry(tenant).or_default().clone()
+    }
+
+    /// What was counted up to this very seal.
+    pub(super) fn stored(&self, tenant: TenantId, through: i64) -> Option<Stored> {
+        let known = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&tenant).filter(|(seal, _)| *seal == through).map(|(_, stored)| *stored)
+    }
+
+    pub(super) fn note_stored(&self, tenant: TenantId, through: i64, stored: Stored) {
+        let mut known = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        if TENANTS_MAX <= known.len() && !known.contains_key(&tenant) {
+            known.clear();
+        }
+        known.insert(tenant, (through, stored));
     }
 }
 
@@ -65,7 +117,12 @@ impl Progress {
 }
 
 impl Store {
-    /// What a tenant used under the seals after one, up to and including another.
+    /// The longest that a sealed operation had waited to be counted, in microseconds, since this was asked before.
+    pub fn take_usage_lag(&self) -> i64 {
+        self.meter.lag_us.swap(0, Ordering::Relaxed)
+    }
+
+    /// What a tenant used under the seals after one, up to and including another. What is stored is what was added.
     pub async fn usage(
         &self,
         tenant: TenantId,
@@ -93,6 +150,10 @@ impl Store {
                 let step = progress.through.saturating_add(STEP).min(*end);
                 // Added only when all of it was read.
                 let more = self.count_usage(tenant, (progress.through, step), currency).await?;
+                // What a process that began just now counts for the first time, another one may have counted long ago.
+                if progress.after < progress.through {
+                    self.meter.lag_us.fetch_max(more.lag_us, Ordering::Relaxed);
+                }
                 progress.counted.add(more);
                 progress.through = step;
             }

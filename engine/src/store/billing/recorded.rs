@@ -41,10 +41,12 @@ pub enum Recorded {
 }
 
 /// What was used in a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageSum {
     /// The first moment.
     pub start: Timestamp,
+    /// Who counted it; empty for all together.
+    pub source: String,
     /// The sum.
     pub quantity: i64,
     /// How many events.
@@ -71,10 +73,12 @@ const OF_INVOICE: &str = "\
     group by e.metric";
 
 const IN_WINDOWS: &str = "\
-    select (e.time_us - $3) / $5 as place, sum(e.quantity)::text as quantity, count(*) as events
+    select (e.time_us - $3) / $5 as place, case when $6 then e.source else '' end as source,
+           sum(e.quantity)::text as quantity, count(*) as events
     from payplane.usage_events e
     where e.tenant_id = $1 and e.metric = $2 and $3 <= e.time_us and e.time_us < $4
-    group by 1 order by 1";
+    group by 1, 2 order by 1, 2
+    limit $7";
 
 impl Store {
     /// Records events in one commit; gives what became of each.
@@ -137,13 +141,15 @@ impl Store {
         rows.iter().map(|row| Ok((row.try_get("metric")?, quantity(row)?))).collect()
     }
 
-    /// What was used of a metric in a range, by windows of some microseconds; empty ones are left out.
+    /// What was used of a metric in a range, by windows of some microseconds, and by who counted it if that is asked for; empty
+    /// ones are left out. At most so many sums.
     pub async fn usage_in_windows(
         &self,
         tenant: TenantId,
         metric: &str,
         range: Period,
-        window_us: i64,
+        (window_us, by_source): (i64, bool),
+        max: i64,
     ) -> Result<Vec<UsageSum>, StoreError> {
         let mut view = self.view(tenant).await?;
         let query = sqlx::query(IN_WINDOWS)
@@ -151,13 +157,20 @@ impl Store {
             .bind(metric)
             .bind(range.start.0)
             .bind(range.end.0)
-            .bind(window_us);
+            .bind(window_us)
+            .bind(by_source)
+            .bind(max);
         let rows = query.fetch_all(view.connection()?).await?;
         view.end().await?;
         let sum = |row: &sqlx::postgres::PgRow| {
             let place: i64 = row.try_get("place")?;
             let start = Timestamp(range.start.0 + place * window_us);
-            Ok(UsageSum { start, quantity: quantity(row)?, events: row.try_get("events")? })
+            Ok(UsageSum {
+                start,
+                source: row.try_get("source")?,
+                quantity: quantity(row)?,
+                events: row.try_get("events")?,
+            })
         };
         rows.iter().map(sum).collect()
     }

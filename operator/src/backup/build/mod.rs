@@ -1,7 +1,8 @@
 //! What a Backup consists of: the volume for its copy and one Job. Pure.
 //!
 //! The Job's steps: copy the running database, restore the copy into a scratch directory, serve it to this pod alone,
-//! verify the ledger in it. The Job has no second try and a deadline: an end is an end, and nothing hangs.
+//! verify the ledger in it. Where the copy is sealed it is packed, sealed into the volume, and what is restored is what comes
+//! out of the volume, opened. The Job has no second try and a deadline: an end is an end, and nothing hangs.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +23,9 @@ use crate::{
     platform::{
         Names, POSTGRES, claim_of_copies,
         container::{beside, claim_volume, mount, resources, scratch, secret_volume, security, variable},
-        copies_name,
+        copies_name, program,
     },
+    sealed::{self, COPIES_DIR, Keys, SEAL, UNPACK, UNPACK_SCRIPT},
 };
 
 /// Component label of a Backup's objects.
@@ -71,21 +73,47 @@ pub fn job(
         owner_references: Some(vec![owner(backup)]),
         ..ObjectMeta::default()
     };
+    let keys = Keys::of([backup.spec.encryption.as_ref()]);
+    let steps = match backup.spec.encryption {
+        None => vec![
+            with_login(on_copies(
+                step(backup, postgres, settings, COPY, include_str!("backup.sh")),
+                "backups",
+            )),
+            with_login(on_copies(
+                step(backup, postgres, settings, "restore", include_str!("restore.sh")),
+                "backups",
+            )),
+        ],
+        Some(_) => vec![
+            with_login(step(backup, postgres, settings, COPY, include_str!("pack.sh"))),
+            seal(backup, program::image(platform, settings), &keys),
+            sealed::open(program::image(platform, settings), &keys, &backup.name_any(), None, true),
+            on_copies(step(backup, postgres, settings, UNPACK, UNPACK_SCRIPT), "opened"),
+            with_login(on_copies(
+                step(backup, postgres, settings, "restore", include_str!("restore.sh")),
+                "opened",
+            )),
+        ],
+    };
+    let opened = backup.spec.encryption.as_ref().map(|_| scratch("opened"));
     let pod = PodSpec {
         // A server that stores its log holds the same volume, which one node can mount at a time.
         affinity: postgres.archive.as_ref().map(|_| beside(&names.platform, POSTGRES)),
         containers: vec![verify(backup, platform, settings, head)],
-        init_containers: Some(vec![
-            step(backup, postgres, settings, COPY, include_str!("backup.sh")),
-            step(backup, postgres, settings, "restore", include_str!("restore.sh")),
-            serve(backup, postgres, settings),
-        ]),
-        volumes: Some(vec![
-            claim_volume("backups", claim_name(backup)),
-            secret_volume("database-owner", names.database_owner()),
-            scratch("scratch"),
-            scratch("tmp"),
-        ]),
+        init_containers: Some(steps.into_iter().chain([serve(backup, postgres, settings)]).collect()),
+        volumes: Some(
+            [
+                claim_volume("backups", claim_name(backup)),
+                secret_volume("database-owner", names.database_owner()),
+                scratch("scratch"),
+                scratch("tmp"),
+            ]
+            .into_iter()
+            .chain(opened)
+            .chain(keys.volumes())
+            .collect(),
+        ),
         ..job::pod(USER)
     };
     job::once(metadata, backup.spec.deadline_seconds, pod)
@@ -100,10 +128,32 @@ fn step(
 ) -> Container {
     let mut container = container(backup, postgres, settings, name);
     container.command = Some(["sh", "-c", script].map(String::from).to_vec());
-    let mounts = container.volume_mounts.get_or_insert_default();
-    mounts.push(mount("backups", "/backups", false));
-    mounts.push(mount("database-owner", OWNER_DIR, true));
     container
+}
+
+/// With copies where scripts look for them: as they are kept, or as they were opened.
+fn on_copies(mut container: Container, volume: &str) -> Container {
+    container.volume_mounts.get_or_insert_default().push(mount(volume, "/backups", false));
+    container
+}
+
+fn with_login(mut container: Container) -> Container {
+    container.volume_mounts.get_or_insert_default().push(mount("database-owner", OWNER_DIR, true));
+    container
+}
+
+/// Seals what was packed, and keeps it.
+fn seal(backup: &Backup, image: String, keys: &Keys<'_>) -> Container {
+    let args = [
+        "store-copy".into(),
+        format!("--folder={COPIES_DIR}"),
+        format!("--name={}", backup.name_any()),
+        format!("--uid={}", backup.uid().unwrap_or_default()),
+        "--from=/scratch/copy".into(),
+        "--summary-file=/dev/termination-log".into(),
+    ];
+    let mounts = vec![mount("backups", COPIES_DIR, false), mount("scratch", "/scratch", false)];
+    sealed::container(image, SEAL, keys, args.to_vec(), mounts)
 }
 
 /// The scratch server, for as long as the ledger is being verified.
@@ -142,7 +192,7 @@ fn verify(backup: &Backup, platform: &Platform, settings: &Settings, head: Optio
     Container {
         name: VERIFY.into(),
         args: Some(args.map(String::from).into_iter().chain(expected).collect()),
-        image: Some(platform.spec.engine.image.clone().unwrap_or_else(|| settings.engine_image.clone())),
+        image: Some(program::image(platform, settings)),
         image_pull_policy: Some("IfNotPresent".into()),
         resources: Some(resources(&platform.spec.engine.resources, "100m", "64Mi")),
         security_context: Some(security()),

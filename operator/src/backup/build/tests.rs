@@ -13,9 +13,79 @@ fn backup() -> Backup {
 }
 
 fn made(head: Option<&str>) -> Value {
+    made_of(&backup(), head)
+}
+
+fn made_of(backup: &Backup, head: Option<&str>) -> Value {
     let platform = fixture::platform(json!({"postgres": {"managed": {}}}));
     let postgres = platform.spec.postgres.managed.clone().unwrap();
-    serde_json::to_value(job(&backup(), &platform, &postgres, &fixture::settings(), head)).unwrap()
+    serde_json::to_value(job(backup, &platform, &postgres, &fixture::settings(), head)).unwrap()
+}
+
+fn sealed() -> Value {
+    let mut backup = backup();
+    backup.spec.encryption = serde_json::from_value(json!({"secretRef": {"name": "backup-keys"}})).unwrap();
+    made_of(&backup, None)
+}
+
+fn all(pod: &Value) -> Vec<&Value> {
+    [&pod["initContainers"], &pod["containers"]].iter().flat_map(|some| some.as_array().unwrap()).collect()
+}
+
+/// Names of the containers that have this volume.
+fn having<'a>(pod: &'a Value, volume: &str) -> Vec<&'a str> {
+    let has =
+        |one: &&Value| one["volumeMounts"].as_array().unwrap().iter().any(|mount| mount["name"] == volume);
+    all(pod).into_iter().filter(has).map(|one| one["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_sealed_copy_is_restored_from_what_comes_out_of_the_volume() {
+    let job = sealed();
+    let pod = &job["spec"]["template"]["spec"];
+    let names: Vec<&str> = all(pod).into_iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["copy", "seal", "open", "unpack", "restore", "scratch", "verify"]);
+    assert_eq!(having(pod, "backups"), ["seal", "open"], "nobody else sees the volume");
+    assert_eq!(having(pod, "opened"), ["open", "unpack", "restore"]);
+    assert_eq!(having(pod, "database-owner"), ["copy", "restore"]);
+    let (seal, open) = (&pod["initContainers"][1]["args"], &pod["initContainers"][2]["args"]);
+    assert_eq!(
+        *seal,
+        json!([
+            "store-copy",
+            "--folder=/copies",
+            "--name=nightly",
+            "--uid=b-1",
+            "--from=/scratch/copy",
+            "--summary-file=/dev/termination-log",
+            "--keys-dir=/etc/payplane/backup-keys/0"
+        ])
+    );
+    assert_eq!(
+        *open,
+        json!([
+            "fetch-copy",
+            "--folder=/copies",
+            "--name=nightly",
+            "--to=/backups",
+            "--must-be-sealed",
+            "--keys-dir=/etc/payplane/backup-keys/0"
+        ])
+    );
+}
+
+#[test]
+fn only_the_engines_image_has_the_keys_and_only_as_files() {
+    let job = sealed();
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!(having(pod, "backup-keys-0"), ["seal", "open"]);
+    for container in all(pod) {
+        let has_keys = container["volumeMounts"].to_string().contains("backup-keys");
+        assert!(!has_keys || container["image"] == "engine:1", "{container}");
+        assert!(!container["env"].to_string().contains("backup-keys"), "{container}");
+        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+    }
+    assert!(!made(None).to_string().contains("backup-keys"), "a copy that is not sealed needs none");
 }
 
 #[test]

@@ -78,3 +78,17 @@ fn what_waits_for_longer_than_its_deadline_gives_up() {
     let begun = Observed { job: Some(Job::default()), ..Observed::default() };
     assert_eq!(word(&plan(&waiting, &begun, after(1))), "look", "its Job has a deadline of its own");
 }
+
+#[tokio::test]
+async fn a_copy_is_not_begun_without_what_seals_it() {
+    let mut sealed = backup(json!({}));
+    sealed.spec.encryption = serde_json::from_value(json!({"secretRef": {"name": "backup-keys"}})).unwrap();
+    let observed = |has_keys| Observed {
+        platform: platform(json!({"managed": {}}), "True"),
+        engine: Some(engine()),
+        has_keys,
+        ..Observed::default()
+    };
+    assert_eq!(word(&plan(&sealed, &observed(false), Timestamp::UNIX_EPOCH)), "wait SecretNotFound");
+    assert_eq!(word(&plan(&sealed, &observed(true), Timestamp::UNIX_EPOCH)), "begin true");
+}

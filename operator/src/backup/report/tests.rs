@@ -125,3 +125,30 @@ fn success_says_what_was_proved_and_failure_what_went_wrong() {
     assert!(message.contains("Step copy failed") && message.contains("No space left"), "{message}");
     assert_eq!((status.location, status.operations), (None, None));
 }
+
+#[test]
+fn a_sealed_copy_says_which_key_opens_it_and_a_failure_whether_it_was_the_key() {
+    let sound = r#"{"sound":true,"operations":42}"#;
+    let sealed = || ended("seal", 0, r#"{"bytes":8192,"keys":["0123456789abcdef"]}"#, 12);
+    let complete = Some(("Complete", "Completed"));
+    let good =
+        seen(complete, json!([ended("copy", 0, "", 10), sealed()]), json!([ended("verify", 0, sound, 20)]));
+    let status = report(&backup(), &good, Timestamp::UNIX_EPOCH);
+    assert_eq!((status.bytes, status.restore_seconds), (Some(8192), Some(8)));
+    assert_eq!(status.sealed_for, ["0123456789abcdef"]);
+    for (step, code, reason) in [
+        ("seal", 3, "WrongKey"),
+        ("open", 3, "WrongKey"),
+        ("open", 4, "CopyDamaged"),
+        ("open", 1, "BackupFailed"),
+        ("unpack", 3, "BackupFailed"),
+    ] {
+        let steps = json!([ended("copy", 0, "", 10), sealed(), ended(step, code, "the last words", 14)]);
+        let bad = seen(Some(("Failed", "BackoffLimitExceeded")), steps, json!([]));
+        let status = report(&backup(), &bad, Timestamp::UNIX_EPOCH);
+        let told = find(&status.conditions, SUCCEEDED).unwrap();
+        assert_eq!((&*told.status, &*told.reason), ("False", reason), "{step} {code}");
+        assert!(told.message.contains("the last words"), "{}", told.message);
+        assert!(status.sealed_for.is_empty() && status.bytes.is_none(), "there is nothing to rely on");
+    }
+}

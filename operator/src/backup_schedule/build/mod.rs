@@ -56,6 +56,7 @@ pub fn backup(of: &BackupSchedule, time: Timestamp) -> Backup {
         spec: BackupSpec {
             platform_ref: of.spec.platform_ref.clone(),
             volume: of.spec.volume.clone(),
+            encryption: of.spec.encryption.clone(),
             deadline_seconds: of.spec.deadline_seconds,
         },
         status: None,

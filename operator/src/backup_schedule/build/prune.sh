@@ -11,19 +11,24 @@ for one in $DOOMED; do
     rm -f "$by"
 done
 
-system_of() { pg_controldata "$1" | sed -n 's/^Database system identifier: *//p'; }
+# A sealed copy tells both beside. One that does not keeps all of the log: an empty line comes before every segment.
+told() { printf '%s\n' "$(sed -n "s/.*\"$2\":\"\([0-9A-F]*\)\".*/\1/p" "$1/about.json")"; }
+system_of() { if [ -e "$1/about.json" ]; then told "$1" system; else plain_system_of "$1"; fi; }
+begin_of() { if [ -e "$1/about.json" ]; then told "$1" begin; else plain_begin_of "$1"; fi; }
+plain_system_of() { pg_controldata "$1" | sed -n 's/^Database system identifier: *//p'; }
 # The segment that a copy begins with, without its timeline.
-begin_of() { sed -n 's/^START WAL LOCATION: .*(file [0-9A-F]\{8\}\([0-9A-F]\{16\}\))$/\1/p' "$1/backup_label"; }
+plain_begin_of() { sed -n 's/^START WAL LOCATION: .*(file [0-9A-F]\{8\}\([0-9A-F]\{16\}\))$/\1/p' "$1/backup_label"; }
 
 for log in /backups/wal/*/*; do
     [ -d "$log" ] || continue
     needed=$(for copy in /backups/*/; do
-        if [ ! -e "$copy/backup_label" ] || [ "$(system_of "$copy")" != "${log##*/}" ]; then continue; fi
+        if [ ! -e "$copy/backup_label" ] && [ ! -e "$copy/about.json" ]; then continue; fi
+        if [ "$(system_of "$copy")" != "${log##*/}" ]; then continue; fi
         begin_of "$copy"
     done | sort | head -n 1)
     # Without any copy the log is no use, but it is not this Job's to say so.
     [ -n "$needed" ] || continue
-    for segment in "$log"/*.gz; do
+    for segment in "$log"/*.gz "$log"/*.gz.age; do
         place=$(basename "$segment" | sed -n 's/^[0-9A-F]\{8\}\([0-9A-F]\{16\}\)[.].*$/\1/p')
         [ -n "$place" ] || continue
         if [ "$(printf '%s\n%s\n' "$place" "$needed" | sort | head -n 1)" != "$needed" ]; then rm -f "$segment"; fi

@@ -128,7 +128,8 @@ fn tiers(tiered: &TieredPrice, currency: &money::Currency) -> proto::TieredPrice
 fn discount(discount: &BillingDiscount, currency: &money::Currency) -> proto::BillingDiscount {
     let amount = discount.amount.iter().map(|amount| Discount::Amount(coins(&amount.0, currency)));
     let percent = discount.percent.iter().map(|percent| Discount::Percent(percent.0.clone()));
-    proto::BillingDiscount { discount: amount.chain(percent).next() }
+    let end_time = discount.until.as_ref().map(|until| moment(until.0));
+    proto::BillingDiscount { discount: amount.chain(percent).next(), end_time }
 }
 
 fn cycle(request: &BillingRequest) -> proto::BillingCycle {
@@ -153,6 +154,8 @@ const fn wire_metric(metric: BillingMetric) -> proto::BillingMetric {
         BillingMetric::Holds => proto::BillingMetric::Holds,
         BillingMetric::Refunds => proto::BillingMetric::Refunds,
         BillingMetric::ActiveWallets => proto::BillingMetric::ActiveWallets,
+        BillingMetric::ApiCalls => proto::BillingMetric::ApiCalls,
+        BillingMetric::Storage => proto::BillingMetric::Storage,
     }
 }
 
@@ -172,14 +175,21 @@ pub(in crate::engine) fn preview(answer: proto::PreviewInvoiceResponse) -> Resul
         let mut usage = found.usage.iter().filter(|usage| usage.metric() == metric);
         usage.next().map(|usage| usage.quantity.clone()).unwrap_or_default()
     };
+    // Not counted unless it is priced, and then there may be none.
+    let if_any = |metric| Some(quantity(metric)).filter(|count| !matches!(count.as_str(), "" | "0"));
     let usage = BilledUsage {
         payments: quantity(proto::BillingMetric::Payments),
         volume: quantity(proto::BillingMetric::Volume),
         holds: quantity(proto::BillingMetric::Holds),
         refunds: quantity(proto::BillingMetric::Refunds),
         active_wallets: quantity(proto::BillingMetric::ActiveWallets),
+        api_calls: if_any(proto::BillingMetric::ApiCalls),
+        storage: if_any(proto::BillingMetric::Storage),
     };
-    Ok(Preview { invoice: invoice(found)?, usage, is_over })
+    let events = found.usage.iter().filter(|usage| !usage.event.is_empty());
+    let events = events.map(|usage| (usage.event.clone(), usage.quantity.clone())).collect();
+    let forecast = answer.forecast.map(|forecast| forecast.amount);
+    Ok(Preview { invoice: invoice(found)?, usage, events, is_over, forecast })
 }
 
 pub(in crate::engine) fn closed(answer: proto::CloseInvoiceResponse) -> Result<Invoice, EngineError> {
@@ -277,6 +287,7 @@ pub(in crate::engine) fn spec_field(field: &str) -> Option<String> {
             "plan.discount.amount".into()
         }
         Some(("plan", "discount.amount")) => field.to_owned(),
+        Some(("plan", "discount.end_time")) => "plan.discount.until".into(),
         Some(("plan", _)) => {
             field.trim_end_matches(".amount").trim_end_matches(".currency").replace(".package.", ".packages.")
         }
@@ -392,6 +403,7 @@ mod tests {
             ("plan.currency", Some("plan.currency")),
             ("plan.discount.amount.currency", Some("plan.discount.amount")),
             ("plan.discount.amount", Some("plan.discount.amount")),
+            ("plan.discount.end_time", Some("plan.discount.until")),
             ("cycle.time_zone", Some("period.timeZone")),
             ("cycle.start_time", Some("period.start")),
             ("grace", Some("graceSeconds")),

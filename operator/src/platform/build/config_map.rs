@@ -15,6 +15,9 @@ pub const INITIALISE: &str = include_str!("initialise.sh");
 /// How a segment of the log is stored.
 pub const ARCHIVE: &str = include_str!("archive.sh");
 
+/// How a segment is handed over to be sealed and stored.
+pub const SPOOL: &str = include_str!("spool.sh");
+
 /// The authority's certificate, for whoever calls the engine.
 pub fn authority(platform: &Platform, names: &Names, ca_pem: &str) -> ConfigMap {
     ConfigMap {
@@ -32,6 +35,7 @@ pub fn postgres(platform: &Platform, names: &Names) -> ConfigMap {
             ("archive.sh".into(), ARCHIVE.into()),
             ("initialise.sh".into(), INITIALISE.into()),
             ("pg_hba.conf".into(), HBA.into()),
+            ("spool.sh".into(), SPOOL.into()),
         ])),
         ..ConfigMap::default()
     }
@@ -66,7 +70,7 @@ mod tests {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
                 "metadata": fixture::owned("main-postgres", "postgres"),
-                "data": {"archive.sh": ARCHIVE, "initialise.sh": INITIALISE, "pg_hba.conf": HBA},
+                "data": {"archive.sh": ARCHIVE, "initialise.sh": INITIALISE, "pg_hba.conf": HBA, "spool.sh": SPOOL},
             })
         );
         assert_eq!(

@@ -1,7 +1,9 @@
 //! The engine's pods.
 //!
-//! An init container brings the database's schema up to date as its owner; the engine itself never sees the owner's
-//! password. New pods are ready before old ones go.
+//! They have the engine's own login and no other: the schema is there before them ([`migration`]). New pods are ready before
+//! old ones go, and have served for a while before the next one goes.
+//!
+//! [`migration`]: super::super::migration
 
 use std::collections::BTreeMap;
 
@@ -22,7 +24,8 @@ use payplane_crds::Platform;
 
 use super::{
     ENGINE,
-    container::{mount, optional_secret_volume, pod_security, resources, secret_volume, security},
+    container::{mount, optional_secret_volume, pod_security, secret_volume},
+    program::{self, APP_DIR, USER},
 };
 use crate::{
     context::Settings,
@@ -31,19 +34,16 @@ use crate::{
         credentials::Made,
         names::{GRPC_PORT, HTTP_PORT, Names},
         redis,
-        rollout::MIGRATE,
     },
 };
 
-const USER: i64 = 65532;
-const PROGRAM: &str = "payplane-engine";
-const APP_DIR: &str = "/etc/payplane/database-app";
-const OWNER_DIR: &str = "/etc/payplane/database-owner";
 const KAFKA_DIR: &str = "/etc/payplane/kafka";
 const TLS_DIR: &str = "/etc/payplane/tls";
 const REDIS_DIR: &str = "/etc/payplane/redis";
 const JWKS_URL: &str = "https://kubernetes.default.svc/openid/v1/jwks";
 const ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// Longer than between two looks at a rollout, so that what a new engine answers is seen before the next one comes.
+const MIN_READY_SECONDS: i32 = 12;
 /// More than the engine takes to finish running requests.
 const GRACE_SECONDS: i64 = 40;
 
@@ -52,6 +52,7 @@ pub fn engine(platform: &Platform, settings: &Settings, names: &Names, made: &Ma
     Deployment {
         metadata: owned(platform, names.engine(), ENGINE),
         spec: Some(DeploymentSpec {
+            min_ready_seconds: Some(MIN_READY_SECONDS),
             replicas: Some(platform.spec.engine.replicas),
             revision_history_limit: Some(3),
             selector: found_by(names),
@@ -83,7 +84,6 @@ fn pod(platform: &Platform, settings: &Settings, names: &Names, made: &Made) -> 
         containers: vec![serve(platform, settings, made)],
         // Variables named after Services could pass for settings.
         enable_service_links: Some(false),
-        init_containers: Some(vec![migrate(platform, settings, names)]),
         security_context: Some(pod_security(USER)),
         service_account_name: Some(names.engine()),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
@@ -101,32 +101,12 @@ fn pod(platform: &Platform, settings: &Settings, names: &Names, made: &Made) -> 
 
 /// Kafka's and Redis' last, and only where there are such: without them nothing of the template changes.
 fn volumes(platform: &Platform, names: &Names, made: &Made) -> Vec<Volume> {
-    let mut volumes = vec![
-        secret_volume("database-app", names.database_app()),
-        secret_volume("database-owner", made.owner_secret.clone()),
-        secret_volume("tls", names.engine_tls()),
-    ];
+    let mut volumes =
+        vec![secret_volume("database-app", names.database_app()), secret_volume("tls", names.engine_tls())];
     volumes.extend(made.kafka.iter().map(|kafka| secret_volume("kafka", kafka.secret.clone())));
     // Without Redis engines work, so they start without its Secret, too.
     volumes.extend(redis::secret_name(platform, names).map(|name| optional_secret_volume("redis", name)));
     volumes
-}
-
-fn migrate(platform: &Platform, settings: &Settings, names: &Names) -> Container {
-    let owner = format!("{}/{}", names.namespace, names.platform);
-    let mut args = vec!["migrate", "--owner-database-dir", OWNER_DIR, "--app-database-dir", APP_DIR];
-    args.extend(["--platform", &owner, "--failure-file", "/dev/termination-log"]);
-    Container {
-        name: MIGRATE.into(),
-        args: Some(args.into_iter().map(String::from).collect()),
-        // An engine that cannot say why it failed leaves its log.
-        termination_message_policy: Some("FallbackToLogsOnError".into()),
-        volume_mounts: Some(vec![
-            mount("database-app", APP_DIR, true),
-            mount("database-owner", OWNER_DIR, true),
-        ]),
-        ..container(platform, settings)
-    }
 }
 
 fn serve(platform: &Platform, settings: &Settings, made: &Made) -> Container {
@@ -144,7 +124,7 @@ fn serve(platform: &Platform, settings: &Settings, made: &Made) -> Container {
         liveness_probe: Some(probe("/livez", 10, 3)),
         readiness_probe: Some(probe("/readyz", 5, 1)),
         volume_mounts: Some(mounts),
-        ..container(platform, settings)
+        ..program::container(platform, settings)
     }
 }
 
@@ -167,18 +147,6 @@ fn serve_args(platform: &Platform, settings: &Settings) -> Vec<String> {
     let redis = platform.spec.redis.as_ref().map(|_| ("--redis-dir", REDIS_DIR));
     let flags = flags.into_iter().chain(redis).flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()]);
     std::iter::once("serve".to_owned()).chain(flags).collect()
-}
-
-fn container(platform: &Platform, settings: &Settings) -> Container {
-    let spec = &platform.spec.engine;
-    Container {
-        command: Some(vec![PROGRAM.into()]),
-        image: Some(spec.image.clone().unwrap_or_else(|| settings.engine_image.clone())),
-        image_pull_policy: Some("IfNotPresent".into()),
-        resources: Some(resources(&spec.resources, "100m", "64Mi")),
-        security_context: Some(security()),
-        ..Container::default()
-    }
 }
 
 fn port(name: &str, port: i32) -> ContainerPort {

@@ -2,9 +2,11 @@
 
 pub mod claim;
 pub mod container;
+pub mod program;
 pub mod redis;
 pub mod secret;
 pub mod single;
+pub mod tuning;
 
 mod budget;
 mod config_map;
@@ -21,9 +23,13 @@ use k8s_openapi::api::{
 use payplane_crds::Platform;
 
 use super::{
-    archive,
+    archive, cluster,
     credentials::Made,
-    kafka::build::{self as kafka, KafkaParts},
+    foreign::cloudnative_pg::Cluster,
+    kafka::{
+        build::{self as kafka, KafkaParts},
+        operated::build::{self as operated, OperatedParts},
+    },
     names::Names,
 };
 use crate::context::Settings;
@@ -43,6 +49,10 @@ pub struct Parts {
     pub engine: EngineParts,
     /// Absent without Kafka, or when somebody else runs it.
     pub kafka: Option<KafkaParts>,
+    /// Where CloudNativePG runs the database.
+    pub cluster: Option<Cluster>,
+    /// Where Strimzi runs Kafka.
+    pub operated_kafka: Option<OperatedParts>,
 }
 
 /// PostgreSQL.
@@ -87,6 +97,8 @@ pub fn parts(platform: &Platform, settings: &Settings, names: &Names, made: &Mad
             deployment: deployment::engine(platform, settings, names, made),
         },
         kafka: kafka::parts(platform, settings, names, made.kafka.as_ref()),
+        cluster: cluster::build::cluster(platform, names),
+        operated_kafka: operated::parts(platform, names),
     }
 }
 
@@ -138,6 +150,7 @@ pub mod fixture {
             kafka: None,
             rotation: 0,
             former_login: None,
+            owner_password: None,
         }
     }
 

@@ -54,6 +54,11 @@ pub fn opaque(metadata: ObjectMeta, values: &[(&'static str, String)]) -> Secret
     secret(metadata, "Opaque", values.iter().map(|(key, value)| (*key, value)))
 }
 
+/// Adds a text under a key.
+pub fn put(secret: &mut Secret, key: &str, value: &str) {
+    secret.data.get_or_insert_default().insert(key.to_owned(), ByteString(value.as_bytes().to_vec()));
+}
+
 fn secret<'a>(
     metadata: ObjectMeta,
     type_: &str,

@@ -13,7 +13,7 @@ use super::{
     POSTGRES, claim,
     config_map::{HBA, INITIALISE},
     container::{config_volume, mount, pod_security, resources, scratch, secret_volume, security, variable},
-    single,
+    program, single, tuning,
 };
 use crate::{
     context::Settings,
@@ -51,17 +51,25 @@ pub fn postgres(
     // Settings are read at the start only, and so is the certificate.
     let restart = short_hash([HBA.as_bytes(), INITIALISE.as_bytes(), made.postgres_hash.as_bytes()]);
     let volume = claim::once(&spec.storage.size, spec.storage.storage_class_name.as_ref());
-    single::server(platform, (POSTGRES, names.postgres()), restart, volume, pod(spec, settings, names))
+    single::server(
+        platform,
+        (POSTGRES, names.postgres()),
+        restart,
+        volume,
+        pod(platform, spec, settings, names),
+    )
 }
 
-fn pod(spec: &ManagedPostgres, settings: &Settings, names: &Names) -> PodSpec {
-    let copies = spec.archive.as_ref().map(|archive| archive::volume(archive, &names.platform));
+fn pod(platform: &Platform, spec: &ManagedPostgres, settings: &Settings, names: &Names) -> PodSpec {
+    let copies = spec.archive.as_ref().map(|archive| archive::volumes(archive, &names.platform));
+    let engine = program::image(platform, settings);
+    let sealer = spec.archive.as_ref().and_then(|one| archive::sealer(one, &names.platform, engine));
     PodSpec {
         automount_service_account_token: Some(false),
         containers: vec![server(spec, settings, names)],
         // Variables named after Services could pass for settings.
         enable_service_links: Some(false),
-        init_containers: Some(vec![initialise(spec, settings)]),
+        init_containers: Some([initialise(spec, settings)].into_iter().chain(sealer).collect()),
         security_context: Some(pod_security(USER)),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
         volumes: Some(
@@ -73,7 +81,7 @@ fn pod(spec: &ManagedPostgres, settings: &Settings, names: &Names) -> PodSpec {
                 scratch("tmp"),
             ]
             .into_iter()
-            .chain(copies)
+            .chain(copies.into_iter().flatten())
             .collect(),
         ),
         ..PodSpec::default()
@@ -95,8 +103,8 @@ fn server(spec: &ManagedPostgres, settings: &Settings, names: &Names) -> Contain
     container.command = words(&["postgres", "-D", PGDATA]);
     container.args =
         Some(server_settings(spec).into_iter().flat_map(|line| ["-c".to_owned(), line]).collect());
-    if spec.archive.is_some() {
-        container.volume_mounts.get_or_insert_default().push(mount("backups", archive::DIR, false));
+    if let Some(archive) = &spec.archive {
+        container.volume_mounts.get_or_insert_default().push(archive::server_mount(archive));
         container.env.get_or_insert_default().push(variable("PLATFORM", names.platform.clone()));
     }
     container.lifecycle = Some(Lifecycle {
@@ -121,8 +129,8 @@ fn server(spec: &ManagedPostgres, settings: &Settings, names: &Names) -> Contain
 }
 
 fn server_settings(spec: &ManagedPostgres) -> Vec<String> {
-    let memory = quantity::memory(&spec.resources, MEMORY);
-    let mib = |bytes: u64| format!("{}MB", bytes / MIB);
+    let [buffers, cache, maintenance] =
+        tuning::of_memory(&spec.resources, MEMORY).map(|(name, value)| format!("{name}={value}"));
     let own = [
         "listen_addresses=*".into(),
         format!("port={POSTGRES_PORT}"),
@@ -136,10 +144,10 @@ fn server_settings(spec: &ManagedPostgres) -> Vec<String> {
         "fsync=on".into(),
         "synchronous_commit=on".into(),
         "full_page_writes=on".into(),
-        format!("shared_buffers={}", mib((memory / 4).max(16 * MIB))),
-        format!("effective_cache_size={}", mib((memory / 2).max(16 * MIB))),
-        format!("maintenance_work_mem={}", mib((memory / 16).clamp(16 * MIB, 1024 * MIB))),
-        format!("max_wal_size={}", mib(wal(spec))),
+        buffers,
+        cache,
+        maintenance,
+        format!("max_wal_size={}MB", wal(spec) / MIB),
         "max_connections=100".into(),
         "timezone=UTC".into(),
         "log_timezone=UTC".into(),

@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod observe;
+pub mod operated;
 pub mod report;
 pub mod secrets;
 pub mod validate;

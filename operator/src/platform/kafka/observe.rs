@@ -4,6 +4,7 @@ use k8s_openapi::api::{core::v1::Secret, storage::v1::StorageClass};
 use kube::{Api, Client};
 use payplane_crds::Platform;
 
+use super::operated::observe::{self as operated, ObservedOperated};
 use crate::{api, error::Error, platform::names::Names};
 
 /// What is there now.
@@ -15,6 +16,8 @@ pub struct ObservedKafka {
     pub client: Option<Secret>,
     /// Whether the StorageClass is there that the Platform names; true if it names none.
     pub has_storage_class: bool,
+    /// What there is of Strimzi's objects.
+    pub operated: ObservedOperated,
 }
 
 /// Reads what there is; nothing where the Platform has no Kafka.
@@ -32,6 +35,7 @@ pub async fn observe(client: &Client, platform: &Platform, names: &Names) -> Res
         tls: secret(names.kafka_tls()).await?,
         client: secret(name).await?,
         has_storage_class: has_storage_class(client, platform).await?,
+        operated: operated::observe(client, platform, names).await?,
     })
 }
 
@@ -42,7 +46,10 @@ pub fn external_secret(platform: &Platform) -> Option<&str> {
 
 /// The StorageClass that a Platform names for its log.
 pub fn storage_class(platform: &Platform) -> Option<&str> {
-    platform.spec.kafka.as_ref()?.managed.as_ref()?.storage.storage_class_name.as_deref()
+    let kafka = platform.spec.kafka.as_ref()?;
+    let operated = kafka.operator.as_ref().map(|operated| &operated.storage);
+    let storage = kafka.managed.as_ref().map(|managed| &managed.storage).or(operated)?;
+    storage.storage_class_name.as_deref()
 }
 
 async fn has_storage_class(client: &Client, platform: &Platform) -> Result<bool, Error> {

@@ -9,16 +9,21 @@ use payplane_crds::{
     },
 };
 
+use super::operated::{self, Operated};
 use crate::{condition::Conditions, platform::report::answers};
 
 /// Adds the condition, where there is Kafka.
 pub fn condition<'a>(
     platform: &Platform,
     broker: Option<&StatefulSet>,
+    operated: Option<&Operated>,
     conditions: Conditions<'a>,
 ) -> Conditions<'a> {
     if platform.spec.kafka.is_none() {
         return conditions;
+    }
+    if let Some(operated) = operated {
+        return operated::report::report(conditions, operated);
     }
     match broker.map(answers) {
         Some(true) => conditions.set(KAFKA_READY, "True", AS_SPECIFIED, "The broker takes connections."),
@@ -54,7 +59,7 @@ mod tests {
             .unwrap()
         });
         let conditions = Conditions::new(&[], Some(1), Timestamp::UNIX_EPOCH);
-        let conditions = condition(&platform, broker.as_ref(), conditions).into_vec();
+        let conditions = condition(&platform, broker.as_ref(), None, conditions).into_vec();
         find(&conditions, KAFKA_READY).map(|found| (found.status.clone(), found.reason.clone()))
     }
 

@@ -35,21 +35,38 @@ pub async fn ensure(
     let password = match valid {
         ValidKafka::None => return Ok(None),
         ValidKafka::External { secret } => return Ok(Some(MadeKafka { secret, broker_hash: String::new() })),
+        ValidKafka::Operated { password, ca_pem } => {
+            let is_known = ca_pem.is_some();
+            let (brokers, username) = (names.kafka_bootstrap(), names.kafka_user());
+            login(platform, context, names, (brokers, username, ca_pem), password).await?;
+            // Without the authority the engine could not tell Kafka from somebody else.
+            let made = MadeKafka { secret: names.kafka_client(), broker_hash: String::new() };
+            return Ok(is_known.then_some(made));
+        }
         ValidKafka::Managed { password } => password,
     };
     let dns = names.dns_names(&names.kafka());
     let now = Timestamp::now();
     let certificate = leaf(platform, context, authority, names.kafka_tls(), dns, &observed.tls, now).await?;
-    let login = build::Access {
-        brokers: format!("{}:{KAFKA_PORT}", names.host(&names.kafka())),
-        username: USER.into(),
-        password: password.clone().map_or_else(random, Ok)?,
-        ca_pem: authority.certificate.clone(),
-    };
-    let wanted = build::client(platform, names, &login);
-    match password {
-        None => create(context, &wanted).await?,
-        Some(_) => drop(apply::apply(&context.client, &wanted).await?),
-    }
+    let brokers = format!("{}:{KAFKA_PORT}", names.host(&names.kafka()));
+    let access = (brokers, USER.to_owned(), Some(authority.certificate.clone()));
+    login(platform, context, names, access, password).await?;
     Ok(Some(MadeKafka { secret: names.kafka_client(), broker_hash: short_hash([certificate.as_bytes()]) }))
+}
+
+/// The Secret by which the engine connects: brokers, user and authority follow the Platform, the password is made once.
+async fn login(
+    platform: &Platform,
+    context: &Context,
+    names: &Names,
+    (brokers, username, ca_pem): (String, String, Option<String>),
+    password: Option<String>,
+) -> Result<(), Error> {
+    let made = password.clone().map_or_else(random, Ok)?;
+    let access = build::Access { brokers, username, password: made, ca_pem };
+    let wanted = build::client(platform, names, &access);
+    match password {
+        None => create(context, &wanted).await,
+        Some(_) => apply::apply(&context.client, &wanted).await.map(|_| ()),
+    }
 }

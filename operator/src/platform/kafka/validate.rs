@@ -1,5 +1,6 @@
 //! What a person must change before Kafka can be built. Pure.
 
+use k8s_openapi::api::core::v1::Secret;
 use payplane_crds::{
     Platform,
     condition::reason::{SECRET_NOT_FOUND, STORAGE_CLASS_NOT_FOUND},
@@ -17,6 +18,13 @@ pub enum ValidKafka {
     Managed {
         /// The engine's password.
         password: Option<String>,
+    },
+    /// Strimzi runs it.
+    Operated {
+        /// The engine's password if it was made before.
+        password: Option<String>,
+        /// PEM of the authority that signs the nodes' certificates, when it is known.
+        ca_pem: Option<String>,
     },
     /// Somebody else runs it; this Secret says where.
     External {
@@ -53,12 +61,19 @@ pub fn validate(platform: &Platform, observed: &ObservedKafka) -> Result<ValidKa
         return Err(Refused { reason: STORAGE_CLASS_NOT_FOUND, message, look_again: true });
     }
     let password = observed.client.as_ref().map(|secret| value(secret, "password")).transpose()?;
+    if platform.spec.kafka.as_ref().is_some_and(|kafka| kafka.operator.is_some()) {
+        let certificate = |secret: &Secret| optional(secret, "ca.crt");
+        // One that is away for a moment is remembered, so that nobody connects without checking.
+        let live = observed.operated.ca.as_ref().and_then(certificate);
+        let ca_pem = live.or_else(|| observed.client.as_ref().and_then(certificate));
+        return Ok(ValidKafka::Operated { password, ca_pem });
+    }
     Ok(ValidKafka::Managed { password })
 }
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::{ByteString, api::core::v1::Secret};
+    use k8s_openapi::ByteString;
     use serde_json::{Value, json};
 
     use super::*;
@@ -80,7 +95,8 @@ mod tests {
         client: Option<&[&str]>,
         has_storage_class: bool,
     ) -> Result<ValidKafka, String> {
-        let observed = ObservedKafka { tls: None, client: client.map(secret), has_storage_class };
+        let observed =
+            ObservedKafka { client: client.map(secret), has_storage_class, ..ObservedKafka::default() };
         validate(platform, &observed).map_err(|refused| format!("{}: {}", refused.reason, refused.message))
     }
 

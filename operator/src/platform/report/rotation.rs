@@ -1,4 +1,4 @@
-//! What a Platform says of the engine's login. Pure.
+//! What a Platform says of the database's logins. Pure.
 
 use payplane_crds::condition::{
     CREDENTIALS_ROTATED,
@@ -14,15 +14,21 @@ pub fn report(conditions: Conditions<'_>, rotation: Rotation) -> Conditions<'_> 
         Rotation::Replacing => {
             ("False", PROGRESSING, "Engines with the new login take over; both logins work meanwhile.")
         }
-        Rotation::Retiring => {
-            ("False", PROGRESSING, "Every engine uses the new login; the old one is being ended.")
-        }
+        Rotation::Retiring => (
+            "False",
+            PROGRESSING,
+            "Every engine uses the new login; the old one and the owner's password are being ended.",
+        ),
         Rotation::Failed => {
-            let message = "The old login could not be ended: see the logs of the Job that retires it. Deleting that Job \
-                           tries again.";
+            let message = "The old login or the owner's password could not be ended: see the logs of the Job that retires \
+                           them. Deleting that Job tries again.";
             ("False", RETIRE_FAILED, message)
         }
-        Rotation::Done => ("True", AS_SPECIFIED, "Every engine uses the new login, and the old one is gone."),
+        Rotation::Done => (
+            "True",
+            AS_SPECIFIED,
+            "Every engine uses the new login, and the old one and the owner's old password are gone.",
+        ),
     };
     conditions.set(CREDENTIALS_ROTATED, status, reason, message)
 }

@@ -4,7 +4,12 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     condition::find,
-    platform::{build::fixture, validate::Refused},
+    platform::{
+        build::fixture,
+        migration::{Done, Migration, Trouble},
+        rollout::analysis::{Analysis, Counts},
+        validate::Refused,
+    },
 };
 
 fn platform() -> Platform {
@@ -36,9 +41,13 @@ fn answer(postgres: Option<StatefulSet>, engine: Option<Deployment>) -> Answer {
         postgres,
         engine,
         kafka: None,
+        cluster: None,
+        operated_kafka: None,
         endpoint: "main-engine.pay.svc:8443".into(),
         redis: RedisSeen::None,
+        migration: Migration::NotAsked,
         rollout: Verdict::Proceed,
+        analysis: Default::default(),
         rotation: Default::default(),
     }))
 }
@@ -128,9 +137,13 @@ fn a_platform_is_ready_whatever_its_redis_does_and_says_what_that_is() {
             postgres: postgres(1),
             engine: engine(7, [2, 2, 2]),
             kafka: None,
+            cluster: None,
+            operated_kafka: None,
             endpoint: String::new(),
             redis: seen,
+            migration: Migration::NotAsked,
             rollout: Verdict::Proceed,
+            analysis: Default::default(),
             rotation: Default::default(),
         };
         let status = report(&platform(), &Answer::Applied(Box::new(applied)), Timestamp::UNIX_EPOCH);
@@ -138,4 +151,53 @@ fn a_platform_is_ready_whatever_its_redis_does_and_says_what_that_is() {
         let found = find(&status.conditions, REDIS_READY);
         assert_eq!(found.map(|found| (&*found.status, &*found.reason)), expected, "{told}");
     }
+}
+
+#[test]
+fn a_schema_that_stops_a_rollout_is_told_with_the_way_out_and_what_serves_goes_on() {
+    let trouble =
+        |reason: &str| Trouble { reason: reason.into(), message: format!("{reason} is the matter.") };
+    let failing = |reason: &str| Migration::Failing(trouble(reason));
+    let frozen = |reason: &str| Verdict::Frozen(trouble(reason));
+    let words = || "image x does not start".to_owned();
+    let done = || Migration::Done(Done::default());
+    // What was found, what Migrated says, and Ready, Stalled and the reason.
+    let cases = [
+        (done(), Verdict::Proceed, ("True", "AsSpecified"), "TF", "AsSpecified"),
+        (Migration::Running, Verdict::Migrating, ("False", "Migrating"), "FF", "Progressing"),
+        (Migration::Waiting, Verdict::Migrating, ("Unknown", "DatabaseNotReady"), "FF", "Progressing"),
+        (failing(""), frozen(""), ("False", "MigrationFailed"), "FF", "MigrationFailed"),
+        (failing("Odd"), frozen("Odd"), ("False", "MigrationFailed"), "FF", "MigrationFailed"),
+        (
+            failing("DatabaseClaimed"),
+            frozen("DatabaseClaimed"),
+            ("False", "DatabaseClaimed"),
+            "FT",
+            "DatabaseClaimed",
+        ),
+        (failing("SchemaTooNew"), frozen("SchemaTooNew"), ("False", "SchemaTooNew"), "FT", "SchemaTooNew"),
+        (Migration::CannotStart(words()), frozen(""), ("False", "MigrationFailed"), "FF", "MigrationFailed"),
+        (done(), Verdict::NoWayBack { why: words() }, ("True", "AsSpecified"), "FT", "CannotGoBack"),
+    ];
+    for (migration, rollout, migrated, letters, reason) in cases {
+        let told = format!("{migration:?} {rollout:?}");
+        let Answer::Applied(applied) = answer(postgres(1), engine(7, [2, 2, 2])) else { panic!() };
+        let applied = Applied { migration, rollout, ..*applied };
+        let status = report(&platform(), &Answer::Applied(Box::new(applied)), Timestamp::UNIX_EPOCH);
+        let of = |type_: &str| find(&status.conditions, type_).unwrap();
+        assert_eq!((&*of(MIGRATED).status, &*of(MIGRATED).reason), migrated, "{told}");
+        let seen = [READY, STALLED].map(|type_| of(type_).status[..1].to_owned()).concat();
+        assert_eq!((seen.as_str(), of(READY).reason.as_str()), (letters, reason), "{told}");
+        assert_eq!(of(ENGINE_READY).status, "True", "{told}");
+    }
+}
+
+#[test]
+fn what_new_engines_answer_is_told_while_they_take_over() {
+    let Answer::Applied(applied) = answer(postgres(1), engine(7, [3, 1, 3])) else { panic!() };
+    let analysis = Analysis::Good(Counts { answered: 400, failed: 2 });
+    let applied = Answer::Applied(Box::new(Applied { analysis, ..*applied }));
+    let status = report(&platform(), &applied, Timestamp::UNIX_EPOCH);
+    let message = &find(&status.conditions, READY).unwrap().message;
+    assert!(message.contains("2 of 400 calls (0.5 %)"), "{message}");
 }

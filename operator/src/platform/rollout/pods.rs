@@ -1,10 +1,8 @@
 //! Why a pod does not start. Pure.
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use serde::Deserialize;
 
-/// The container that brings the database's schema up to date.
-pub const MIGRATE: &str = "migrate";
+use crate::job::containers;
 
 /// Fewer crashes may have their cause elsewhere, such as a database that restarts.
 const CRASHES: i32 = 3;
@@ -12,48 +10,13 @@ const CRASHES: i32 = 3;
 /// Of a message as long as a log.
 const WORDS_MAX: usize = 500;
 
-/// Why a pod does not start.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Trouble {
-    /// Whether the migration failed, rather than the engine.
-    pub is_migration: bool,
-    /// What the migration says is the matter, as a condition's reason; empty if it does not say.
-    pub reason: String,
-    /// For people.
-    pub message: String,
-}
-
-/// What a migration leaves behind when it fails.
-#[derive(Deserialize)]
-struct Said {
-    reason: String,
-    message: String,
-}
-
-/// What keeps this pod from working, if something does that will not pass by itself.
-pub fn trouble(pod: &Pod) -> Option<Trouble> {
-    let status = pod.status.as_ref()?;
-    let before = status.init_container_statuses.iter().flatten();
-    before.chain(status.container_statuses.iter().flatten()).find_map(|container| {
-        let is_migration = container.name == MIGRATE;
-        let image = &container.image;
-        let failed = cannot_start(container)
-            .map(|(why, words)| format!("Image {image} does not start ({why}): {words}"))
-            .or_else(|| crashes(container, is_migration))?;
-        let said: Option<Said> = last_words(container).and_then(|words| serde_json::from_str(words).ok());
-        Some(match said.filter(|_| is_migration) {
-            Some(Said { reason, message }) => Trouble { is_migration, reason, message },
-            // An image that cannot be had failed no migration.
-            None => {
-                let is_migration = is_migration && cannot_start(container).is_none();
-                Trouble { is_migration, reason: String::new(), message: failed }
-            }
-        })
-    })
+/// What keeps this pod of an engine from working, if something does that will not pass by itself.
+pub fn trouble(pod: &Pod) -> Option<String> {
+    containers(pod).find_map(|container| cannot_start(container).or_else(|| crashes(container, CRASHES)))
 }
 
 /// The image or its configuration is wrong.
-fn cannot_start(container: &ContainerStatus) -> Option<(&str, &str)> {
+pub fn cannot_start(container: &ContainerStatus) -> Option<String> {
     const NEVER: [&str; 6] = [
         "ErrImageNeverPull",
         "ImagePullBackOff",
@@ -64,12 +27,12 @@ fn cannot_start(container: &ContainerStatus) -> Option<(&str, &str)> {
     ];
     let waiting = container.state.as_ref()?.waiting.as_ref()?;
     let reason = waiting.reason.as_deref().filter(|reason| NEVER.contains(reason))?;
-    Some((reason, waiting.message.as_deref().unwrap_or_default()))
+    let words = waiting.message.as_deref().unwrap_or_default();
+    Some(format!("Image {} does not start ({reason}): {words}", container.image))
 }
 
-/// A migration is tried again and again; its first failure is told already, because nothing goes back for it.
-fn crashes(container: &ContainerStatus, is_migration: bool) -> Option<String> {
-    let enough = if is_migration { 1 } else { CRASHES };
+/// It ended with a failure, and that often.
+pub fn crashes(container: &ContainerStatus, enough: i32) -> Option<String> {
     let ended = [&container.state, &container.last_state]
         .into_iter()
         .flatten()
@@ -84,7 +47,7 @@ fn crashes(container: &ContainerStatus, is_migration: bool) -> Option<String> {
 }
 
 /// What it said when it ended.
-fn last_words(container: &ContainerStatus) -> Option<&str> {
+pub fn last_words(container: &ContainerStatus) -> Option<&str> {
     let states = [&container.state, &container.last_state].into_iter().flatten();
     let mut said = states.filter_map(|state| state.terminated.as_ref()?.message.as_deref());
     said.find(|message| !message.is_empty())

@@ -1,6 +1,7 @@
 //! What a Restore consists of: a volume with the login of its owner, and one Job. Pure.
 //!
-//! The Job's steps, each in a container of its own: check the copy and the stored log and lay the copy out; bring it up to the
+//! The Job's steps, each in a container of its own: open the copy and the log, and unpack the copy, where they are sealed; check
+//! the copy and the stored log and lay the copy out; bring it up to the
 //! point; serve it to this pod alone; make it a ledger of its own; verify it; take the mark away that keeps a database from
 //! starting on the volume. The Job has no second try and a deadline.
 
@@ -26,10 +27,13 @@ use crate::{
         container::{beside, claim_volume, mount, resources, scratch, secret_volume, security, variable},
         copies_name, own_database, owner_login, secret,
     },
+    sealed::{self, COPIES_DIR, UNPACK, UNPACK_SCRIPT},
 };
 
 /// Component label of a Restore's objects.
 const COMPONENT: &str = "restore";
+/// Container that brings the copy up to the point.
+pub const RECOVER: &str = "recover";
 /// Container that makes the copy a ledger of its own.
 pub const ADOPT: &str = "adopt";
 /// Container that verifies.
@@ -90,13 +94,14 @@ pub fn job(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Job {
     let mut labels = labels(platform, COMPONENT);
     labels.insert(RESTORE.into(), restore.name_any());
     let archives = source.postgres.is_some_and(|postgres| postgres.archive.is_some());
-    let mut steps = vec![
+    let mut steps = opening(restore, source, settings);
+    steps.extend([
         step(restore, source, settings, "prepare", include_str!("prepare.sh")),
-        step(restore, source, settings, "recover", include_str!("recover.sh")),
+        step(restore, source, settings, RECOVER, include_str!("recover.sh")),
         serve(restore, source, settings),
         adopt(restore, source, settings),
         verify(restore, source, settings),
-    ];
+    ]);
     let last = match &restore.spec.into.platform {
         Some(_) => step(restore, source, settings, "release", include_str!("release.sh")),
         None => steps.remove(steps.len() - 1),
@@ -135,17 +140,48 @@ fn volumes(restore: &Restore, source: &Source<'_>) -> Vec<Volume> {
         .platform
         .as_ref()
         .map(|into| secret_volume("database-owner", names(restore, &into.name).database_owner()));
+    let opened = opens(source).then(|| scratch("opened"));
     [claim_volume("backups", copies), target, scratch("scratch"), scratch("tmp")]
         .into_iter()
         .chain(login)
+        .chain(opened)
+        .chain(source.keys.volumes())
         .collect()
+}
+
+/// Whether anything may be sealed.
+const fn opens(source: &Source<'_>) -> bool {
+    !source.keys.0.is_empty()
+}
+
+/// Lays out, where scripts look for copies, what they would find had nothing been sealed.
+fn opening(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Vec<Container> {
+    if !opens(source) {
+        return Vec::new();
+    }
+    let log_of = restore.spec.point.copy.is_none().then_some(restore.spec.platform_ref.name.as_str());
+    let was_sealed = source.backup.spec.encryption.is_some();
+    let mut unpack = step(restore, source, settings, UNPACK, UNPACK_SCRIPT);
+    // The one script that writes there.
+    for mount in unpack.volume_mounts.iter_mut().flatten().filter(|mount| mount.name == "opened") {
+        mount.read_only = None;
+    }
+    vec![
+        sealed::open(image(source, settings), &source.keys, &source.backup.name_any(), log_of, was_sealed),
+        unpack,
+    ]
 }
 
 fn step(restore: &Restore, source: &Source<'_>, settings: &Settings, name: &str, script: &str) -> Container {
     let mut container = container(restore, source, settings, name);
     container.command = Some(["sh", "-c", script].map(String::from).to_vec());
     let mounts = container.volume_mounts.get_or_insert_default();
-    mounts.push(mount("backups", "/backups", true));
+    if opens(source) {
+        // What was never sealed is linked there from where it is kept.
+        mounts.extend([mount("opened", "/backups", true), mount("backups", COPIES_DIR, true)]);
+    } else {
+        mounts.push(mount("backups", "/backups", true));
+    }
     container
 }
 
@@ -159,6 +195,7 @@ fn container(restore: &Restore, source: &Source<'_>, settings: &Settings, name: 
     let asked = source.postgres.map(|postgres| postgres.resources.clone()).unwrap_or_default();
     let point = &restore.spec.point;
     let until = point.time.as_ref().map_or_else(String::new, |time| time.0.to_string());
+    let sequence = point.sequence.map_or_else(String::new, |seal| seal.to_string());
     let log = if point.copy.is_some() { "ignore" } else { "replay" };
     Container {
         name: name.into(),
@@ -166,6 +203,7 @@ fn container(restore: &Restore, source: &Source<'_>, settings: &Settings, name: 
             variable("BACKUP", source.backup.name_any()),
             variable("PLATFORM", restore.spec.platform_ref.name.clone()),
             variable("POINT", until),
+            variable("SEQUENCE", sequence),
             variable("LOG", log.into()),
             variable("DEADLINE", restore.spec.deadline_seconds.to_string()),
         ]),
@@ -218,12 +256,11 @@ fn engine(
     args: Vec<String>,
     more: Vec<k8s_openapi::api::core::v1::VolumeMount>,
 ) -> Container {
-    let image = source.engine_image.map_or_else(|| settings.engine_image.clone(), String::from);
     let mounts = [mount("scratch", "/scratch", true)].into_iter().chain(more);
     Container {
         name: name.into(),
         args: Some(args),
-        image: Some(image),
+        image: Some(image(source, settings)),
         image_pull_policy: Some("IfNotPresent".into()),
         resources: Some(resources(&Resources::default(), "100m", "64Mi")),
         security_context: Some(security()),
@@ -231,6 +268,10 @@ fn engine(
         volume_mounts: Some(mounts.collect()),
         ..Container::default()
     }
+}
+
+fn image(source: &Source<'_>, settings: &Settings) -> String {
+    source.engine_image.map_or_else(|| settings.engine_image.clone(), String::from)
 }
 
 #[cfg(test)]

@@ -21,6 +21,10 @@ system=$(pg_controldata "$copy" | sed -n 's/^Database system identifier: *//p')
 log="/backups/wal/$PLATFORM/$system"
 begin=$(sed -n 's/^START WAL LOCATION: .*(file [0-9A-F]\{8\}\([0-9A-F]\{16\}\))$/\1/p' "$copy/backup_label")
 [ -n "$begin" ] || fail "the copy does not say where its log begins"
+# One that cannot be read would pass for the end, too.
+if [ "$LOG" = replay ] && [ -d "$log" ] && [ -n "$(find "$log" -name '*.gz.age' | head -n 1)" ]; then
+    fail "the stored log is sealed: name the Secret with its keys in spec.encryption"
+fi
 # A server that finds no segment takes the log to end there, so without a moment to reach a gap would pass for the end: then
 # every segment since the copy must be there, and whole. A place is sixteen digits: the upper half, and one of 256 in it.
 check_all() {
@@ -40,10 +44,10 @@ check_all() {
         done
     done
 }
-if [ -n "$POINT" ] && [ ! -d "$log" ]; then
-    fail "the Platform stored no log for this copy, so there is nothing between copies: leave point.time out"
+if [ -n "$POINT$SEQUENCE" ] && [ ! -d "$log" ]; then
+    fail "the Platform stored no log for this copy, so there is nothing between copies: leave point.time and point.sequence out"
 fi
-if [ "$LOG" = replay ] && [ -z "$POINT" ] && [ -d "$log" ]; then check_all; fi
+if [ "$LOG" = replay ] && [ -z "$POINT$SEQUENCE" ] && [ -d "$log" ]; then check_all; fi
 
 mkdir -p /target/ledger /scratch/login
 chmod 0700 /target/ledger

@@ -2,7 +2,7 @@ use payplane_crds::Backup;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::platform::fixture;
+use crate::{platform::fixture, sealed::Keys};
 
 fn restore(into: Value, point: Value) -> Restore {
     serde_json::from_value(json!({
@@ -17,16 +17,23 @@ fn restore(into: Value, point: Value) -> Restore {
 }
 
 fn made(into: Value, point: Value) -> Value {
+    made_with(into, point, Keys::default(), None)
+}
+
+fn made_with(into: Value, point: Value, keys: Keys<'_>, encryption: Option<&str>) -> Value {
+    let encryption = encryption.map(|name| json!({"secretRef": {"name": name}}));
     let backup: Backup = serde_json::from_value(json!({
         "apiVersion": "payplane.io/v1alpha1", "kind": "Backup",
         "metadata": {"name": "nightly", "namespace": "pay"},
-        "spec": {"platformRef": {"name": "main"}}, "status": {"state": "Succeeded", "head": "7:ab"},
+        "spec": {"platformRef": {"name": "main"}, "encryption": encryption},
+        "status": {"state": "Succeeded", "head": "7:ab"},
     }))
     .unwrap();
     let source = Source {
         backup: &backup,
         postgres: None,
         engine_image: None,
+        keys,
         makes_volume: true,
         makes_secret: true,
     };
@@ -76,7 +83,14 @@ fn copies_and_the_log_are_only_read_and_no_step_can_do_more_than_it_must() {
             );
         }
     }
-    assert!(pod["initContainers"][1]["env"].to_string().contains("2027-01-01T00:00:00Z"));
+    let said = |pod: &Value, name: &str| {
+        let env = pod["initContainers"][1]["env"].as_array().unwrap();
+        env.iter().find(|one| one["name"] == name).unwrap()["value"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!([said(pod, "POINT"), said(pod, "SEQUENCE")], ["2027-01-01T00:00:00Z", ""]);
+    let job = made(json!({"drill": true}), json!({"sequence": 42}));
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!([said(pod, "POINT"), said(pod, "SEQUENCE"), said(pod, "LOG")], ["", "42", "replay"]);
 }
 
 #[test]
@@ -90,4 +104,46 @@ fn the_volume_is_the_one_that_the_platform_will_find_and_says_whose_it_is() {
     let secret = owner_secret(&restore, "new", "secret".into());
     assert_eq!(secret.metadata.name.as_deref(), Some("new-database-owner"));
     assert_eq!(secret.data.unwrap()["username"].0, b"payplane_owner");
+}
+
+#[test]
+fn what_is_sealed_is_opened_where_the_other_steps_look_for_it() {
+    let job =
+        made_with(json!({"drill": true}), json!({}), Keys(vec!["copy-keys", "log-keys"]), Some("copy-keys"));
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!(names_of(&pod["initContainers"]), ["open", "unpack", "prepare", "recover", "serve", "adopt"]);
+    assert_eq!(
+        pod["initContainers"][0]["args"],
+        json!([
+            "fetch-copy",
+            "--folder=/copies",
+            "--name=nightly",
+            "--to=/backups",
+            "--log-of=main",
+            "--must-be-sealed",
+            "--keys-dir=/etc/payplane/backup-keys/0",
+            "--keys-dir=/etc/payplane/backup-keys/1"
+        ])
+    );
+    for container in pod["initContainers"].as_array().unwrap() {
+        let mounts = container["volumeMounts"].to_string();
+        let name = container["name"].as_str().unwrap();
+        assert_eq!(mounts.contains("backup-keys"), name == "open", "{name} must not have keys");
+        for mount in container["volumeMounts"].as_array().unwrap() {
+            match mount["name"].as_str().unwrap() {
+                "backups" => {
+                    assert_eq!((&mount["mountPath"], &mount["readOnly"]), (&json!("/copies"), &json!(true)))
+                }
+                "opened" => {
+                    assert_eq!(mount["mountPath"], "/backups");
+                    assert_eq!(mount["readOnly"] == true, !["open", "unpack"].contains(&name), "{name}");
+                }
+                _ => {}
+            }
+        }
+    }
+    // The copy alone needs no log; a copy that was never sealed beside a sealed log is taken as it is.
+    let copy = made_with(json!({"drill": true}), json!({"copy": true}), Keys(vec!["k"]), None);
+    let args = &copy["spec"]["template"]["spec"]["initContainers"][0]["args"];
+    assert!(!args.to_string().contains("log-of") && !args.to_string().contains("must-be-sealed"), "{args}");
 }

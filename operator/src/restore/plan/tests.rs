@@ -20,7 +20,7 @@ fn backup(platform: &str, state: &str) -> Option<Backup> {
         "apiVersion": "payplane.io/v1alpha1", "kind": "Backup",
         "metadata": {"name": "nightly", "namespace": "pay"},
         "spec": {"platformRef": {"name": platform}},
-        "status": {"state": state, "startedAt": "2026-12-31T12:00:00Z"},
+        "status": {"state": state, "startedAt": "2026-12-31T12:00:00Z", "head": "41:ab"},
     }))
     .unwrap()
 }
@@ -47,6 +47,8 @@ fn nothing_that_exists_is_written_to_and_nothing_doubtful_is_begun_with() {
     let new = json!({"into": {"platform": {"name": "new"}}});
     let there = Some(fixture::platform(json!({"postgres": {"managed": {}}})));
     let at = |time: &str| json!({"point": {"time": time}});
+    let up_to = |seal: i64| json!({"point": {"sequence": seal}});
+    let not_good = Observed { backup: backup("main", "Failed"), ..good() };
     let cases = [
         (Observed::default(), json!({}), "wait NamespaceNotServed"),
         (Observed { backup: None, ..good() }, json!({}), "wait BackupNotFound"),
@@ -57,6 +59,10 @@ fn nothing_that_exists_is_written_to_and_nothing_doubtful_is_begun_with() {
         (good(), at("2026-12-31T11:59:59Z"), "refuse Invalid"),
         (good(), at("2026-12-31T12:00:01Z"), "begin true true"),
         (good(), at("2027-01-01T00:30:00Z"), "refuse Invalid"),
+        (good(), up_to(40), "refuse Invalid"),
+        (good(), up_to(41), "refuse Invalid"),
+        (good(), up_to(42), "begin true true"),
+        (not_good, up_to(40), "refuse BackupNotGood"),
         (good(), json!({}), "begin true true"),
         (good(), new.clone(), "begin true true"),
         // A Platform that was deleted has left its login.
@@ -72,4 +78,28 @@ fn nothing_that_exists_is_written_to_and_nothing_doubtful_is_begun_with() {
     for (observed, changes, expected) in cases {
         assert_eq!(word(&plan(&restore(changes.clone()), &observed, now)), expected, "{changes}");
     }
+}
+
+#[test]
+fn keys_are_those_that_it_was_sealed_with_unless_others_are_named() {
+    let encryption = |name: &str| json!({"secretRef": {"name": name}});
+    let mut sealed = backup("main", "Succeeded").unwrap();
+    sealed.spec.encryption = serde_json::from_value(encryption("of-copy")).unwrap();
+    let archive = json!({"archive": {"encryption": encryption("of-log")}});
+    let platform = fixture::platform(json!({"postgres": {"managed": archive}}));
+    let named = restore(json!({"encryption": encryption("mine")}));
+    let silent = restore(json!({}));
+    assert_eq!(keys(&silent, Some(&sealed), Some(&platform)).0, ["of-copy", "of-log"]);
+    assert_eq!(keys(&silent, Some(&sealed), None).0, ["of-copy"]);
+    assert_eq!(keys(&named, Some(&sealed), Some(&platform)).0, ["mine"]);
+    assert!(keys(&silent, backup("main", "Succeeded").as_ref(), None).0.is_empty());
+    let observed = |missing: Option<&str>| Observed {
+        is_served: true,
+        backup: Some(sealed.clone()),
+        missing_keys: missing.map(String::from),
+        ..Observed::default()
+    };
+    let now = "2027-01-01T00:10:00Z".parse().unwrap();
+    assert_eq!(word(&plan(&silent, &observed(Some("of-copy")), now)), "wait SecretNotFound");
+    assert_eq!(word(&plan(&silent, &observed(None), now)), "begin true true");
 }

@@ -77,6 +77,14 @@ fn success_tells_what_was_proved_and_failure_that_nothing_can_be_used() {
     }
     let good = &cases[1].0;
     assert_eq!((good.operations, good.epoch, good.seconds), (Some(42), Some(2), Some(40)));
+    assert_eq!(good.later_batches, None);
+    let message = |status: &RestoreStatus| find(&status.conditions, READY).unwrap().message.clone();
+    for (later, tells) in [(0, false), (2, true)] {
+        let recovered = ended("recover", 0, &format!(r#"{{"later" : {later}}}"#));
+        let status = told(new(), complete, json!([recovered, adopted(), sound()]));
+        assert_eq!(status.later_batches, Some(later));
+        assert_eq!(message(&status).contains("sealed after point.sequence"), tells, "{status:?}");
+    }
     let drill = told(json!({"drill": true}), complete, json!([adopted(), sound()]));
     assert_eq!(
         (drill.operations, drill.epoch),

@@ -18,8 +18,23 @@ fn billed(end: &str, grace_seconds: i64, has_more: bool) -> Billed {
         issued_at: None,
         standing: None,
     };
-    let preview = Preview { invoice, usage: BilledUsage::default(), is_over: has_more };
-    Billed { preview, last: None, grace_seconds, has_more, owed: None, agreed: None, documents: None }
+    let preview = Preview {
+        invoice,
+        usage: BilledUsage::default(),
+        is_over: has_more,
+        forecast: Some("9.00".into()),
+        events: [("calls".into(), "7".into())].into(),
+    };
+    Billed {
+        preview,
+        last: None,
+        grace_seconds,
+        has_more,
+        owed: None,
+        agreed: None,
+        documents: None,
+        wallets: None,
+    }
 }
 
 #[test]
@@ -114,5 +129,57 @@ fn what_is_due_next_decides_when_to_look() {
     for (owed, wait) in [(owed(at(30), at(90)), 32), (owed(at(90), at(30)), 32), (owed(None, at(10)), 12)] {
         let billed = Billed { owed, ..billed("2026-12-01T00:00:00Z", 0, false) };
         assert_eq!(again(&billed, now), Again::After(Duration::from_secs(wait)));
+    }
+}
+
+#[test]
+fn the_first_wallet_that_does_not_fit_is_named_with_its_field() {
+    let wallet = |field, currency: Option<&str>| FoundWallet {
+        field,
+        name: "acme/main".into(),
+        currency: currency.map(Into::into),
+    };
+    let (payer, paid) = ("collection.wallet", "collection.receiver.wallet");
+    let cases = [
+        (vec![wallet(payer, Some("USD")), wallet(paid, Some("USD"))], None),
+        (vec![wallet(payer, Some("EUR")), wallet(paid, None)], Some((CURRENCY_MISMATCH, payer))),
+        (vec![wallet(payer, Some("USD")), wallet(paid, None)], Some((WALLET_NOT_FOUND, paid))),
+    ];
+    for (wallets, expected) in cases {
+        let told = match fit("USD", &wallets) {
+            Wallets::Fit => None,
+            Wallets::Misfit { reason, message } => Some((reason, message)),
+        };
+        assert_eq!(told.as_ref().map(|told| told.0), expected.map(|expected| expected.0), "{wallets:?}");
+        if let (Some((_, message)), Some((_, field))) = (told, expected) {
+            assert!(message.starts_with(&format!("{field}: ")) && message.contains("in USD"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn thresholds_are_of_money_of_the_ledgers_counts_and_of_those_of_others() {
+    let mut preview = billed("2026-12-01T00:00:00Z", 0, false).preview;
+    preview.invoice.total.amount = "100.00".into();
+    preview.usage = BilledUsage { payments: "10".into(), volume: "12.50".into(), ..BilledUsage::default() };
+    let cases = [
+        (serde_json::json!({"accrued": "100"}), true),
+        (serde_json::json!({"accrued": "100.01"}), false),
+        (serde_json::json!({"metric": "Payments", "quantity": "9"}), true),
+        (serde_json::json!({"metric": "Payments", "quantity": "11"}), false),
+        (serde_json::json!({"metric": "Volume", "quantity": "12.5"}), true),
+        (serde_json::json!({"metric": "ApiCalls", "quantity": "1"}), false),
+        (serde_json::json!({"event": "calls", "quantity": "7"}), true),
+        (serde_json::json!({"event": "calls", "quantity": "8"}), false),
+        (serde_json::json!({"event": "others", "quantity": "1"}), false),
+    ];
+    for (mut threshold, expected) in cases {
+        threshold["name"] = "t".into();
+        let threshold: BillingThreshold = serde_json::from_value(threshold).unwrap();
+        assert_eq!(
+            !reached(std::slice::from_ref(&threshold), &preview).is_empty(),
+            expected,
+            "{threshold:?}"
+        );
     }
 }

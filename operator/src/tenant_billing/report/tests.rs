@@ -44,7 +44,13 @@ fn invoice(number: i64, issued: bool) -> Invoice {
 }
 
 fn billed(has_more: bool) -> Answer {
-    let preview = Preview { invoice: invoice(3, false), usage: BilledUsage::default(), is_over: has_more };
+    let preview = Preview {
+        invoice: invoice(3, false),
+        usage: BilledUsage::default(),
+        is_over: has_more,
+        forecast: Some("9.00".into()),
+        events: [("calls".into(), "7".into())].into(),
+    };
     let last = Some(invoice(2, true));
     Answer::Billed(Box::new(Billed {
         preview,
@@ -54,6 +60,7 @@ fn billed(has_more: bool) -> Answer {
         owed: None,
         agreed: None,
         documents: None,
+        wallets: None,
     }))
 }
 
@@ -231,4 +238,66 @@ fn a_plan_that_cannot_be_agreed_on_changes_nothing_but_a_condition() {
         object.status = Some(status);
     }
     assert!(find(&report(&billing(), &billed(false), None, at(0)).conditions, PLAN_APPLIED).is_none());
+}
+
+#[test]
+fn wallets_that_do_not_fit_are_told_before_anything_is_collected() {
+    let looked = |wallets| {
+        let Answer::Billed(mut answer) = billed(false) else { unreachable!() };
+        answer.wallets = wallets;
+        Answer::Billed(answer)
+    };
+    let misfit = |reason| Some(Wallets::Misfit { reason, message: "Why.".into() });
+    let looks = [
+        (misfit("WalletNotFound"), "False", "WalletNotFound", vec!["InvoiceIssued", "NotCollectable"]),
+        (misfit("WalletNotFound"), "False", "WalletNotFound", vec![]),
+        (misfit("CurrencyMismatch"), "False", "CurrencyMismatch", vec!["NotCollectable"]),
+        (Some(Wallets::Fit), "True", "WalletsFit", vec![]),
+    ];
+    let mut object = billing();
+    for (wallets, expected, reason, events) in looks {
+        let status = report(&object, &looked(wallets), None, Timestamp::UNIX_EPOCH);
+        let condition = find(&status.conditions, COLLECTABLE).unwrap();
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), (expected, reason));
+        assert_eq!(find(&status.conditions, READY).unwrap().status, "True");
+        let told: Vec<_> = news(&object, &status).into_iter().map(|(_, reason, _)| reason).collect();
+        assert_eq!(told, events, "{reason}");
+        object.status = Some(status);
+    }
+    let nobody = report(&billing(), &looked(None), None, Timestamp::UNIX_EPOCH);
+    assert!(find(&nobody.conditions, COLLECTABLE).is_none());
+}
+
+#[test]
+fn a_threshold_is_told_once_in_a_period() {
+    let mut object = billing();
+    object.spec.thresholds =
+        serde_json::from_value(json!([{"name": "three", "accrued": "3"}, {"name": "four", "accrued": "4"}]))
+            .unwrap();
+    let look = |total: &str, number: i64| {
+        let Answer::Billed(mut answer) = billed(false) else { unreachable!() };
+        answer.preview.invoice = Invoice { number: 3, ..invoice(number, false) };
+        answer.preview.invoice.total.amount = total.into();
+        Answer::Billed(answer)
+    };
+    let looks = [
+        (look("2.99", 3), "", None),
+        (look("3.00", 3), "three", Some("Reached: three. The open period comes to 3.00 USD so far.")),
+        (look("3.50", 3), "three", None),
+        (look("4.00", 3), "three four", Some("Reached: four. The open period comes to 4.00 USD so far.")),
+        // The next period.
+        (
+            look("5.00", 4),
+            "three four",
+            Some("Reached: three, four. The open period comes to 5.00 USD so far."),
+        ),
+        (look("0.00", 5), "", None),
+    ];
+    for (answer, names, told) in looks {
+        let status = report(&object, &answer, None, Timestamp::UNIX_EPOCH);
+        let reached: Vec<_> = status.thresholds_reached.iter().map(|name| name.0.as_str()).collect();
+        assert_eq!(reached.join(" "), names);
+        assert_eq!(over(&object, &status).as_deref(), told);
+        object.status = Some(status);
+    }
 }

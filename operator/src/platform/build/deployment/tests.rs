@@ -29,25 +29,6 @@ fn probe(path: &str, period: i32, failures: i32) -> Value {
     })
 }
 
-fn migrate() -> Value {
-    json!({
-        "name": "migrate",
-        "image": "engine:1",
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["payplane-engine"],
-        "args": ["migrate", "--owner-database-dir", "/etc/payplane/database-owner",
-                 "--app-database-dir", "/etc/payplane/database-app",
-                 "--platform", "pay/main", "--failure-file", "/dev/termination-log"],
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
-        "securityContext": container_security(),
-        "volumeMounts": [
-            mount("database-app", "/etc/payplane/database-app"),
-            mount("database-owner", "/etc/payplane/database-owner"),
-        ],
-    })
-}
-
 fn serve() -> Value {
     let account = "/var/run/secrets/kubernetes.io/serviceaccount";
     json!({
@@ -89,6 +70,7 @@ fn the_engine_serves_without_the_owners_password_and_under_the_restricted_standa
             "kind": "Deployment",
             "metadata": fixture::owned("main-engine", "engine"),
             "spec": {
+                "minReadySeconds": 12,
                 "replicas": 2,
                 "revisionHistoryLimit": 3,
                 "selector": selector,
@@ -117,11 +99,9 @@ fn the_engine_serves_without_the_owners_password_and_under_the_restricted_standa
                             "topologyKey": "kubernetes.io/hostname",
                             "whenUnsatisfiable": "ScheduleAnyway",
                         }],
-                        "initContainers": [migrate()],
                         "containers": [serve()],
                         "volumes": [
                             secret("database-app", "main-database-app"),
-                            secret("database-owner", "main-database-owner"),
                             secret("tls", "main-engine-tls"),
                         ],
                     },
@@ -137,10 +117,9 @@ fn the_spec_decides_image_replicas_and_resources() {
     let built = built(json!({"image": "mine:2", "replicas": 5, "resources": {"limits": {"memory": "1Gi"}}}));
     let pod = &built["spec"]["template"]["spec"];
     assert_eq!(built["spec"]["replicas"], 5);
-    for container in [&pod["initContainers"][0], &pod["containers"][0]] {
-        assert_eq!(container["image"], "mine:2");
-        assert_eq!(container["resources"], json!({"requests": {"cpu": "100m"}, "limits": {"memory": "1Gi"}}));
-    }
+    let container = &pod["containers"][0];
+    assert_eq!(container["image"], "mine:2");
+    assert_eq!(container["resources"], json!({"requests": {"cpu": "100m"}, "limits": {"memory": "1Gi"}}));
 }
 
 #[test]

@@ -176,3 +176,42 @@ fn a_new_certificate_restarts_the_server_which_reads_it_only_then() {
     assert_eq!(restart("a"), restart("a"));
     assert_ne!(restart("a"), restart("b"));
 }
+
+#[test]
+fn a_sealed_log_leaves_the_server_without_keys_and_without_the_volume() {
+    let encryption = json!({"secretRef": {"name": "backup-keys"}});
+    let pod = |archive: Value| built(json!({"archive": archive}))["spec"]["template"]["spec"].clone();
+    let names = |mounts: &Value| -> Vec<String> {
+        mounts.as_array().unwrap().iter().map(|mount| mount["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let plain = pod(json!({}));
+    assert!(names(&plain["containers"][0]["volumeMounts"]).contains(&"backups".to_owned()));
+    assert!(plain["containers"][0]["args"].to_string().contains("/archive.sh"));
+    assert_eq!(plain["initContainers"].as_array().unwrap().len(), 1);
+
+    let sealed = pod(json!({"encryption": encryption}));
+    let server = names(&sealed["containers"][0]["volumeMounts"]);
+    assert!(server.contains(&"spool".to_owned()), "{server:?}");
+    assert!(!server.iter().any(|name| name == "backups" || name.starts_with("backup-keys")), "{server:?}");
+    assert!(sealed["containers"][0]["args"].to_string().contains("/spool.sh"));
+    let beside = &sealed["initContainers"][1];
+    assert_eq!((&beside["name"], &beside["restartPolicy"]), (&json!("store-log"), &json!("Always")));
+    assert_eq!(beside["image"], "engine:1");
+    assert_eq!(
+        beside["args"],
+        json!([
+            "store-log",
+            "--folder=/copies",
+            "--platform=main",
+            "--spool=/spool",
+            "--keys-dir=/etc/payplane/backup-keys/0"
+        ])
+    );
+    assert_eq!(names(&beside["volumeMounts"]), ["backups", "spool", "backup-keys-0"]);
+    let volume =
+        sealed["volumes"].as_array().unwrap().iter().find(|one| one["name"] == "backup-keys-0").unwrap();
+    assert_eq!(
+        volume["secret"]["optional"], true,
+        "a Secret that is gone must not keep the database from starting"
+    );
+}

@@ -12,17 +12,21 @@ use k8s_openapi::{
     },
     apimachinery::pkg::util::intstr::IntOrString,
 };
-use payplane_crds::Platform;
+use payplane_crds::{Platform, platform::Storage};
 
 use super::{KAFKA_PORT, MadeKafka};
 use crate::{
     context::Settings,
     meta::{kept, owned, selector},
-    platform::names::Names,
+    platform::{names::Names, quantity},
 };
 
 /// Component label of Kafka's objects.
 pub const KAFKA: &str = "kafka";
+
+const MIB: u64 = 1 << 20;
+/// Of the engine's topic, whoever makes it; the volume is shared between them.
+pub const PARTITIONS: i32 = 12;
 
 /// How the broker starts.
 pub const START: &str = include_str!("start.sh");
@@ -45,8 +49,15 @@ pub struct Access {
     pub username: String,
     /// Its password.
     pub password: String,
-    /// PEM of the authority that signs the broker's certificate.
-    pub ca_pem: String,
+    /// PEM of the authority that signs the broker's certificate, when it is known.
+    pub ca_pem: Option<String>,
+}
+
+/// Bytes of each partition: half of the volume for all, so that the log never fills it. Whoever needs older events has the
+/// journal published again.
+pub fn retention(storage: &Storage) -> u64 {
+    let size = quantity::bytes(&storage.size).unwrap_or(8 * 1024 * MIB);
+    (size / 2 / u64::from(PARTITIONS.unsigned_abs())).max(MIB)
 }
 
 /// Builds what is run here; nothing where somebody else runs it.
@@ -68,12 +79,13 @@ pub fn parts(
 /// stays when the Platform goes, and knows this password.
 pub fn client(platform: &Platform, names: &Names, access: &Access) -> Secret {
     let Access { brokers, username, password, ca_pem } = access;
-    let data = [("brokers", brokers), ("username", username), ("password", password), ("ca.crt", ca_pem)];
+    let data = [("brokers", brokers), ("username", username), ("password", password)];
+    let data = data.into_iter().chain(ca_pem.iter().map(|pem| ("ca.crt", pem)));
     let bytes = |(key, value): (&str, &String)| (key.to_owned(), ByteString(value.clone().into_bytes()));
     Secret {
         metadata: kept(platform, names.kafka_client(), KAFKA),
         type_: Some("Opaque".into()),
-        data: Some(data.into_iter().map(bytes).collect()),
+        data: Some(data.map(bytes).collect()),
         ..Secret::default()
     }
 }

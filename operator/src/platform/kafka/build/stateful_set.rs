@@ -12,7 +12,7 @@ use k8s_openapi::{
 };
 use payplane_crds::{Platform, kafka::ManagedKafka};
 
-use super::{KAFKA, START};
+use super::{KAFKA, MIB, START, retention};
 use crate::{
     context::Settings,
     meta::short_hash,
@@ -34,11 +34,8 @@ const CONFIG_DIR: &str = "/etc/payplane/kafka";
 const CLIENT_DIR: &str = "/etc/payplane/kafka-client";
 const TLS_DIR: &str = "/etc/payplane/tls";
 const GRACE_SECONDS: i64 = 60;
-const MIB: u64 = 1 << 20;
 /// What the broker is sized for when nobody says how much memory it has.
 const MEMORY: u64 = 512 * MIB;
-/// Of a topic that the engine makes; the volume is shared between them.
-const PARTITIONS: u64 = 12;
 
 /// Kafka's StatefulSet.
 pub fn broker(
@@ -111,19 +108,12 @@ fn environment(spec: &ManagedKafka, names: &Names) -> Vec<EnvVar> {
         ("EXTRA_ARGS", "-name kafkaServer".to_owned()),
         ("KAFKA_HEAP_OPTS", format!("-Xms{}m -Xmx{heap}m", heap / 2)),
         ("LOG_DIR", "/tmp/payplane/logs".to_owned()),
-        ("RETENTION_BYTES", retention(spec).to_string()),
+        ("RETENTION_BYTES", retention(&spec.storage).to_string()),
         ("TLS_DIR", TLS_DIR.to_owned()),
     ];
     let variable =
         |(name, value): (&str, String)| EnvVar { name: name.into(), value: Some(value), value_from: None };
     values.into_iter().map(variable).collect()
-}
-
-/// Of each partition: half of the volume for all, so that the log never fills it. Whoever needs older events has the
-/// journal published again.
-fn retention(spec: &ManagedKafka) -> u64 {
-    let size = quantity::bytes(&spec.storage.size).unwrap_or(8 * 1024 * MIB);
-    (size / 2 / PARTITIONS).max(MIB)
 }
 
 fn probe(period: i32, failures: i32) -> Probe {

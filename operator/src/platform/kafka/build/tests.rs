@@ -120,7 +120,7 @@ fn the_engine_gets_what_an_external_secret_has_and_it_outlives_the_platform() {
         brokers: "main-kafka.pay.svc:9093".into(),
         username: "u".into(),
         password: "p".into(),
-        ca_pem: "PEM".into(),
+        ca_pem: Some("PEM".into()),
     };
     let secret = client(&platform, &fixture::names(), &login);
     assert_eq!(

@@ -1,0 +1,73 @@
+//! The subcommands: keep a copy, have it back with the log after it, and store a log as it is written.
+
+use std::{fs, path::Path};
+
+use serde::Serialize;
+
+use super::{CopiesError, Keys, Storage, copy, local, log, spool::Spool};
+use crate::{
+    age::{Identity, KeyError},
+    config::{FetchCopyConfig, StoreCopyConfig, StoreLogConfig},
+};
+
+/// What whoever asked for a copy is told.
+#[derive(Serialize)]
+struct Summary<'a> {
+    bytes: u64,
+    keys: &'a [String],
+}
+
+/// Keeps a copy.
+///
+/// # Errors
+/// When it is not kept.
+pub fn store(config: &StoreCopyConfig) -> Result<(), CopiesError> {
+    let keys = Keys::read(&config.keys.keys_dirs)?;
+    let storage = Storage::open(&config.storage)?;
+    let stored = copy::store(&storage, &keys, (&config.name, &config.uid), &config.from)?;
+    let summary = Summary { bytes: stored.bytes, keys: &stored.keys };
+    let text = serde_json::to_string(&summary).unwrap_or_default();
+    summarise(config.summary_file.as_deref(), &text)
+}
+
+/// Lays out a copy, and the log after it if it is asked for.
+///
+/// # Errors
+/// When the copy cannot be had, or the key of either is missing.
+pub fn fetch(config: &FetchCopyConfig) -> Result<(), CopiesError> {
+    let keys = Keys::read(&config.keys.keys_dirs)?;
+    let storage = Storage::open(&config.storage)?;
+    let about = copy::fetch(&storage, &keys, &config.name, &config.to, config.must_be_sealed)?;
+    if let Some(platform) = &config.log_of {
+        let laid = log::fetch(&storage, &keys, (platform, &about), &config.to)?;
+        for (segment, why) in &laid.damaged {
+            eprintln!("segment {segment} of the log is damaged: {why}");
+        }
+    }
+    Ok(())
+}
+
+/// Stores segments as they come, until it is told to stop.
+pub async fn watch(config: StoreLogConfig, stop: impl Future<Output = ()>) {
+    let spool = Spool {
+        storage: config.storage,
+        keys: config.keys.keys_dirs,
+        platform: config.platform,
+        directory: config.spool,
+    };
+    tokio::select! { () = spool.watch() => {} () = stop => {} }
+}
+
+/// A new key, as `age-keygen` writes one: the entry `key` of a Secret.
+///
+/// # Errors
+/// When the cryptographic library fails.
+pub fn new_key() -> Result<String, KeyError> {
+    let secret = Identity::generate()?;
+    let public = Identity::parse(&secret)?.recipient();
+    Ok(format!("# public key: {}\n# id in copies: {}\n{secret}\n", public.text()?, public.id()))
+}
+
+fn summarise(file: Option<&Path>, text: &str) -> Result<(), CopiesError> {
+    file.map_or(Ok(()), |file| fs::write(file, text).map_err(local("write", file)))
+}

@@ -1,0 +1,123 @@
+//! Copies of the ledger and its stored log, sealed, in a place that keeps them.
+//!
+//! What is kept, by name:
+//!
+//! | name | what |
+//! |---|---|
+//! | `NAME/base.tar.gz.age`, `NAME/pg_wal.tar.gz.age`, `NAME/backup_manifest.age` | a copy, as `pg_basebackup` writes it |
+//! | `NAME/about.json` | whose it is, where its log begins, which keys open it; written last, so a copy that has it is whole |
+//! | `.by/NAME` | the Backup's UID, for whoever deletes it |
+//! | `wal/PLATFORM/SYSTEM/SEGMENT.gz.age` | a segment of the log |
+//!
+//! Everything that says anything about payments is sealed (`crate::age`) under its own name, so it can be neither read nor
+//! changed nor exchanged by whoever keeps it. Contents go through in pieces of [`PIECE`] bytes; memory does not grow with them.
+//! Nothing that is there is overwritten.
+
+mod about;
+pub mod command;
+pub mod copy;
+mod keys;
+pub mod log;
+pub mod spool;
+mod storage;
+mod transfer;
+
+use std::path::{Path, PathBuf};
+
+use crate::age::{Broken, KeyError, OpenError};
+
+pub use keys::Keys;
+pub use storage::Storage;
+
+/// What is read at a time.
+pub const PIECE: usize = 256 * 1024;
+
+/// A copy or a segment could not be kept, or not be had again.
+#[derive(Debug, thiserror::Error)]
+pub enum CopiesError {
+    /// A directory of keys could not be read.
+    #[error("read the keys in {}", path.display())]
+    Keys {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file among the keys is none. Its contents are never told.
+    #[error("entry {entry:?} of the Secret with the keys")]
+    Key {
+        /// Its name.
+        entry: String,
+        /// What it is not.
+        source: KeyError,
+    },
+    /// Nothing says with which key to seal.
+    #[error(
+        "the Secret with the keys has no entry \"key\", with which to seal: put what age-keygen prints there"
+    )]
+    NoKey,
+    /// A file could not be read or written.
+    #[error("{operation} {}", path.display())]
+    Local {
+        /// What was tried.
+        operation: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The cryptographic library failed.
+    #[error("seal {name}")]
+    Seal {
+        /// What.
+        name: String,
+        /// No reason is given.
+        source: Broken,
+    },
+    /// What is kept cannot be opened.
+    #[error("{name} cannot be opened")]
+    Open {
+        /// What.
+        name: String,
+        /// Why not.
+        source: OpenError,
+    },
+    /// A copy of this name is there.
+    #[error("there is a copy {0} already; it is left alone: create a Backup of another name")]
+    Taken(String),
+    /// No copy of this name is there, or only a part of one.
+    #[error("there is no copy {0}: its Backup was made with another volume, or somebody deleted it")]
+    Missing(String),
+    /// A copy that has to be sealed is not.
+    #[error("copy {0} is not sealed, though its Backup asks for it: somebody put another copy in its place")]
+    Plain(String),
+    /// A copy does not say what it is.
+    #[error("{0} makes no sense: the copy is damaged; take another one")]
+    About(String),
+    /// Another segment of this name is there.
+    #[error("another segment {0} is stored already; it is left alone")]
+    Another(String),
+}
+
+impl CopiesError {
+    /// The exit code of a command that ends with this: 3 where a key is missing, 4 where what is kept is not what was kept,
+    /// 1 otherwise.
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::NoKey | Self::Key { .. } | Self::Open { source: OpenError::NoKey { .. }, .. } => 3,
+            Self::Open { .. } | Self::About(_) | Self::Plain(_) => 4,
+            Self::Keys { .. }
+            | Self::Local { .. }
+            | Self::Seal { .. }
+            | Self::Taken(_)
+            | Self::Missing(_)
+            | Self::Another(_) => 1,
+        }
+    }
+}
+
+/// An error of a file.
+fn local(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> CopiesError {
+    let path = path.to_owned();
+    move |source| CopiesError::Local { operation, path, source }
+}

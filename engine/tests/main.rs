@@ -1,0 +1,36 @@
+//! Every test of the engine on a real PostgreSQL, in one program: each suite is a module, and all of them share one server
+//! and what they stand on. A program per suite would compile and link that again for each.
+//!
+//! Apart stand `parsers`, which needs no server, and `simulation`, which fills all processors by itself.
+// A test fails by panicking, in its helpers too.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod access;
+mod attacks;
+mod billing;
+mod clocks;
+mod commit;
+mod crash;
+mod database;
+mod epoch;
+mod events;
+mod export;
+mod holds;
+mod items;
+mod keys;
+mod order;
+mod payment_approvals;
+mod payments;
+mod posture;
+mod races;
+mod redis;
+mod refunds;
+mod sealed;
+mod serving;
+mod settings;
+mod storms;
+mod support;
+mod suspension;
+mod verify;
+mod wallets;
+mod watch;
