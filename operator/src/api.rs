@@ -3,8 +3,8 @@
 use std::{future::Future, time::Duration};
 
 use kube::{
-    Api, Client, Resource,
-    core::{ApiResource, DynamicObject},
+    Api, Client, Resource, ResourceExt,
+    core::{ApiResource, DynamicObject, PartialObjectMeta},
 };
 
 use crate::error::Error;
@@ -42,4 +42,17 @@ pub fn dynamic<K: Resource<DynamicType = ()>>(
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
         None => Api::all_with(client.clone(), &resource),
     }
+}
+
+/// Whether the API server still has this object, and with the same spec: the same UID and generation.
+///
+/// # Errors
+/// When the API server does not say.
+pub async fn is_unchanged<K: Resource<DynamicType = ()>>(client: &Client, object: &K) -> Result<bool, Error> {
+    let api = dynamic::<K>(client, object.meta().namespace.as_deref());
+    let now = call("look whether an object is still there", api.get_metadata_opt(&object.name_any())).await?;
+    let same = |now: PartialObjectMeta<DynamicObject>| {
+        (&now.metadata.uid, now.metadata.generation) == (&object.meta().uid, object.meta().generation)
+    };
+    Ok(now.is_some_and(same))
 }

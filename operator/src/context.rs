@@ -1,6 +1,6 @@
 //! What every reconciler shares: clients, caches, connections, and the ways to wake one another.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use kube::{
     Client, Resource, ResourceExt,
@@ -73,17 +73,29 @@ pub struct Settings {
     pub subject: String,
 }
 
-/// Which stores have been filled once. Not the stores' own `wait_until_ready`: of several waiters it wakes only the
-/// last, and the controllers themselves wait there.
+/// Which stores have been filled, and which follow the API server since. Not the stores' own `wait_until_ready`: of
+/// several waiters it wakes only the last, and the controllers themselves wait there.
 #[derive(Clone, Debug, Default)]
 pub struct Filled {
-    kinds: watch::Sender<BTreeSet<&'static str>>,
+    /// By kind, whether the store follows.
+    kinds: watch::Sender<BTreeMap<&'static str, bool>>,
 }
 
 impl Filled {
-    /// Notes that the store of this kind has been filled.
+    /// Notes that the store of this kind has been filled with all that there is.
     pub fn note(&self, kind: &'static str) {
-        self.kinds.send_if_modified(|kinds| kinds.insert(kind));
+        self.kinds.send_if_modified(|kinds| kinds.insert(kind, true) != Some(true));
+    }
+
+    /// Notes that the watch of this kind broke: until the store is filled anew, it may have what is long gone.
+    pub fn fell_behind(&self, kind: &'static str) {
+        let behind = |follows: &mut bool| std::mem::replace(follows, false);
+        self.kinds.send_if_modified(|kinds| kinds.get_mut(kind).is_some_and(behind));
+    }
+
+    /// Whether the store of this kind follows the API server, as far as its watch knows.
+    pub fn follows(&self, kind: &'static str) -> bool {
+        self.kinds.borrow().get(kind).is_some_and(|follows| *follows)
     }
 
     /// Waits until every store has been filled. Before, a first look would find no Tenant for a Wallet, and say so.
@@ -260,5 +272,20 @@ mod tests {
             waiter.await.unwrap();
         }
         filled.all().await;
+    }
+
+    #[test]
+    fn a_store_follows_from_its_filling_until_its_watch_breaks() {
+        let filled = Filled::default();
+        filled.fell_behind("Payment");
+        assert!(!filled.follows("Payment"), "never filled");
+        filled.note("Payment");
+        filled.note("Refund");
+        assert!(filled.follows("Payment"));
+        filled.fell_behind("Payment");
+        assert!(!filled.follows("Payment"), "its watch broke");
+        assert!(filled.follows("Refund"), "another's did not");
+        filled.note("Payment");
+        assert!(filled.follows("Payment"), "filled anew");
     }
 }

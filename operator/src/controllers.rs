@@ -376,10 +376,11 @@ fn kept<K: Reconciled, P: Fn(&K) -> Option<u64> + Send + 'static>(
     let api = Api::<Guarded<K>>::all(context.client.clone());
     watch::events(api, config, K::KIND, metrics, health.clone())
         .reflect(writer)
-        .inspect_ok(move |event| match event {
-            Event::Delete(gone) => forget::<K>(&here, gone),
-            Event::InitDone => here.filled.note(K::KIND),
-            Event::Apply(_) | Event::Init | Event::InitApply(_) => {}
+        .inspect(move |event| match event {
+            Ok(Event::Delete(gone)) => forget::<K>(&here, gone),
+            Ok(Event::InitDone) => here.filled.note(K::KIND),
+            Ok(Event::Apply(_) | Event::Init | Event::InitApply(_)) => {}
+            Err(_) => here.filled.fell_behind(K::KIND),
         })
         .applied_objects()
         .predicate_filter(move |guarded: &Guarded<K>| mark(guarded, &print), Default::default())

@@ -44,6 +44,8 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     afresh(api, config).default_backoff().modify(prune).inspect(move |event| match event {
+        // Said before the API server is asked.
+        Ok(Event::Init) => {}
         Ok(_) => {
             metrics.watch_last_event.with_label_values(&[kind]).set(jiff::Timestamp::now().as_second());
             health.works(kind);
@@ -134,7 +136,27 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use kube::{Client, Config};
+    use payplane_crds::Wallet;
+
     use super::*;
+
+    #[tokio::test]
+    async fn another_try_is_no_success() {
+        // Nobody listens at this port.
+        let client = Client::try_from(Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+        let health = Arc::new(Health::default());
+        let events =
+            events::<Wallet>(Api::all(client), config(), "Wallet", Metrics::new().unwrap(), health.clone());
+        let mut events = std::pin::pin!(events);
+        let mut tries = 0;
+        while tries < 2 {
+            match events.next().await.unwrap() {
+                Ok(_) => assert_eq!(health.troubles.lock().unwrap().len(), tries.min(1), "try {tries}"),
+                Err(_) => tries += 1,
+            }
+        }
+    }
 
     #[test]
     fn only_failures_without_end_count() {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::{
+    api,
     backoff::Key,
     condition::Conditions,
     context::{Context, Guarded, identity},
@@ -75,7 +76,7 @@ async fn drive<K: Reconciled>(guarded: Arc<Guarded<K>>, context: Arc<Context>) -
         context.filled.all().await;
         let started = Instant::now();
         let outcome = match &guarded.0 {
-            Ok(object) => object.reconcile(&context).await,
+            Ok(object) => fresh(object, &context).await,
             Err(invalid) => malformed::<K>(&context, &guarded, invalid).await,
         };
         context.metrics.reconciled(K::KIND, started.elapsed(), outcome.as_ref().err());
@@ -91,6 +92,17 @@ async fn drive<K: Reconciled>(guarded: Arc<Guarded<K>>, context: Arc<Context>) -
     }
     .instrument(span)
     .await
+}
+
+/// Reconciles an object that is as the API server has it. While its watch is broken the store may have one that was deleted
+/// long ago, and a payment that nobody asks for any more must not be made: so then the API server is asked. What the
+/// store is behind on comes with the watch.
+async fn fresh<K: Reconciled>(object: &K, context: &Context) -> Result<Again, Error> {
+    if context.filled.follows(K::KIND) || api::is_unchanged(&context.client, object).await? {
+        object.reconcile(context).await
+    } else {
+        Ok(Again::OnChange)
+    }
 }
 
 /// The first failure is news; its repetitions are not, nor is an old copy in a cache.
