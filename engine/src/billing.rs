@@ -8,17 +8,20 @@
 //!    numbers and the cut again. If the cut has moved meanwhile, all of it is done again, at most five times.
 //!    Without a plan of the caller's it is priced by what was agreed with the tenant ([`agree`]); then the call checks too that
 //!    nothing more was agreed meanwhile.
+//!    Before that it is stored which thresholds it reaches ([`note_thresholds`]).
 //! 4. Whoever closes a period that is closed gets its invoice. So a crash between any two of these steps, and another
 //!    engine that does the same, change nothing.
 
 mod collect;
 pub mod document;
 mod priced;
+mod threshold;
 
 pub use collect::{Collect, Receiver, collect};
 pub use priced::Pricing;
+pub use threshold::note as note_thresholds;
 
-use payplane_billing::{Credit, CycleError, Overflow, Period, Plan, Standing, Usage, consume};
+use payplane_billing::{Credit, CycleError, Overflow, Period, Plan, Standing, Threshold, Usage, consume};
 use payplane_ledger::{Refusal, TenantId, Timestamp};
 
 use crate::{
@@ -187,6 +190,17 @@ pub async fn close(
     store: &Store,
     tenant: TenantId,
     pricing: impl Into<Pricing<'_>>,
+    at: (Timestamp, i64),
+    cycle: (Timestamp, impl Fn(Timestamp) -> Result<Period, CycleError>),
+) -> Result<Closed, BillingError> {
+    close_noting(store, tenant, (pricing, &[]), at, cycle).await
+}
+
+/// The same, and stores which thresholds the period reaches before it is closed: so a crash in between loses none.
+pub async fn close_noting(
+    store: &Store,
+    tenant: TenantId,
+    (pricing, thresholds): (impl Into<Pricing<'_>>, &[Threshold]),
     (start, grace_us): (Timestamp, i64),
     (begin, period_from): (Timestamp, impl Fn(Timestamp) -> Result<Period, CycleError>),
 ) -> Result<Closed, BillingError> {
@@ -203,6 +217,7 @@ pub async fn close(
         }
         let priced = Priced::find(store, tenant, next.period, pricing).await?;
         let invoice = next.invoice(store, tenant, &priced).await?;
+        note_thresholds(store, tenant, &invoice, thresholds).await?;
         let issued = match priced.agreements {
             None => store.issue_invoice(tenant, &invoice).await,
             Some(known) => store.issue_agreed_invoice(tenant, &invoice, known).await,

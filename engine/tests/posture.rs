@@ -57,12 +57,12 @@ const POSTURE: [(&str, &str, &str); 14] = [
         "select c.relname::text from pg_class c where c.relnamespace = 'payplane'::regnamespace and c.relkind = 'r' \
          and ( \
          c.relname in ('journal', 'batches', 'batch_tenants', 'seals', 'invoices', 'seal_blocks', 'collections', \
-           'credit_notes', 'prepaid_grants', 'prepaid_uses', 'usage_events', 'plan_versions', 'plan_agreements') \
-           and has_any_column_privilege('{definer}', c.oid, 'update') \
+           'credit_notes', 'prepaid_grants', 'prepaid_uses', 'usage_events', 'plan_versions', 'plan_agreements', \
+           'reached_thresholds') and has_any_column_privilege('{definer}', c.oid, 'update') \
          or c.relname in ('journal', 'accounts', 'wallets', 'payments', 'refunds', 'usages', 'batches', \
            'batch_tenants', 'seals', 'seal_head', 'tenants', 'invoices', 'seal_blocks', 'collections', \
            'credit_notes', 'prepaid_grants', 'prepaid_uses', 'usage_events', 'usage_heads', \
-           'plan_versions', 'plan_agreements') and has_table_privilege('{definer}', c.oid, 'delete') \
+           'plan_versions', 'plan_agreements', 'reached_thresholds') and has_table_privilege('{definer}', c.oid, 'delete') \
          or has_table_privilege('{definer}', c.oid, 'truncate'))",
         "grant delete on payplane.journal to {definer}",
     ),

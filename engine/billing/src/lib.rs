@@ -12,6 +12,7 @@
 //!   are those of the binary.
 //! - [`Standing`] says what is due of an invoice, [`consume`] which prepaid credits pay for it. What is due and what is to
 //!   be given back are never both more than zero, and no credit is used beyond what was granted.
+//! - [`Threshold`] says whether a bound is met that somebody wants to be told of.
 //! - There is no async, I/O, clock, randomness or logging here. Time is an argument.
 
 mod agreed;
@@ -25,6 +26,7 @@ mod prorate;
 mod rate;
 mod settle;
 mod statement;
+mod threshold;
 mod usage;
 
 pub use agreed::{Agreement, PARTS_MAX, divide};
@@ -37,4 +39,5 @@ pub use price::{Model, PRICES_MAX, TIERS_MAX, Tier};
 pub use rate::{RATE_DECIMALS, Rate, RateError};
 pub use settle::{Standing, State, Step, share_tax};
 pub use statement::{Item, Line, Overflow, Part, Statement, Tax};
+pub use threshold::{Measure, THRESHOLDS_MAX, Threshold};
 pub use usage::{API_CALLS, METRICS, Metric, RESERVED, Usage};

@@ -5,6 +5,9 @@
 //! follows a wallet needs all of its versions. A key of the tenant would keep every order, at one partition's speed.
 
 mod body;
+mod threshold;
+
+pub use threshold::event_of_threshold;
 
 use payplane_ledger::{
     AccountId, After, Decision, Kind, OperationId, PlatformId, Posting, RefundPhase, Status, Timestamp,
@@ -20,7 +23,7 @@ pub const EVENT_BYTES_MAX: usize = 64 * 1024;
 /// An event, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Kafka's key: the wallet.
+    /// Kafka's key: the wallet or, of a threshold, the tenant.
     pub key: String,
     /// The event in the structured JSON form of CloudEvents.
     pub payload: Vec<u8>,
@@ -32,7 +35,7 @@ pub struct Event {
 
 /// The envelope. Names of attributes are those of CloudEvents 1.0; what is ours begins with `payplane`.
 #[derive(Serialize)]
-struct Envelope<'a> {
+struct Envelope<'a, T> {
     specversion: &'static str,
     id: String,
     source: String,
@@ -42,7 +45,7 @@ struct Envelope<'a> {
     datacontenttype: &'static str,
     partitionkey: String,
     payplanetenant: &'a str,
-    data: body::Body<'a>,
+    data: T,
 }
 
 /// What is made of one row.
@@ -101,25 +104,33 @@ fn event(
     account: AccountId,
     posting: Option<&Posting>,
 ) -> Option<Event> {
+    let about = (letter(row, account, None), word(decision), decision.decided_at);
+    envelope(platform, &row.tenant_name, about, body::of(row, decision, posting))
+}
+
+/// What every event has; its name says whose it is and what it is about.
+fn envelope(
+    platform: PlatformId,
+    tenant_name: &str,
+    (letter, word, at): (Letter, &str, Timestamp),
+    data: impl Serialize,
+) -> Option<Event> {
+    let key = letter.account.to_string();
     let envelope = Envelope {
         specversion: "1.0",
-        id: event_id(row.operation, account),
-        source: format!("/payplane.io/platforms/{platform}/tenants/{}", row.tenant),
-        r#type: format!("io.payplane.{}.v1", word(decision)),
-        subject: account.to_string(),
-        time: time(decision.decided_at)?,
+        id: event_id(letter.operation, letter.account),
+        source: format!("/payplane.io/platforms/{platform}/tenants/{}", letter.tenant),
+        r#type: format!("io.payplane.{word}.v1"),
+        subject: key.clone(),
+        time: time(at)?,
         datacontenttype: "application/json",
-        partitionkey: account.to_string(),
-        payplanetenant: &row.tenant_name,
-        data: body::of(row, decision, posting),
+        partitionkey: key.clone(),
+        payplanetenant: tenant_name,
+        data,
     };
-    Some(Event {
-        key: envelope.subject.clone(),
-        // Texts, numbers and options always have a JSON form.
-        payload: serde_json::to_vec(&envelope).ok()?,
-        at: decision.decided_at,
-        letter: letter(row, account, None),
-    })
+    // Texts, numbers and options always have a JSON form.
+    let payload = serde_json::to_vec(&envelope).ok()?;
+    Some(Event { key, payload, at, letter })
 }
 
 /// Follows from what it is about, so that whoever gets it twice can tell.

@@ -7,6 +7,8 @@
 //! 4. when all of a page are, the position moves, and what Kafka refused for what it is becomes a dead letter, in one
 //!    commit.
 //!
+//! Reached thresholds of billing wait in a table of their own, and are sent and taken out of it in the same way.
+//!
 //! Bounds: one page is in memory, whatever Kafka does; what waits is in the journal. Money waits for none of it: nothing
 //! here is on the way of a commit, and an engine whose Kafka is away is as ready as any.
 //!
@@ -20,8 +22,9 @@ mod kafka;
 mod measure;
 mod pace;
 mod publish;
+mod threshold;
 
 pub use config::{KafkaConfig, KafkaConfigError};
-pub use event::{EVENT_BYTES_MAX, Event, events_of};
+pub use event::{EVENT_BYTES_MAX, Event, event_of_threshold, events_of};
 pub use measure::keep_measuring;
 pub use publish::keep_publishing;

@@ -39,7 +39,7 @@ const LETTERS_PAUSE: Duration = Duration::from_secs(5);
 
 /// Why a turn ended.
 #[derive(Debug, thiserror::Error)]
-enum Stop {
+pub(super) enum Stop {
     /// Another engine publishes.
     #[error("another engine publishes")]
     Elsewhere,
@@ -55,13 +55,13 @@ enum Stop {
 }
 
 /// From when an engine has the right to publish until something fails.
-struct Turn<'a> {
-    engine: &'a Engine,
+pub(super) struct Turn<'a> {
+    pub(super) engine: &'a Engine,
     directory: &'a Path,
-    platform: PlatformId,
-    session: EventSession,
+    pub(super) platform: PlatformId,
+    pub(super) session: EventSession,
     kafka: Kafka,
-    pace: &'a mut Pace,
+    pub(super) pace: &'a mut Pace,
 }
 
 /// Publishes until the process ends.
@@ -126,6 +126,9 @@ impl Turn<'_> {
             let problem = format!("{} dead letters wait: look at the topic's bounds", look.waiting);
             self.session.note(&problem).await?;
             tokio::time::sleep(LETTERS_PAUSE).await;
+        } else if look.thresholds {
+            // Few, and not to wait for a journal that never ends.
+            self.publish_thresholds().await?;
         } else if look.seal < look.newest {
             self.publish_page(look.seal).await?;
         } else {
@@ -154,10 +157,7 @@ impl Turn<'_> {
         let refused = self.send_all(&made.events).await?;
         let sent = made.events.len() - refused.len();
         made.refused.extend(refused);
-        for letter in &made.refused {
-            let (operation, wallet) = (letter.operation, letter.account);
-            tracing::warn!(%operation, %wallet, reason = letter.problem, "an event is a dead letter");
-        }
+        made.refused.iter().for_each(warn);
         if !self.session.advance(through, &made.refused).await? {
             return Err(Stop::Moved);
         }
@@ -182,6 +182,7 @@ impl Turn<'_> {
             }
         }
         let sent = settled.iter().filter(|letter| letter.problem.is_none()).count();
+        settled.extend(self.send_thresholds_again().await?);
         if !self.session.settle(&settled).await? {
             return Err(Stop::Moved);
         }
@@ -191,7 +192,7 @@ impl Turn<'_> {
 
     /// Sends all, and gives those that were refused for what they are. What would be refused without being sent is found
     /// on the way; if the broker refuses something, all are sent again one by one, to tell which it was.
-    async fn send_all(&mut self, events: &[Event]) -> Result<Vec<Letter>, Stop> {
+    pub(super) async fn send_all(&mut self, events: &[Event]) -> Result<Vec<Letter>, Stop> {
         let (mut ways, mut sent, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for event in events {
             match self.kafka.send(event).map_err(Stop::Kafka)? {
@@ -216,7 +217,7 @@ impl Turn<'_> {
     }
 
     /// The same one by one.
-    async fn send_each(&mut self, events: &[Event]) -> Result<Vec<Letter>, Stop> {
+    pub(super) async fn send_each(&mut self, events: &[Event]) -> Result<Vec<Letter>, Stop> {
         let mut refused = Vec::new();
         for event in events {
             let way = self.kafka.send(event).map_err(Stop::Kafka)?;
@@ -255,6 +256,11 @@ impl Turn<'_> {
             self.session.note(&problem).await?;
         }
     }
+}
+
+pub(super) fn warn(letter: &Letter) {
+    let (operation, wallet) = (letter.operation, letter.account);
+    tracing::warn!(%operation, %wallet, reason = letter.problem, "an event is a dead letter");
 }
 
 fn refusal(event: &Event, problem: String) -> Letter {

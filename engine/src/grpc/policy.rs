@@ -76,6 +76,7 @@ const TABLE: &[(&str, Access)] = &[
     ("/payplane.v1.BillingService/GetInvoiceDocument", Access::Needs(Role::Viewer)),
     ("/payplane.v1.BillingService/AgreePlan", Access::Needs(Role::Platform)),
     ("/payplane.v1.BillingService/GetStatementDocument", Access::Needs(Role::Viewer)),
+    ("/payplane.v1.BillingService/ListReachedThresholds", Access::Needs(Role::Viewer)),
     ("/payplane.v1.EventService/GetEventStatus", Access::Needs(Role::Platform)),
     ("/payplane.v1.EventService/ReplayEvents", Access::Needs(Role::Platform)),
     ("/payplane.v1.EventService/ListDeadLetters", Access::Needs(Role::Platform)),

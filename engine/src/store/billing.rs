@@ -9,12 +9,15 @@ mod collection;
 mod meter;
 mod prepaid;
 mod recorded;
+mod threshold;
 
 pub use agreed::{Agreed, Agreements};
 pub(crate) use collection::Sides;
 pub use collection::{Attempt, CreditNotePage, CreditNoteRow};
 pub use prepaid::NewGrant;
 pub use recorded::{Recorded, UsageEvent, UsageSum};
+pub(crate) use threshold::Counting;
+pub use threshold::ReachedThreshold;
 
 use std::collections::HashSet;
 

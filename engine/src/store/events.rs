@@ -4,6 +4,10 @@
 //! The right is an advisory lock of that connection, so it goes when the connection goes. It is not what keeps the
 //! position right: that is the epoch, which the database compares in the same statement that moves the position.
 
+mod threshold;
+
+pub use threshold::ThresholdRow;
+
 use std::time::Duration;
 
 use payplane_ledger::{AccountId, Decision, OperationId, TenantId, Timestamp};
@@ -47,6 +51,8 @@ pub struct EventLook {
     pub waiting: i64,
     /// Letters that are to be sent again.
     pub retries: i64,
+    /// Whether thresholds wait to be published.
+    pub thresholds: bool,
 }
 
 /// An operation under a seal.
@@ -226,6 +232,7 @@ impl EventSession {
             newest: found.try_get("newest")?,
             waiting: found.try_get("waiting")?,
             retries: found.try_get("retries")?,
+            thresholds: found.try_get("thresholds")?,
         };
         Ok((look.epoch == self.epoch).then_some(look))
     }

@@ -99,6 +99,7 @@ pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[
     (14, "agreements", include_str!("../../migrations/0014_agreements.sql")),
     (15, "export", include_str!("../../migrations/0015_export.sql")),
     (16, "floor", include_str!("../../migrations/0016_floor.sql")),
+    (17, "thresholds", include_str!("../../migrations/0017_thresholds.sql")),
 ];
 
 /// The newest migration that this binary knows.

@@ -38,17 +38,17 @@ mod wallets;
 pub use api_keys::{API_KEYS_MAX, ApiKeyChange, ApiKeyRow, Hash, NewApiKey, PutApiKey, TENANT_API_KEYS_MAX};
 pub use archive::ArchiveRow;
 pub use background::DuePayment;
-pub(crate) use billing::Sides;
 pub use billing::{
     Agreed, Agreements, Attempt, CreditNotePage, CreditNoteRow, Document, InvoicePage, InvoiceRow, NewGrant,
-    PartRow, Recorded, UsageEvent, UsageSum,
+    PartRow, ReachedThreshold, Recorded, UsageEvent, UsageSum,
 };
+pub(crate) use billing::{Counting, Sides};
 pub use connect::DatabaseConfig;
 pub use epoch::{AdoptError, LedgerEpoch, adopt};
 pub use error::StoreError;
 pub use events::{
     EventLook, EventRow, EventSession, EventStatus, LETTERS_MAX, Letter, LetterAct, LetterRow,
-    PAGE_OPERATIONS,
+    PAGE_OPERATIONS, ThresholdRow,
 };
 pub use export::{ExportedAccount, ExportedSeal, ExportedTenant, ExportedWallet};
 pub use floor::Schema;

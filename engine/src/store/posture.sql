@@ -63,7 +63,8 @@ begin
                     payplane.unsealed, payplane.seals, payplane.seal_head, payplane.personal_data,
                     payplane.invoices, payplane.collections, payplane.credit_notes, payplane.prepaid_grants,
                     payplane.prepaid_uses, payplane.usage_events, payplane.usage_heads to %I', v_app);
-    execute format('grant select on payplane.plan_versions, payplane.plan_agreements to %I', v_app);
+    execute format('grant select on payplane.plan_versions, payplane.plan_agreements, payplane.reached_thresholds to %I',
+                   v_app);
 
     -- An engine compares the epoch with the one that it began with, on every connection.
     execute format('grant select on payplane.epoch to %I', v_app);
@@ -101,7 +102,10 @@ begin
     execute format('grant select, insert on payplane.collections, payplane.credit_notes, payplane.prepaid_grants,
                     payplane.prepaid_uses, payplane.usage_events, payplane.usage_heads, payplane.collectors,
                     payplane.billing_suspensions to %I', v_definer);
-    execute format('grant select, insert on payplane.plan_versions, payplane.plan_agreements to %I', v_definer);
+    execute format('grant select, insert on payplane.plan_versions, payplane.plan_agreements,
+                    payplane.reached_thresholds to %I', v_definer);
+    -- What waits to be published comes and goes.
+    execute format('grant select, insert, delete on payplane.unpublished_thresholds to %I', v_definer);
     execute format('grant select, insert, update, delete on payplane.billing_limits to %I', v_definer);
     execute format('grant update (position) on payplane.usage_heads to %I', v_definer);
     execute format('grant delete on payplane.collectors, payplane.billing_suspensions to %I', v_definer);
@@ -121,7 +125,7 @@ begin
                                   'collections', 'credit_notes', 'prepaid_grants', 'prepaid_uses', 'usage_events',
                                   'usage_heads', 'billing_suspensions', 'api_keys', 'tenant_issuers',
                                   'plan_versions', 'plan_agreements',
-                                  'billing_limits'] loop
+                                  'billing_limits', 'reached_thresholds', 'unpublished_thresholds'] loop
         execute format('alter table payplane.%I enable row level security', v_name);
         execute format('alter table payplane.%I force row level security', v_name);
         execute format('drop policy if exists one_tenant on payplane.%I', v_name);

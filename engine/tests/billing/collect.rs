@@ -204,7 +204,7 @@ async fn killed_at_every_step_there_is_one_invoice_and_one_collection() {
             start_time: Some(prost_types::Timestamp { seconds: start, nanos: 0 }),
         };
         let start_time = Some(prost_types::Timestamp { seconds: start + day * DAY, nanos: 0 });
-        proto::CloseInvoiceRequest { plan: Some(plan), cycle: Some(cycle), start_time, grace: None }
+        proto::CloseInvoiceRequest { plan: Some(plan), cycle: Some(cycle), start_time, ..Default::default() }
     };
     let (mut kills, mut moved_before) = (0, 0);
     for (day, (step, lock)) in STEPS.iter().enumerate() {

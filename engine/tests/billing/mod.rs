@@ -8,6 +8,7 @@ mod collect;
 mod example;
 mod metered;
 mod recorded;
-mod wire;
+pub(crate) mod threshold;
+pub(crate) mod wire;
 
 use crate::support;

@@ -38,7 +38,7 @@ fn seconds(seconds: i64) -> Option<prost_types::Timestamp> {
 }
 
 /// Days in UTC, from so many days ago.
-fn days(ago: i64) -> proto::BillingCycle {
+pub(crate) fn days(ago: i64) -> proto::BillingCycle {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let midnight = i64::try_from(now).unwrap() / DAY * DAY;
     proto::BillingCycle {
@@ -54,7 +54,8 @@ async fn preview(
     plan: proto::BillingPlan,
     cycle: proto::BillingCycle,
 ) -> Result<proto::PreviewInvoiceResponse, Status> {
-    let request = proto::PreviewInvoiceRequest { plan: Some(plan), cycle: Some(cycle) };
+    let request =
+        proto::PreviewInvoiceRequest { plan: Some(plan), cycle: Some(cycle), thresholds: Vec::new() };
     client.billing.clone().preview_invoice(request).await.map(tonic::Response::into_inner)
 }
 
@@ -65,7 +66,8 @@ async fn close(
     grace_seconds: i64,
 ) -> Result<proto::CloseInvoiceResponse, Status> {
     let grace = Some(prost_types::Duration { seconds: grace_seconds, nanos: 0 });
-    let request = proto::CloseInvoiceRequest { plan: Some(plan), cycle: Some(cycle), start_time, grace };
+    let (plan, cycle) = (Some(plan), Some(cycle));
+    let request = proto::CloseInvoiceRequest { plan, cycle, start_time, grace, thresholds: Vec::new() };
     client.billing.clone().close_invoice(request).await.map(tonic::Response::into_inner)
 }
 
@@ -300,7 +302,7 @@ async fn without_a_plan_what_was_agreed_is_billed() {
         platform.billing.clone().agree_plan(request).await.map(tonic::Response::into_inner)
     };
     let shown = async || {
-        let request = proto::PreviewInvoiceRequest { plan: None, cycle: Some(days(0)) };
+        let request = proto::PreviewInvoiceRequest { cycle: Some(days(0)), ..Default::default() };
         let answer = platform.billing.clone().preview_invoice(request).await?;
         Ok::<_, Status>(answer.into_inner().invoice.unwrap())
     };

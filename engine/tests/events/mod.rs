@@ -8,6 +8,7 @@ mod flow;
 mod letters;
 mod oracle;
 mod secured;
+mod threshold;
 mod traffic;
 
 use crate::support;

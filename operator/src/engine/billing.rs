@@ -1,9 +1,9 @@
 //! Invoices.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
-use payplane_crds::tenant_billing::{BilledUsage, BillingPeriod, DocumentLocale, PlanTerms};
+use payplane_crds::tenant_billing::{
+    BilledUsage, BillingPeriod, BillingThreshold, DocumentLocale, PlanTerms,
+};
 use payplane_proto::v1 as proto;
 use proto::billing_service_client::BillingServiceClient;
 use tonic::{Request, service::interceptor::InterceptedService, transport::Channel};
@@ -23,6 +23,8 @@ pub struct BillingRequest {
     pub begin: Timestamp,
     /// How long after its end a period is closed.
     pub grace_seconds: i64,
+    /// What somebody wants to be told of.
+    pub thresholds: Vec<BillingThreshold>,
 }
 
 /// A version of a plan.
@@ -64,8 +66,8 @@ pub struct Preview {
     pub invoice: Invoice,
     /// What was used.
     pub usage: BilledUsage,
-    /// What others recorded of what is priced, by name.
-    pub events: BTreeMap<String, String>,
+    /// Names of the thresholds that were reached in its period.
+    pub reached: Vec<String>,
     /// Whether its period is over by the database's clock.
     pub is_over: bool,
     /// What the total will be at the period's end, if usage goes on so. None if the engine does not say so.

@@ -6,16 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use payplane_crds::{
     condition::reason::{CURRENCY_MISMATCH, WALLET_NOT_FOUND},
     money::PositiveAmount,
-    tenant_billing::{
-        BilledUsage, BillingMetric, BillingThreshold, DunningAction, DunningStep, ThresholdName,
-    },
+    tenant_billing::{DunningAction, DunningStep},
 };
-use rust_decimal::Decimal;
 
 use super::{Answer, Billed, Owed, Wallets, validate::Wanted};
 use crate::{
     controllers::Again,
-    engine::{Amount, DebtMeasures, Invoice, Preview},
+    engine::{Amount, DebtMeasures, Invoice},
 };
 
 /// How many periods one look closes at most: a year that was missed takes a few looks, and each of them shows.
@@ -104,36 +101,6 @@ pub fn stage(unpaid_since: Option<Timestamp>, steps: &[DunningStep], now: Timest
         is_suspended: reached.clone().any(|step| step.action == DunningAction::Suspend),
         payment_maximum: reached.filter_map(|step| step.per_payment_max.clone()).next_back(),
         next_at: steps.iter().map(at).filter(|at| now < *at).min(),
-    }
-}
-
-/// Names of the thresholds that are reached. What cannot be read, or is not counted, reaches nothing.
-pub fn reached(thresholds: &[BillingThreshold], preview: &Preview) -> Vec<ThresholdName> {
-    let is_reached = |threshold: &&BillingThreshold| {
-        let (used, bound) = match (&threshold.accrued, threshold.metric, &threshold.event) {
-            (Some(bound), _, _) => (Some(&preview.invoice.total.amount), Some(bound)),
-            (None, Some(metric), _) => (used(metric, &preview.usage), threshold.quantity.as_ref()),
-            (None, None, event) => {
-                let recorded = event.as_ref().and_then(|event| preview.events.get(event));
-                (recorded, threshold.quantity.as_ref())
-            }
-        };
-        let decimal = |text: &str| text.parse::<Decimal>().ok();
-        let used = used.and_then(|used| decimal(used));
-        used.zip(bound.and_then(|bound| decimal(&bound.0))).is_some_and(|(used, bound)| bound <= used)
-    };
-    thresholds.iter().filter(is_reached).map(|threshold| ThresholdName(threshold.name.clone())).collect()
-}
-
-const fn used(metric: BillingMetric, usage: &BilledUsage) -> Option<&String> {
-    match metric {
-        BillingMetric::Payments => Some(&usage.payments),
-        BillingMetric::Volume => Some(&usage.volume),
-        BillingMetric::Holds => Some(&usage.holds),
-        BillingMetric::Refunds => Some(&usage.refunds),
-        BillingMetric::ActiveWallets => Some(&usage.active_wallets),
-        BillingMetric::ApiCalls => usage.api_calls.as_ref(),
-        BillingMetric::Storage => usage.storage.as_ref(),
     }
 }
 

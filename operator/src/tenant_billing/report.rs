@@ -12,13 +12,10 @@ use payplane_crds::{
             NOT_SUSPENDED, PLAN_AGREED, PROGRESSING, SCOPE_TAKEN, WALLETS_FIT,
         },
     },
-    tenant_billing::{AgreedPlan, CollectionStatus, IssuedInvoice, OpenPeriod},
+    tenant_billing::{AgreedPlan, CollectionStatus, IssuedInvoice, OpenPeriod, ThresholdName},
 };
 
-use super::{
-    Agreement, Answer, Billed, Owed, Wallets,
-    plan::{closes_at, reached},
-};
+use super::{Agreement, Answer, Billed, Owed, Wallets, plan::closes_at};
 use crate::{
     condition::{Conditions, find},
     engine::{EngineError, Invoice},
@@ -45,7 +42,7 @@ pub fn report(
             let message = "Usage is counted, and periods are closed when they are over.";
             let conditions = owing(conditions.ready(AS_SPECIFIED, message), billed.owed.as_ref());
             let mut status = billed_status(billed, config_map);
-            status.thresholds_reached = reached(&billing.spec.thresholds, &billed.preview);
+            status.thresholds_reached = billed.preview.reached.iter().cloned().map(ThresholdName).collect();
             if matches!(billed.agreed, Some(Agreement::Kept { .. })) {
                 status.agreed_plan = before().agreed_plan;
             }

@@ -85,6 +85,7 @@ pub fn validate(billing: &TenantBilling, observed: &Observed) -> Result<Wanted, 
         period: billing.spec.period.clone(),
         begin: begin(billing),
         grace_seconds: billing.spec.grace_seconds,
+        thresholds: billing.spec.thresholds.clone(),
     };
     let documents = billing.spec.documents.as_ref().map(|documents| documents.locale);
     let agreeing = agreeing(billing, observed.plan.as_ref());

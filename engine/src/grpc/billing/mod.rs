@@ -6,6 +6,7 @@ mod credit;
 mod document;
 mod invoice;
 mod plan;
+mod threshold;
 mod usage;
 
 use std::time::{Duration, Instant};
@@ -38,6 +39,7 @@ impl BillingService for Api {
         let mut violations = Violations::default();
         let plan = plan::pricing(request.plan.as_ref(), &mut violations);
         let cycle = plan::cycle(request.cycle.as_ref(), &mut violations);
+        let thresholds = threshold::thresholds(&request.thresholds, &mut violations);
         let (plan, (cycle, begin)) = violations.finish(plan.zip(cycle))?;
         let store = self.engine.store.clone();
         let work = async move {
@@ -45,13 +47,15 @@ impl BillingService for Api {
             let pricing = agreement::pricing(plan.as_ref());
             let (row, is_over) = next.preview(&store, tenant, pricing).await?;
             let forecast = next.forecast(&store, tenant, pricing, &row).await?;
-            Ok((row, is_over, forecast))
+            let reached = billing::note_thresholds(&store, tenant, &row, &thresholds).await?;
+            Ok((row, is_over, forecast, reached))
         };
-        let (row, is_over, forecast) = of_its_own(work).await?;
+        let (row, is_over, forecast, reached) = of_its_own(work).await?;
         self.engine.metrics.observe_usage_lag(self.engine.store.take_usage_lag());
         let forecast = Some(encode::money(forecast, row.document.statement.currency));
         let invoice = Some(invoice::invoice(&row));
-        Ok(Response::new(proto::PreviewInvoiceResponse { invoice, is_over, forecast }))
+        let reached = reached.iter().map(threshold::reached).collect();
+        Ok(Response::new(proto::PreviewInvoiceResponse { invoice, is_over, forecast, reached }))
     }
 
     async fn close_invoice(
@@ -65,12 +69,13 @@ impl BillingService for Api {
         let cycle = plan::cycle(request.cycle.as_ref(), &mut violations);
         let start = plan::time("start_time", request.start_time.as_ref(), &mut violations);
         let grace_us = grace(request.grace.as_ref(), &mut violations);
+        let thresholds = threshold::thresholds(&request.thresholds, &mut violations);
         let (plan, ((cycle, begin), start)) = violations.finish(plan.zip(cycle.zip(start)))?;
         let (store, started) = (self.engine.store.clone(), Instant::now());
         let closed = of_its_own(async move {
             let period_from = |start| cycle.period_from(start);
-            let pricing = agreement::pricing(plan.as_ref());
-            billing::close(&store, tenant, pricing, (start, grace_us), (begin, period_from)).await
+            let pricing = (agreement::pricing(plan.as_ref()), &*thresholds);
+            billing::close_noting(&store, tenant, pricing, (start, grace_us), (begin, period_from)).await
         })
         .await?;
         self.engine.metrics.observe_usage_lag(self.engine.store.take_usage_lag());
@@ -203,6 +208,13 @@ impl BillingService for Api {
         request: Request<proto::GetStatementDocumentRequest>,
     ) -> Result<Response<proto::GetStatementDocumentResponse>, Status> {
         self.statement_document(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_reached_thresholds(
+        &self,
+        request: Request<proto::ListReachedThresholdsRequest>,
+    ) -> Result<Response<proto::ListReachedThresholdsResponse>, Status> {
+        self.list_reached(Call::of(&request)?.tenant()?, request.into_inner()).await.map(Response::new)
     }
 }
 

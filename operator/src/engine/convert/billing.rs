@@ -4,10 +4,12 @@ use jiff::Timestamp;
 use payplane_crds::{
     money,
     tenant_billing::{BilledUsage, BillingDiscount, BillingMetric, BillingPeriod, BillingUnit, PlanTerms},
-    tenant_billing::{DocumentLocale, EventPrice, FlatPrice, MetricPrice, PackagePrice, TieredPrice},
+    tenant_billing::{
+        BillingThreshold, DocumentLocale, EventPrice, FlatPrice, MetricPrice, PackagePrice, TieredPrice,
+    },
 };
 use payplane_proto::v1 as proto;
-use proto::{billing_discount::Discount, metric_price::Model};
+use proto::{billing_discount::Discount, billing_threshold::Bound, metric_price::Model};
 
 use crate::engine::{
     Agreed, Amount, BillingRequest, CollectRequest, DebtMeasures, EngineError, Invoice, Preview, Standing,
@@ -15,7 +17,11 @@ use crate::engine::{
 };
 
 pub(in crate::engine) fn preview_request(request: &BillingRequest) -> proto::PreviewInvoiceRequest {
-    proto::PreviewInvoiceRequest { plan: request.plan.as_ref().map(plan), cycle: Some(cycle(request)) }
+    proto::PreviewInvoiceRequest {
+        plan: request.plan.as_ref().map(plan),
+        cycle: Some(cycle(request)),
+        thresholds: request.thresholds.iter().map(threshold).collect(),
+    }
 }
 
 pub(in crate::engine) fn close_request(
@@ -27,7 +33,23 @@ pub(in crate::engine) fn close_request(
         cycle: Some(cycle(request)),
         start_time: Some(moment(start)),
         grace: Some(prost_types::Duration { seconds: request.grace_seconds, nanos: 0 }),
+        thresholds: request.thresholds.iter().map(threshold).collect(),
     }
+}
+
+fn threshold(threshold: &BillingThreshold) -> proto::BillingThreshold {
+    let BillingThreshold { name, accrued, metric, event, quantity } = threshold;
+    let quantity = quantity.as_ref().map(|quantity| quantity.0.clone()).unwrap_or_default();
+    // The schema lets exactly one through.
+    let bound = match (accrued, metric, event) {
+        (Some(bound), ..) => Some(Bound::Accrued(bound.0.clone())),
+        (None, Some(metric), _) => {
+            Some(Bound::Metric(proto::MetricBound { metric: wire_metric(*metric).into(), quantity }))
+        }
+        (None, None, Some(event)) => Some(Bound::Event(proto::EventBound { event: event.clone(), quantity })),
+        (None, None, None) => None,
+    };
+    proto::BillingThreshold { name: name.clone(), bound }
 }
 
 pub(in crate::engine) fn agree_request(
@@ -186,10 +208,9 @@ pub(in crate::engine) fn preview(answer: proto::PreviewInvoiceResponse) -> Resul
         api_calls: if_any(proto::BillingMetric::ApiCalls),
         storage: if_any(proto::BillingMetric::Storage),
     };
-    let events = found.usage.iter().filter(|usage| !usage.event.is_empty());
-    let events = events.map(|usage| (usage.event.clone(), usage.quantity.clone())).collect();
+    let reached = answer.reached.into_iter().filter_map(|reached| Some(reached.threshold?.name)).collect();
     let forecast = answer.forecast.map(|forecast| forecast.amount);
-    Ok(Preview { invoice: invoice(found)?, usage, events, is_over, forecast })
+    Ok(Preview { invoice: invoice(found)?, usage, reached, is_over, forecast })
 }
 
 pub(in crate::engine) fn closed(answer: proto::CloseInvoiceResponse) -> Result<Invoice, EngineError> {
@@ -291,6 +312,8 @@ pub(in crate::engine) fn spec_field(field: &str) -> Option<String> {
         Some(("plan", _)) => {
             field.trim_end_matches(".amount").trim_end_matches(".currency").replace(".package.", ".packages.")
         }
+        // Names are those of the spec.
+        _ if field.starts_with("thresholds") => field.to_owned(),
         _ => return (field == "grace").then(|| "graceSeconds".into()),
     };
     let mut words = field.split('_');
@@ -329,6 +352,11 @@ mod tests {
             .unwrap(),
             begin: Timestamp::from_second(1_000).unwrap(),
             grace_seconds: 60,
+            thresholds: serde_json::from_value(json!([
+                {"name": "half", "accrued": "50.00"}, {"name": "much", "metric": "Volume", "quantity": "1000"},
+                {"name": "many", "event": "calls", "quantity": "9"},
+            ]))
+            .unwrap(),
         }
     }
 
@@ -360,6 +388,20 @@ mod tests {
         assert_eq!((cycle.unit(), cycle.anchor.as_str()), (proto::BillingUnit::Month, "2026-01-31"));
         assert_eq!((cycle.start_time.unwrap().seconds, sent.start_time.unwrap().seconds), (1_000, 2_000));
         assert_eq!(sent.grace.unwrap().seconds, 60);
+    }
+
+    #[test]
+    fn thresholds_are_asked_with_each_look_and_with_each_close() {
+        let metric = proto::BillingMetric::Volume.into();
+        let bounds = [
+            ("half", Bound::Accrued("50.00".into())),
+            ("much", Bound::Metric(proto::MetricBound { metric, quantity: "1000".into() })),
+            ("many", Bound::Event(proto::EventBound { event: "calls".into(), quantity: "9".into() })),
+        ];
+        let expected =
+            bounds.map(|(name, bound)| proto::BillingThreshold { name: name.into(), bound: Some(bound) });
+        assert_eq!(preview_request(&request()).thresholds, expected);
+        assert_eq!(close_request(&request(), Timestamp::UNIX_EPOCH).thresholds, expected);
     }
 
     #[test]
@@ -407,6 +449,7 @@ mod tests {
             ("cycle.time_zone", Some("period.timeZone")),
             ("cycle.start_time", Some("period.start")),
             ("grace", Some("graceSeconds")),
+            ("thresholds[1].accrued", Some("thresholds[1].accrued")),
             ("receiver.revenue_wallet", Some("collection.receiver.wallet")),
             ("receiver.tax_wallet", Some("collection.receiver.taxWallet")),
             ("receiver.tenant", Some("collection.receiver.tenantRef")),

@@ -49,7 +49,7 @@ fn billed(has_more: bool) -> Answer {
         usage: BilledUsage::default(),
         is_over: has_more,
         forecast: Some("9.00".into()),
-        events: [("calls".into(), "7".into())].into(),
+        reached: Vec::new(),
     };
     let last = Some(invoice(2, true));
     Answer::Billed(Box::new(Billed {
@@ -271,27 +271,33 @@ fn wallets_that_do_not_fit_are_told_before_anything_is_collected() {
 #[test]
 fn a_threshold_is_told_once_in_a_period() {
     let mut object = billing();
-    object.spec.thresholds =
-        serde_json::from_value(json!([{"name": "three", "accrued": "3"}, {"name": "four", "accrued": "4"}]))
-            .unwrap();
-    let look = |total: &str, number: i64| {
+    let look = |total: &str, reached: &str, number: i64| {
         let Answer::Billed(mut answer) = billed(false) else { unreachable!() };
         answer.preview.invoice = Invoice { number: 3, ..invoice(number, false) };
         answer.preview.invoice.total.amount = total.into();
+        answer.preview.reached = reached.split_whitespace().map(str::to_owned).collect();
         Answer::Billed(answer)
     };
     let looks = [
-        (look("2.99", 3), "", None),
-        (look("3.00", 3), "three", Some("Reached: three. The open period comes to 3.00 USD so far.")),
-        (look("3.50", 3), "three", None),
-        (look("4.00", 3), "three four", Some("Reached: four. The open period comes to 4.00 USD so far.")),
+        (look("2.99", "", 3), "", None),
+        (
+            look("3.00", "three", 3),
+            "three",
+            Some("Reached: three. The open period comes to 3.00 USD so far."),
+        ),
+        (look("3.50", "three", 3), "three", None),
+        (
+            look("4.00", "three four", 3),
+            "three four",
+            Some("Reached: four. The open period comes to 4.00 USD so far."),
+        ),
         // The next period.
         (
-            look("5.00", 4),
+            look("5.00", "three four", 4),
             "three four",
             Some("Reached: three, four. The open period comes to 5.00 USD so far."),
         ),
-        (look("0.00", 5), "", None),
+        (look("0.00", "", 5), "", None),
     ];
     for (answer, names, told) in looks {
         let status = report(&object, &answer, None, Timestamp::UNIX_EPOCH);
