@@ -43,6 +43,11 @@ pub enum Command {
     /// Opens a copy that was sealed, and the log after it. Ends with 3 if a key is missing, 4 if what is kept is not what was
     /// kept.
     FetchCopy(FetchCopyConfig),
+    /// Keeps the custom resources that belong to a copy. Ends with 3 if a key is missing.
+    StoreObjects(StoreObjectsConfig),
+    /// Lays out the custom resources of a copy, to be applied again, and prints their number, size and digest. Ends as
+    /// fetch-copy does.
+    FetchObjects(FetchObjectsConfig),
     /// Prints a new key to seal copies with. Whoever has it opens them; without it nobody does.
     NewBackupKey,
     /// Seals and keeps a server's log as it is written, until it is told to stop.
@@ -314,6 +319,50 @@ pub struct FetchCopyConfig {
     #[arg(long, env = "PAYPLANE_LOG_OF")]
     pub log_of: Option<String>,
     /// Refuse a copy that is not sealed: it was, so another one is in its place.
+    #[arg(long, env = "PAYPLANE_MUST_BE_SEALED")]
+    pub must_be_sealed: bool,
+}
+
+/// Flags of `store-objects`.
+#[derive(Clone, Debug, Args)]
+pub struct StoreObjectsConfig {
+    /// Where to.
+    #[command(flatten)]
+    pub storage: StorageConfig,
+    /// With which keys. Without any the document is kept as it is.
+    #[command(flatten)]
+    pub keys: KeysConfig,
+    /// Name of the copy.
+    #[arg(long, env = "PAYPLANE_NAME")]
+    pub name: String,
+    /// UID of its Backup.
+    #[arg(long, env = "PAYPLANE_UID")]
+    pub uid: String,
+    /// The document: a List of objects as JSON. It goes. If it is not there nothing is kept, and that is no failure: whoever
+    /// should have written it says why.
+    #[arg(long, env = "PAYPLANE_FROM")]
+    pub from: PathBuf,
+    /// Also writes the number of objects, the size and the digest to this file, as one short line of JSON.
+    #[arg(long, env = "PAYPLANE_SUMMARY_FILE")]
+    pub summary_file: Option<PathBuf>,
+}
+
+/// Flags of `fetch-objects`.
+#[derive(Clone, Debug, Args)]
+pub struct FetchObjectsConfig {
+    /// Where from.
+    #[command(flatten)]
+    pub storage: StorageConfig,
+    /// With which keys.
+    #[command(flatten)]
+    pub keys: KeysConfig,
+    /// Name of the copy.
+    #[arg(long, env = "PAYPLANE_NAME")]
+    pub name: String,
+    /// The file to write. One that is there is left alone.
+    #[arg(long, env = "PAYPLANE_TO")]
+    pub to: PathBuf,
+    /// Refuse a document that is not sealed: it was, so another one is in its place.
     #[arg(long, env = "PAYPLANE_MUST_BE_SEALED")]
     pub must_be_sealed: bool,
 }

@@ -8,7 +8,7 @@ use payplane_engine::{
         AdoptConfig, Cli, Command, ExportConfig, LoadExportConfig, LogFormat, MigrateConfig, RetireConfig,
         ServeConfig, StoreLogConfig, VerifyConfig, VerifyExportConfig,
     },
-    copies::{self, CopiesError},
+    copies::{self, CopiesError, objects},
     export::{self, command::CommandError},
     server::serve,
     store::{DatabaseConfig, MigrateError, MigrateOptions, Schema, adopt, migrate, retire},
@@ -38,6 +38,8 @@ fn main() -> ExitCode {
         // What failed is said in one line, which becomes a Job's last words.
         Command::StoreCopy(config) => plainly("store-copy", copies::command::store(&config)),
         Command::FetchCopy(config) => plainly("fetch-copy", copies::command::fetch(&config)),
+        Command::StoreObjects(config) => plainly("store-objects", objects::command::store(&config)),
+        Command::FetchObjects(config) => plainly("fetch-objects", objects::command::fetch(&config)),
         Command::NewBackupKey => run_new_key(),
         Command::StoreLog(config) => logged(cli.log_format, run_store_log(config)),
     }

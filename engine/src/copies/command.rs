@@ -68,6 +68,6 @@ pub fn new_key() -> Result<String, KeyError> {
     Ok(format!("# public key: {}\n# id in copies: {}\n{secret}\n", public.text()?, public.id()))
 }
 
-fn summarise(file: Option<&Path>, text: &str) -> Result<(), CopiesError> {
+pub(super) fn summarise(file: Option<&Path>, text: &str) -> Result<(), CopiesError> {
     file.map_or(Ok(()), |file| fs::write(file, text).map_err(local("write", file)))
 }

@@ -7,6 +7,7 @@
 //! | `NAME/base.tar.gz.age`, `NAME/pg_wal.tar.gz.age`, `NAME/backup_manifest.age` | a copy, as `pg_basebackup` writes it |
 //! | `NAME/about.json` | whose it is, where its log begins, which keys open it; written last, so a copy that has it is whole |
 //! | `.by/NAME` | the Backup's UID, for whoever deletes it |
+//! | `.objects/NAME/…` | the custom resources of its Platform (`objects`) |
 //! | `wal/PLATFORM/SYSTEM/SEGMENT.gz.age` | a segment of the log |
 //!
 //! Everything that says anything about payments is sealed (`crate::age`) under its own name, so it can be neither read nor
@@ -18,6 +19,7 @@ pub mod command;
 pub mod copy;
 mod keys;
 pub mod log;
+pub mod objects;
 pub mod spool;
 mod storage;
 mod transfer;
@@ -94,6 +96,20 @@ pub enum CopiesError {
     /// A copy does not say what it is.
     #[error("{0} makes no sense: the copy is damaged; take another one")]
     About(String),
+    /// A copy without custom resources.
+    #[error("copy {0} has no objects: condition ObjectsCopied of its Backup says why")]
+    NoObjects(String),
+    /// The custom resources of a copy are not those that were kept.
+    #[error("the objects of copy {0} are not what was stored: the copy is damaged; take another one")]
+    Objects(String),
+    /// What is to be kept as custom resources is something else.
+    #[error("{} is not one whole list of objects", path.display())]
+    NoList {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
     /// Another segment of this name is there.
     #[error("another segment {0} is stored already; it is left alone")]
     Another(String),
@@ -105,12 +121,14 @@ impl CopiesError {
     pub const fn code(&self) -> u8 {
         match self {
             Self::NoKey | Self::Key { .. } | Self::Open { source: OpenError::NoKey { .. }, .. } => 3,
-            Self::Open { .. } | Self::About(_) | Self::Plain(_) => 4,
+            Self::Open { .. } | Self::About(_) | Self::Plain(_) | Self::Objects(_) => 4,
             Self::Keys { .. }
             | Self::Local { .. }
             | Self::Seal { .. }
             | Self::Taken(_)
             | Self::Missing(_)
+            | Self::NoObjects(_)
+            | Self::NoList { .. }
             | Self::Another(_) => 1,
         }
     }

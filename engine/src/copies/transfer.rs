@@ -42,6 +42,16 @@ pub fn get(storage: &Storage, keys: &Keys, name: &str, to: &Path) -> Result<(), 
     done
 }
 
+/// What is kept under this name, opened. For what is small.
+pub fn read(storage: &Storage, keys: &Keys, name: &str) -> Result<Vec<u8>, CopiesError> {
+    let mut whole = Vec::new();
+    each(storage, keys, name, |piece| {
+        whole.extend_from_slice(piece);
+        Ok(())
+    })?;
+    Ok(whole)
+}
+
 /// Whether what is kept under this name is this.
 pub fn is_same(storage: &Storage, keys: &Keys, name: &str, other: &[u8]) -> Result<bool, CopiesError> {
     let mut left = Some(other);

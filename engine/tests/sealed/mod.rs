@@ -6,6 +6,7 @@ mod cycle;
 mod files;
 mod keys;
 mod log;
+mod objects;
 mod vectors;
 
 use payplane_engine::age::{Identity, OpenError, Opener, Sealer};

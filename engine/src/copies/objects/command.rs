@@ -1,0 +1,33 @@
+//! The subcommands: keep the objects of a copy, and have them back.
+
+use super::{
+    super::{CopiesError, Keys, Storage, command::summarise},
+    fetch as fetch_document, store as store_document,
+};
+use crate::config::{FetchObjectsConfig, StoreObjectsConfig};
+
+/// Keeps a document, if it is there.
+///
+/// # Errors
+/// When it is not kept.
+pub fn store(config: &StoreObjectsConfig) -> Result<(), CopiesError> {
+    // Without a directory of keys nobody asks for a sealed one; an empty directory is a key that is missing.
+    let is_sealed = !config.keys.keys_dirs.is_empty();
+    let keys = is_sealed.then(|| Keys::read(&config.keys.keys_dirs)).transpose()?;
+    let storage = Storage::open(&config.storage)?;
+    let stored = store_document(&storage, keys.as_ref(), (&config.name, &config.uid), &config.from)?;
+    let Some(document) = stored else { return Ok(()) };
+    summarise(config.summary_file.as_deref(), &document.text())
+}
+
+/// Lays out the document of a copy, and says what it is.
+///
+/// # Errors
+/// When it cannot be had.
+pub fn fetch(config: &FetchObjectsConfig) -> Result<(), CopiesError> {
+    let keys = Keys::read(&config.keys.keys_dirs)?;
+    let storage = Storage::open(&config.storage)?;
+    let document = fetch_document(&storage, &keys, &config.name, config.must_be_sealed, &config.to)?;
+    println!("{}", document.text());
+    Ok(())
+}
