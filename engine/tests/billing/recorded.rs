@@ -202,6 +202,15 @@ async fn events_are_told_apart_summed_by_windows_and_refused_by_field() {
     assert_eq!(found, [(12, 2), (1, 1)]);
     assert_eq!((windows[1].start_time, windows[1].end_time), (time(at(20)), time(at(30))));
 
+    // Among known ones the new ones are recorded, once, wherever they stand.
+    let new = |id, quantity| event(id, "mixed", quantity, at(3));
+    let mixed = vec![new(5, 1), event(4, "calls", 1, at(25)), event(2, "calls", 9, at(9)), new(0, 2)];
+    let answers = record(&platform, mixed, LateUsage::NextInvoice).await;
+    assert_eq!(answers, [Recorded, Repeated, Conflict, Recorded]);
+    let of_mixed = proto::QueryUsageRequest { metric: "mixed".to_owned(), window: None, ..query.clone() };
+    let found = platform.billing.clone().query_usage(of_mixed).await.unwrap().into_inner().windows;
+    assert_eq!((found[0].quantity, found[0].events), (3, 2));
+
     // By who counted: another one has the same ids for other events.
     let other = proto::UsageEvent { source: "apps".to_owned(), ..event(1, "calls", 2, at(1)) };
     assert_eq!(record(&platform, vec![other], LateUsage::NextInvoice).await, [Recorded]);
@@ -219,13 +228,13 @@ async fn events_are_told_apart_summed_by_windows_and_refused_by_field() {
     assert_eq!(record(&platform, late(), LateUsage::NextInvoice).await, [Recorded]);
     assert_eq!(record(&platform, late(), LateUsage::Refuse).await, [Repeated]);
     let metrics = world.engines[0].engine.metrics.render(0);
-    for (result, events) in [("recorded", 6), ("repeated", 7), ("conflict", 2), ("late", 1)] {
+    for (result, events) in [("recorded", 8), ("repeated", 8), ("conflict", 3), ("late", 1)] {
         let line = format!("payplane_engine_usage_events_total{{result=\"{result}\"}} {events}\n");
         assert!(metrics.contains(&line), "{line}{metrics}");
     }
     // The oldest event of the first request was a hundred seconds old, and that of every other one too.
     assert!(metrics.contains("payplane_engine_usage_event_age_seconds_bucket{le=\"10\"} 0\n"), "{metrics}");
-    assert!(metrics.contains("payplane_engine_usage_event_age_seconds_bucket{le=\"300\"} 6\n"), "{metrics}");
+    assert!(metrics.contains("payplane_engine_usage_event_age_seconds_bucket{le=\"300\"} 7\n"), "{metrics}");
 
     let wrong = [
         (proto::UsageEvent { source: String::new(), ..event(1, "a", 1, at(0)) }, "events[0].source"),
