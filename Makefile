@@ -35,7 +35,7 @@ fuzz: ## Hold the readers of foreign input to what libFuzzer makes up
 bench: ## Payments per second over gRPC beside pgbench, the raw limit and an empty call, in one run
 	@tests/bench.sh payments
 
-bench-billing: ## Usage of others beside a plain COPY, and payments while periods are closed
+bench-billing: ## Usage of others beside a plain COPY, and payments while periods are closed, ten thousand at once too
 	@tests/bench.sh billing
 
 bench-columns: ## What columns, ids and indexes of the ledger's tables cost

@@ -8,40 +8,45 @@
 //! 2. In each round payers pay for the same time with and without somebody who closes one period after the other. That each
 //!    event is recorded, and each payment in an invoice, is checked at the end.
 //!
+//! 3. At last many tenants' periods end at the same moment, see `midnight`.
+//!
 //! Prints a table and writes it into docs/performance.md between its markers. `PAYPLANE_BILLING_ROUNDS` (10),
 //! `PAYPLANE_BILLING_REQUESTS` (of 8,000 events per round, 10), `PAYPLANE_BILLING_SECONDS` (of payments per half round, 5) and
-//! `PAYPLANE_BILLING_PAYERS` (32) choose less or more; `PAYPLANE_BENCH_WRITE=0` leaves the file alone.
+//! `PAYPLANE_BILLING_PAYERS` (32) choose less or more; so does `PAYPLANE_BILLING_TENANTS` (10,000) for the last part. No rounds, or
+//! no tenants, leave these parts out; `PAYPLANE_BENCH_WRITE=0` leaves the file alone.
 // A benchmark fails by panicking, and its figures are no money.
 #![allow(clippy::float_arithmetic, clippy::panic, clippy::unwrap_used)]
 
-#[path = "payments/page.rs"]
+mod load;
+mod midnight;
+#[path = "../payments/page.rs"]
 mod page;
-#[path = "payments/statistics.rs"]
+#[path = "../payments/process.rs"]
+#[allow(dead_code, reason = "shared with the other benchmark, which uses all of it")]
+mod process;
+#[path = "../payments/statistics.rs"]
 #[allow(dead_code, reason = "shared with the other benchmark, which uses all of it")]
 mod statistics;
-#[path = "../tests/support/mod.rs"]
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use std::{
     fmt::Write as _,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use load::Load;
 use payplane_billing::{EventPrice, Metric, Model, Period, Plan, Price, Rate, Terms};
 use payplane_engine::billing;
 use payplane_ledger::{Currency, TenantId, Timestamp};
 use payplane_proto::v1 as proto;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use statistics::{Ratio, Spread};
-use support::{
-    client::{Client, paid, payment},
-    postgres::Postgres,
-    world::World,
-};
+use support::{postgres::Postgres, world::World};
 
 const EVENTS: i64 = 8_000;
 const SECOND: i64 = 1_000_000;
@@ -60,10 +65,11 @@ struct Bench {
 #[tokio::main]
 async fn main() {
     statistics::check();
-    let rounds = page::number("PAYPLANE_BILLING_ROUNDS", 10).max(2);
+    let rounds = page::number("PAYPLANE_BILLING_ROUNDS", 10);
     let requests = page::number("PAYPLANE_BILLING_REQUESTS", 10).max(1);
     let seconds = page::number("PAYPLANE_BILLING_SECONDS", 5).max(1);
     let payers = page::number("PAYPLANE_BILLING_PAYERS", 32).max(1);
+    let tenants = page::number("PAYPLANE_BILLING_TENANTS", 10_000);
     let postgres = Postgres::start(&["shared_buffers = 1GB", "max_wal_size = 16GB"]);
     let mut bench = Bench::new(&postgres).await;
     let (mut usage, mut payments) = (Vec::new(), Vec::new());
@@ -89,7 +95,13 @@ async fn main() {
         );
     }
     bench.check(rounds * requests * EVENTS).await;
-    let text = table(&usage, &payments, closes, (rounds, requests, seconds, payers));
+    let mut text = String::new();
+    if rounds != 0 {
+        text = table(&usage, &payments, closes, (rounds, requests, seconds, payers));
+    }
+    if tenants != 0 {
+        text = format!("{text}\n{}", midnight::run(&mut bench, tenants, seconds, payers).await);
+    }
     println!("\n{text}");
     if page::number("PAYPLANE_BENCH_WRITE", 1) != 0 {
         page::write("bench-billing", &text);
@@ -186,9 +198,7 @@ impl Bench {
         let mut rates = [0.0, 0.0];
         let mut closed = 0;
         for closing in [!reverse, reverse] {
-            let stop = Arc::new(AtomicBool::new(false));
-            let payers: Vec<_> = (0..payers).map(|payer| self.payer(payer, &stop)).collect();
-            let (before, started) = (self.payments.load(Ordering::Relaxed), Instant::now());
+            let (load, started) = (Load::start(self, payers), Instant::now());
             let length = Duration::from_secs(u64::try_from(seconds).unwrap());
             if closing {
                 while started.elapsed() < length {
@@ -198,30 +208,9 @@ impl Bench {
             } else {
                 tokio::time::sleep(length).await;
             }
-            let (made, took) = (self.payments.load(Ordering::Relaxed) - before, started.elapsed());
-            stop.store(true, Ordering::Relaxed);
-            futures::future::join_all(payers).await.into_iter().for_each(Result::unwrap);
-            rates[usize::from(!closing)] = made as f64 / took.as_secs_f64();
+            rates[usize::from(!closing)] = load.stop().await.per_second;
         }
         ((rates[0], rates[1]), closed)
-    }
-
-    fn payer(&self, payer: i64, stop: &Arc<AtomicBool>) -> tokio::task::JoinHandle<()> {
-        let (client, stop, made): (Client, _, _) =
-            (self.world.as_role("acme", "operator"), stop.clone(), self.payments.clone());
-        tokio::spawn(async move {
-            let run = uuid::Uuid::new_v4();
-            for number in 0_i64.. {
-                if stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                let (from, to) = ((payer + number) % 64, (payer + number + 7) % 64);
-                let request =
-                    payment(&format!("{run}-{number}"), &format!("w{from}"), &format!("w{to}"), "0.01");
-                paid(&client.pay(request).await.unwrap());
-                made.fetch_add(1, Ordering::Relaxed);
-            }
-        })
     }
 
     /// Closes a period from the last one's end until now.
@@ -234,13 +223,17 @@ impl Bench {
         billing::close(store, self.tenant, &plan(), (start, 0), (self.begin, period_from)).await.unwrap()
     }
 
-    /// Nothing was lost or billed twice.
-    async fn check(&mut self, events: i64) {
+    async fn all_is_sealed(&mut self) {
         support::eventually("all is sealed", async || {
             let left = sqlx::query_scalar::<_, i64>("select count(*) from payplane.unsealed");
             (left.fetch_one(&mut self.database).await.unwrap() == 0).then_some(())
         })
         .await;
+    }
+
+    /// Nothing was lost or billed twice.
+    async fn check(&mut self, events: i64) {
+        self.all_is_sealed().await;
         self.close().await;
         let mut counts = [0; 2];
         for (count, table) in counts.iter_mut().zip(["payplane.usage_events", "copied.usage_events"]) {
