@@ -135,6 +135,7 @@ fn page(invoice: &InvoiceRow, locale: Locale) -> Page {
         title: format!("{} {}", words.invoice, invoice.number),
         about: about(invoice, locale),
         head,
+        sums: rows.len() - statement.lines.len(),
         rows,
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct Page {
     pub(super) about: Vec<String>,
     pub(super) head: Vec<String>,
     pub(super) rows: Vec<PageRow>,
+    /// How many of the last rows are sums, which are read together.
+    pub(super) sums: usize,
 }
 
 /// A row with as many cells as the head.

@@ -2,7 +2,7 @@
 //!
 //! 1. The largest size is taken at which the numbers leave enough for the first column.
 //! 2. Rows are set from the top; the first column breaks into lines, and what does not fit goes on the next sheet, below
-//!    the head again. A row is as high as a sheet at most.
+//!    the head again. A row is as high as a sheet at most. Sums stay together on one sheet if one has room for them.
 //! 3. Every sheet gets its number.
 //!
 //! Only fonts that readers have are used, see [`super::glyphs`]. Where a character is written as an escape, copying and
@@ -12,7 +12,7 @@ use pdf_writer::{Content, Finish as _, Name, Pdf, Rect, Ref, Str, TextStr};
 
 use super::{
     glyphs::{Glyph, Weight, glyphs, width},
-    page::Page,
+    page::{Page, PageRow},
 };
 
 const SHEET: (i32, i32) = (59_500, 84_200);
@@ -42,14 +42,23 @@ const FIRST_SHEET: i32 = 6;
 
 /// The document.
 pub(super) fn pdf(page: &Page) -> Vec<u8> {
+    bind(page, set(page))
+}
+
+/// The content of every sheet.
+fn set(page: &Page) -> Vec<Vec<u8>> {
     let mut setter = Setter::new(page);
     setter.title();
     setter.head();
+    let sums = page.rows.len().saturating_sub(page.sums);
     for row in 0..page.rows.len() {
+        if row == sums {
+            setter.keep_together(sums);
+        }
         setter.row(row);
     }
     setter.note();
-    bind(page, setter.finish())
+    setter.finish()
 }
 
 /// Where the next line goes.
@@ -105,14 +114,34 @@ impl<'a> Setter<'a> {
         self.rule(80);
     }
 
+    /// Begins a sheet unless all rows from this one on have room below; not if they would not have it there either.
+    fn keep_together(&mut self, from: usize) {
+        let rows = self.page.rows[from..].iter();
+        let height: i32 = rows.map(|row| self.height(self.lines(row).1.len())).sum();
+        let head = self.height(1);
+        if self.y - height < BOTTOM && height + head <= SHEET.1 - MARGIN - BOTTOM {
+            self.sheet();
+            self.head();
+        }
+    }
+
+    /// The first cell of a row, in lines.
+    fn lines(&self, row: &PageRow) -> (Weight, Vec<Vec<Glyph>>) {
+        let weight = if row.is_total { Weight::Bold } else { Weight::Normal };
+        (weight, wrapped(&glyphs(&row.cells[0]), (weight, self.size), self.text))
+    }
+
+    /// Of a row of so many lines.
+    fn height(&self, lines: usize) -> i32 {
+        i32::try_from(lines).unwrap_or(i32::MAX).saturating_mul(self.leading()).saturating_add(self.size)
+    }
+
     fn row(&mut self, number: usize) {
         let row = &self.page.rows[number];
-        let weight = if row.is_total { Weight::Bold } else { Weight::Normal };
-        let lines = wrapped(&glyphs(&row.cells[0]), (weight, self.size), self.text);
+        let (weight, lines) = self.lines(row);
         let lines_max = (SHEET.1 - MARGIN - BOTTOM) / self.leading() - 4;
         for (part, lines) in lines.chunks(usize::try_from(lines_max).unwrap_or(1).max(1)).enumerate() {
-            let height = i32::try_from(lines.len()).unwrap_or(i32::MAX) * self.leading() + self.size;
-            if self.y - height < BOTTOM {
+            if self.y - self.height(lines.len()) < BOTTOM {
                 self.sheet();
                 self.head();
             }
@@ -281,10 +310,7 @@ fn points(length: i32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{locale::Locale, page::PageRow},
-        *,
-    };
+    use super::{super::locale::Locale, *};
 
     fn page(rows: usize, item: &str, amount: &str) -> Page {
         let row = || PageRow { cells: [item, "1", amount].map(str::to_owned).to_vec(), is_total: false };
@@ -294,6 +320,7 @@ mod tests {
             about: vec!["Émise 30/11/2026".to_owned()],
             head: ["Poste", "Quantité", "Montant (USD)"].map(str::to_owned).to_vec(),
             rows: (0..rows).map(|_| row()).collect(),
+            sums: 0,
         }
     }
 
@@ -314,6 +341,35 @@ mod tests {
             assert_eq!(sheets(&bytes), expected, "{rows} rows");
             assert_eq!(bytes, pdf(&page(rows, "paiements", "1\u{202f}234,50")));
         }
+    }
+
+    #[test]
+    fn sums_stay_on_one_sheet() {
+        let mut moved = 0;
+        for lines in 1..100 {
+            let mut page = page(lines, "paiements", "1,00");
+            let before = set(&page).len();
+            for word in ["sum", "tax", "total", "due"] {
+                let cells = [word, "", "9,00"].map(str::to_owned).to_vec();
+                page.rows.push(PageRow { cells, is_total: word == "due" });
+            }
+            page.sums = 4;
+            let sheets = set(&page);
+            let has = |sheet: &&Vec<u8>, word: &str| {
+                let text = format!("({word})");
+                sheet.windows(text.len()).any(|window| window == text.as_bytes())
+            };
+            let on = |word: &str| sheets.iter().position(|sheet| has(&sheet, word)).unwrap();
+            assert_eq!([on("sum"), on("tax"), on("total")], [on("due"); 3], "{lines} lines");
+            // No sheet is begun in vain.
+            assert!(sheets.len() <= before + 1 && sheets.iter().all(|sheet| 400 < sheet.len()));
+            moved += usize::from(before < sheets.len());
+        }
+        assert!(3 < moved, "the sums never came to the end of a sheet");
+        // More than a sheet holds is not kept together.
+        let mut long = page(200, "paiements", "1,00");
+        long.sums = 200;
+        assert_eq!(set(&long).len(), set(&page(200, "paiements", "1,00")).len());
     }
 
     #[test]

@@ -105,7 +105,8 @@ fn page(invoices: &InvoicePage, locale: Locale) -> Page {
     let mut about = vec![words.end_excluded.to_owned()];
     about.extend(invoices.next.map(|_| words.there_are_older.to_owned()));
     let head = [invoice, period, total, prepaid, credited, collected, due].map(|word| (*word).to_owned());
-    Page { locale, title: words.statement.to_owned(), about, head: head.to_vec(), rows }
+    let (head, sums) = (head.to_vec(), rows.len() - invoices.invoices.len());
+    Page { locale, title: words.statement.to_owned(), about, head, rows, sums }
 }
 
 fn invoice_row(row: &InvoiceRow, locale: Locale) -> PageRow {
