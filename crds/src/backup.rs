@@ -12,7 +12,7 @@ use crate::{encryption::Encryption, timeout_policy::PlatformName};
 
 /// One copy of a Platform's ledger. It is taken from the running database, restored into a scratch server and verified
 /// there: sums, balances, holds and the hash chain up to the head that the ledger had when the copy began. Only then has it
-/// succeeded. Deleting the object keeps the copy.
+/// succeeded. The custom resources of the Platform and of its Tenants are kept beside it. Deleting the object keeps the copy.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "payplane.io",
@@ -31,6 +31,7 @@ use crate::{encryption::Encryption, timeout_policy::PlatformName};
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "Operations", type_ = "integer", json_path = ".status.operations", description = "Operations that were verified in the restored copy"),
     printcolumn(name = "Bytes", type_ = "integer", json_path = ".status.bytes", description = "Size of the copy"),
+    printcolumn(name = "Objects", type_ = "integer", json_path = ".status.objects.count", description = "Custom resources that are kept with the copy"),
     printcolumn(name = "Sealed for", type_ = "string", json_path = ".status.sealedFor[*]", description = "Ids of the keys that open it", priority = 1),
     printcolumn(name = "Taken", type_ = "date", json_path = ".status.startedAt", description = "Payments that were acknowledged before are in it"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -125,15 +126,31 @@ pub struct BackupStatus {
     /// Operations that were verified in the restored copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operations: Option<i64>,
+    /// The custom resources that are kept with the copy. Absent if there are none: condition ObjectsCopied says why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<CopiedObjects>,
     /// How long it took from the finished copy to a verified ledger: the recovery time, as it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore_seconds: Option<i64>,
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled; Settled and Succeeded when it has ended.
+    /// Ready, Reconciling, Stalled; Settled and Succeeded when it has ended; ObjectsCopied when it has succeeded.
     #[serde(default)]
     pub conditions: Vec<Condition>,
+}
+
+/// The custom resources that are kept with a copy: one document that can be applied again.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CopiedObjects {
+    /// Objects in the document.
+    pub count: i64,
+    /// Its size.
+    pub bytes: i64,
+    /// SHA-256 of the document, in lower-case hex.
+    #[schemars(length(max = 64))]
+    pub sha256: String,
 }
 
 fn an_hour() -> i64 {

@@ -158,7 +158,7 @@ pub struct BackupScheduleStatus {
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, Suspended, ObjectiveMet, Pruned, ArchiveCurrent.
+    /// Ready, Reconciling, Stalled, Suspended, ObjectiveMet, ObjectsCopied, Pruned, ArchiveCurrent.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }
@@ -178,6 +178,9 @@ pub struct LastSuccess {
     /// Operations that were verified in the restored copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operations: Option<i64>,
+    /// Custom resources that are kept with the copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<i64>,
     /// How long restoring and verifying it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore_seconds: Option<i64>,

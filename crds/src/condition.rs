@@ -62,6 +62,9 @@ pub const ARCHIVE_CURRENT: &str = "ArchiveCurrent";
 /// On a BackupSchedule: whether copies beyond `retention` are deleted.
 pub const PRUNED: &str = "Pruned";
 
+/// On a Backup that succeeded, and on its BackupSchedule: whether the custom resources were copied with the ledger.
+pub const OBJECTS_COPIED: &str = "ObjectsCopied";
+
 /// Reasons, in alphabetical order.
 pub mod reason {
     /// Somebody else decided it before.
@@ -178,6 +181,10 @@ pub mod reason {
     pub const NO_OBJECTIVES: &str = "NoObjectives";
     /// The objectives are met.
     pub const OBJECTIVES_MET: &str = "ObjectivesMet";
+    /// The API server does not let the objects be listed.
+    pub const OBJECTS_FORBIDDEN: &str = "ObjectsForbidden";
+    /// The objects could not be read, or not be written down.
+    pub const OBJECTS_NOT_COPIED: &str = "ObjectsNotCopied";
     /// An annotation asks for nothing to be changed.
     pub const PAUSED: &str = "Paused";
     /// No payment of this id in the tenant.
@@ -262,6 +269,8 @@ pub mod reason {
     pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
     /// A Secret of the name that API keys have is somebody else's; it is left alone.
     pub const SECRET_TAKEN: &str = "SecretTaken";
+    /// There is no ServiceAccount that may list the objects.
+    pub const SERVICE_ACCOUNT_NOT_FOUND: &str = "ServiceAccountNotFound";
     /// The settlement account would go beyond its cap.
     pub const SETTLEMENT_CAP_EXCEEDED: &str = "SettlementCapExceeded";
     /// A StorageClass that is referred to is absent.

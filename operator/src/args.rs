@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use crate::engine::PlatformKey;
+
 /// Runs Payplane's platforms and turns its custom resources into ledger facts and back into status.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "payplane-operator", version)]
@@ -36,6 +38,12 @@ pub struct Args {
     /// Image of Redis where a Platform names none: with redis-server and redis-cli on the PATH.
     #[arg(long, env = "PAYPLANE_REDIS_IMAGE", default_value = "redis:7.0")]
     pub redis_image: String,
+    /// Image of the operator itself, which copies a Platform's objects in the Job of each Backup.
+    #[arg(long, env = "PAYPLANE_OPERATOR_IMAGE", default_value = "payplane-operator:latest")]
+    pub operator_image: String,
+    /// ServiceAccount of that Job, in each namespace of Platforms: it may list what is copied.
+    #[arg(long, env = "PAYPLANE_BACKUP_ACCOUNT", default_value = "payplane-operator-backup")]
+    pub backup_account: String,
     /// File with a ServiceAccount token of audience `payplane`; read again when it changes.
     #[arg(long, env = "PAYPLANE_TOKEN_FILE", default_value = "/var/run/secrets/payplane/token")]
     pub token_file: PathBuf,
@@ -77,10 +85,40 @@ impl Args {
 }
 
 /// What the program does besides running the operator.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
+#[derive(Clone, Debug, Eq, PartialEq, Subcommand)]
 pub enum Command {
     /// See whether this installation works, say so, and end.
     Check,
+    /// Write the custom resources of a Platform as one document that can be applied again, and end.
+    CopyObjects(CopyObjects),
+}
+
+/// Flags of `copy-objects`.
+#[derive(Clone, Debug, Eq, Parser, PartialEq)]
+pub struct CopyObjects {
+    /// Which Platform, as NAMESPACE/NAME.
+    #[arg(long, value_parser = platform)]
+    pub platform: PlatformKey,
+    /// The file to write. Default: the standard output.
+    #[arg(long)]
+    pub to: Option<PathBuf>,
+    /// Says in this file, as one line of JSON, how many objects there are, or why there are none; the latter is then no
+    /// failure of this command.
+    #[arg(long)]
+    pub summary_file: Option<PathBuf>,
+    /// How long it may take. As long the API server is asked again if it does not answer, unless what was written cannot be
+    /// taken back.
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub within_seconds: u64,
+}
+
+fn platform(text: &str) -> Result<PlatformKey, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok(PlatformKey { namespace: namespace.into(), name: name.into() })
+        }
+        _ => Err("write it as NAMESPACE/NAME".into()),
+    }
 }
 
 /// How log lines are written.
@@ -102,6 +140,14 @@ mod tests {
         assert_eq!(parse(&[]).served_namespaces(), ["own"]);
         assert_eq!(parse(&["--platform-namespaces=b, a,b"]).served_namespaces(), ["a", "b"]);
         assert_eq!(parse(&["--platform-namespaces="]).served_namespaces(), ["own"]);
+    }
+
+    #[test]
+    fn a_platform_is_named_with_its_namespace() {
+        assert!(platform("pay/main").is_ok());
+        for wrong in ["main", "/main", "pay/", "pay/main/x", ""] {
+            assert!(platform(wrong).unwrap_err().contains("NAMESPACE/NAME"), "{wrong}");
+        }
     }
 
     #[test]

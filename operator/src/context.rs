@@ -67,6 +67,10 @@ pub struct Settings {
     pub kafka_image: String,
     /// Image of Redis where a Platform names none.
     pub redis_image: String,
+    /// Image of the operator itself.
+    pub operator_image: String,
+    /// ServiceAccount that may list what a Backup copies of a Platform's objects.
+    pub backup_account: String,
     /// Issuer of the cluster's ServiceAccount tokens.
     pub issuer: String,
     /// Subject of the operator's own token.

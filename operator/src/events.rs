@@ -8,8 +8,8 @@ use kube::{
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 use payplane_crds::condition::{
-    API_KEYS_CURRENT, ARCHIVE_CURRENT, DECISIONS_CURRENT, OBJECTIVE_MET, OFFBOARDING, PRUNED, READY,
-    RECONCILING, REPLAYED, REVERSALS_CURRENT, SUSPENDED,
+    API_KEYS_CURRENT, ARCHIVE_CURRENT, DECISIONS_CURRENT, OBJECTIVE_MET, OBJECTS_COPIED, OFFBOARDING, PRUNED,
+    READY, RECONCILING, REPLAYED, REVERSALS_CURRENT, SUSPENDED,
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -90,8 +90,15 @@ fn worth_telling(before: &[Condition], after: &[Condition]) -> Vec<Event> {
         event(if bad { EventType::Warning } else { EventType::Normal }, &now.reason, now)
     });
     // That it keeps up is news only after it did not.
-    let keeps_up =
-        [REVERSALS_CURRENT, DECISIONS_CURRENT, OBJECTIVE_MET, ARCHIVE_CURRENT, PRUNED, API_KEYS_CURRENT];
+    let keeps_up = [
+        REVERSALS_CURRENT,
+        DECISIONS_CURRENT,
+        OBJECTIVE_MET,
+        OBJECTS_COPIED,
+        ARCHIVE_CURRENT,
+        PRUNED,
+        API_KEYS_CURRENT,
+    ];
     let kept_up = keeps_up.into_iter().filter_map(|type_| {
         let was_behind = find(before, type_).is_some_and(|was| was.status == "False");
         told(type_).and_then(|now| match &*now.status {

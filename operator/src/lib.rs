@@ -21,6 +21,7 @@ pub mod wallet;
 pub mod backup;
 pub mod backup_schedule;
 pub mod billing_plan;
+pub mod objects;
 pub mod platform;
 pub mod restore;
 pub mod scaling_policy;
@@ -83,8 +84,10 @@ type Fatal = Box<dyn Error>;
 pub async fn run(args: Args) -> Result<(), Fatal> {
     // Before the first connection: kube, tonic and rcgen share this one provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    if args.command == Some(Command::Check) {
-        return check::run(&args).await;
+    match &args.command {
+        Some(Command::Check) => return check::run(&args).await,
+        Some(Command::CopyObjects(config)) => return Ok(objects::run(config).await?),
+        None => {}
     }
     let stop = stop_on_signal()?;
     let metrics = Metrics::new()?;
@@ -261,6 +264,8 @@ async fn settings(args: &Args, client: &Client) -> Result<Settings, Fatal> {
         postgres_image: args.postgres_image.clone(),
         kafka_image: args.kafka_image.clone(),
         redis_image: args.redis_image.clone(),
+        operator_image: args.operator_image.clone(),
+        backup_account: args.backup_account.clone(),
         issuer,
         subject: args.subject(),
     })

@@ -3,13 +3,24 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use payplane_operator::{args::Args, run, telemetry};
+use payplane_operator::{
+    args::{Args, Command},
+    run, telemetry,
+};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    telemetry::init_logs(args.log_format);
+    let is_document = matches!(args.command, Some(Command::CopyObjects(_)));
+    if !is_document {
+        telemetry::init_logs(args.log_format);
+    }
     match start(args) {
         Ok(()) => ExitCode::SUCCESS,
+        // Not logged: its standard output is one document.
+        Err(error) if is_document => {
+            eprintln!("copy-objects: {error}");
+            ExitCode::FAILURE
+        }
         Err(error) => {
             tracing::error!(error = %telemetry::chain(&*error), "the operator stops");
             ExitCode::FAILURE

@@ -14,6 +14,8 @@ use crate::platform::container::{mount, optional_secret_volume, resources, secur
 
 /// Container that seals a copy.
 pub const SEAL: &str = "seal";
+/// Container that keeps the custom resources with a copy.
+pub const KEEP: &str = "keep-objects";
 /// Container that opens copy and log.
 pub const OPEN: &str = "open";
 /// Container that unpacks what was opened.
@@ -118,7 +120,7 @@ pub fn open(
 
 /// Why a step with keys failed, as a condition's reason and message. None if it is about neither keys nor damage.
 pub fn failure(step: &str, code: i32, words: &str) -> Option<(&'static str, String)> {
-    if step != SEAL && step != OPEN {
+    if ![SEAL, KEEP, OPEN].contains(&step) {
         return None;
     }
     match code {

@@ -90,6 +90,8 @@ pub struct Metrics {
     pub backup_objective_met: IntGaugeVec,
     /// 0 while the log of a BackupSchedule's Platform is not stored as it is written.
     pub backup_archive_current: IntGaugeVec,
+    /// 0 while the newest good copy of a BackupSchedule is without the custom resources.
+    pub backup_objects_copied: IntGaugeVec,
     /// Holds past their deadline that wait for a decision, by TimeoutPolicy.
     pub holds_awaiting: IntGaugeVec,
     /// Open objects that a restored ledger does not know, by kind.
@@ -143,6 +145,8 @@ impl Metrics {
         let backup_objective_met = gauge("backup_objective_met", "0 while the objectives are not met.")?;
         let backup_archive_current =
             gauge("backup_archive_current", "0 while the log is not stored as it is written.")?;
+        let backup_objects_copied =
+            gauge("backup_objects_copied", "0 while the newest good copy is without custom resources.")?;
         let by_currency = |name: &str, help: &str| -> Result<IntGaugeVec, prometheus::Error> {
             let gauge = IntGaugeVec::new(Opts::new(name, help), &["currency"])?;
             registry.register(Box::new(gauge.clone()))?;
@@ -194,6 +198,7 @@ impl Metrics {
             backup_recoverable,
             backup_objective_met,
             backup_archive_current,
+            backup_objects_copied,
             holds_awaiting,
             lost_by_restore,
             unpaid_invoices,
@@ -232,7 +237,12 @@ impl Metrics {
 
     /// Forgets a BackupSchedule that was deleted, or alerts would go on.
     pub fn forget_backup_schedule(&self, namespace: &str, name: &str) {
-        for gauge in [&self.backup_recoverable, &self.backup_objective_met, &self.backup_archive_current] {
+        for gauge in [
+            &self.backup_recoverable,
+            &self.backup_objective_met,
+            &self.backup_archive_current,
+            &self.backup_objects_copied,
+        ] {
             // One that was never measured is no error.
             let _ = gauge.remove_label_values(&[namespace, name]);
         }
@@ -299,6 +309,7 @@ mod tests {
         metrics.backup_recoverable.with_label_values(&["pay", "hourly"]).set(7);
         metrics.backup_objective_met.with_label_values(&["pay", "hourly"]).set(1);
         metrics.backup_archive_current.with_label_values(&["pay", "hourly"]).set(0);
+        metrics.backup_objects_copied.with_label_values(&["pay", "hourly"]).set(1);
         let unpaid =
             |currency: &str, invoices, minor| Some(Unpaid { currency: currency.to_owned(), invoices, minor });
         // Two tenants owe, one of them less than before; a third one has paid, and a fourth one's object is gone.
@@ -319,6 +330,7 @@ mod tests {
         for name in [
             "payplane_operator_backup_archive_current{namespace=\"pay\",schedule=\"hourly\"} 0",
             "payplane_operator_backup_objective_met{namespace=\"pay\",schedule=\"hourly\"} 1",
+            "payplane_operator_backup_objects_copied{namespace=\"pay\",schedule=\"hourly\"} 1",
             "payplane_operator_backup_recoverable_timestamp_seconds{namespace=\"pay\",schedule=\"hourly\"} 7",
             "payplane_operator_billing_unpaid_invoices{currency=\"JPY\"} 0",
             "payplane_operator_billing_unpaid_invoices{currency=\"USD\"} 3",

@@ -12,6 +12,7 @@ mod backups;
 mod billing;
 mod health;
 mod lease;
+mod objects;
 #[path = "support/own.rs"]
 mod own;
 mod platform;

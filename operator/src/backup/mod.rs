@@ -64,8 +64,9 @@ impl Reconciled for Backup {
             Next::Look(job) => {
                 Answer::Seen { job: Box::new(job.clone()), pod: observed.pod.clone().map(Box::new) }
             }
-            Next::Begin { engine, platform, postgres, makes_claim } => {
-                begin(self, context, engine, (platform, postgres), makes_claim).await? // writes
+            Next::Begin { engine, platform, postgres, makes_claim, has_account } => {
+                let makes = Makes { claim: makes_claim, objects: has_account };
+                begin(self, context, engine, (platform, postgres), makes).await? // writes
             }
         };
         let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
@@ -74,21 +75,30 @@ impl Reconciled for Backup {
     }
 }
 
+/// What is made beside the copy of the ledger.
+struct Makes {
+    claim: bool,
+    objects: bool,
+}
+
 async fn begin(
     backup: &Backup,
     context: &Context,
     engine: &Engine,
     (platform, postgres): (&Platform, &ManagedPostgres),
-    makes_claim: bool,
+    makes: Makes,
 ) -> Result<Answer, Error> {
     let head = match engine.head().await {
         Ok(head) => head,
         Err(error) => return Ok(Answer::Failed(error)),
     };
-    if makes_claim {
+    if makes.claim {
         apply::create(&context.client, &build::claim(backup, platform)).await?;
     }
-    let job = build::job(backup, platform, postgres, &context.settings, head.as_deref());
+    let mut job = build::job(backup, platform, postgres, &context.settings, head.as_deref());
+    if makes.objects {
+        build::objects::add(&mut job, backup, platform, &context.settings);
+    }
     // Somebody else's Job of this name, or one of a Backup of before that is going away, is not ours to look at.
     match apply::create(&context.client, &job).await? {
         true => Ok(Answer::Begun),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Pod, Secret},
+    core::v1::{PersistentVolumeClaim, Pod, Secret, ServiceAccount},
 };
 use kube::{Api, ResourceExt};
 use payplane_crds::{Backup, Platform};
@@ -30,6 +30,8 @@ pub struct Observed {
     pub has_claim: bool,
     /// Whether the Secret is there that the copy is sealed with; true if it names none.
     pub has_keys: bool,
+    /// Whether the ServiceAccount is there that may list the objects.
+    pub has_account: bool,
     /// The Job that works for it.
     pub job: Option<Job>,
     /// The Job's pod.
@@ -64,12 +66,16 @@ pub async fn observe(backup: &Backup, context: &Context) -> Result<Observed, Err
             api::call("read a Secret", secret).await?.is_some()
         }
     };
+    let accounts = Api::<ServiceAccount>::namespaced(client.clone(), &namespace);
+    let account = accounts.get_metadata_opt(&context.settings.backup_account);
+    let has_account = api::call("read a ServiceAccount", account).await?.is_some();
     let key = PlatformKey { namespace, name: backup.spec.platform_ref.name.clone() };
     Ok(Observed {
         platform: context.stores.platform(&key),
         engine: context.engines.get(&key),
         has_claim: claim.is_some(),
         has_keys,
+        has_account,
         job,
         pod,
     })

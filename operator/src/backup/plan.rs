@@ -36,6 +36,8 @@ pub enum Next<'a> {
         postgres: &'a ManagedPostgres,
         /// Whether the volume has to be made.
         makes_claim: bool,
+        /// Whether somebody may list the objects. The ledger's copy does not wait for that.
+        has_account: bool,
     },
     /// Give up: what it waited for did not come in time.
     GiveUp,
@@ -79,9 +81,13 @@ pub fn plan<'a>(backup: &Backup, observed: &'a Observed, now: Timestamp) -> Next
             let message = format!("There is no PersistentVolumeClaim {claim:?} in this namespace.");
             Next::Wait(Waiting::unwatched(CLAIM_NOT_FOUND, &message))
         }
-        named => {
-            Next::Begin { engine, platform, postgres, makes_claim: named.is_none() && !observed.has_claim }
-        }
+        named => Next::Begin {
+            engine,
+            platform,
+            postgres,
+            makes_claim: named.is_none() && !observed.has_claim,
+            has_account: observed.has_account,
+        },
     }
 }
 

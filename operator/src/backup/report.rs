@@ -8,11 +8,14 @@ use k8s_openapi::{
 use kube::ResourceExt;
 use payplane_crds::{
     Backup, BackupState, BackupStatus,
-    condition::reason::{
-        BACKUP_FAILED, COMPLETED, ENGINE_UNAVAILABLE, LEDGER_NOT_SOUND, PROGRESSING, TIMED_OUT,
+    condition::{
+        OBJECTS_COPIED,
+        reason::{BACKUP_FAILED, COMPLETED, ENGINE_UNAVAILABLE, LEDGER_NOT_SOUND, PROGRESSING, TIMED_OUT},
     },
 };
 use serde::Deserialize;
+
+mod objects;
 
 use super::{Answer, build, job_of};
 use crate::{
@@ -113,16 +116,19 @@ fn of_job(
             let operations = job::said::<Verified>(pod, build::VERIFY).map(|verified| verified.operations);
             let location = format!("{}/{}", build::claim_name(backup), backup.name_any());
             let counted = operations.map_or_else(String::new, |count| format!("{count} operations, "));
-            let message = format!("{counted}restored from {location} and found sound.");
+            let copied = objects::of(job, pod);
+            let message = format!("{counted}restored from {location} and found sound. {}", copied.message);
             BackupStatus {
                 state: BackupState::Succeeded,
                 finished_at: job::ended_at(job),
                 location: Some(location),
                 operations,
                 restore_seconds: restore_seconds(pod),
+                objects: copied.objects,
                 conditions: conditions
                     .ready(COMPLETED, &message)
                     .settled(true, COMPLETED, &message)
+                    .set(OBJECTS_COPIED, copied.status, &copied.reason, &copied.message)
                     .into_vec(),
                 ..known
             }

@@ -7,7 +7,7 @@ use payplane_crds::{
     BackupSchedule, BackupScheduleStatus, BackupState,
     backup_schedule::{ArchiveStatus, LastSuccess},
     condition::{
-        ARCHIVE_CURRENT, OBJECTIVE_MET, PRUNED, SUCCEEDED, SUSPENDED as SUSPENDED_TYPE,
+        ARCHIVE_CURRENT, OBJECTIVE_MET, OBJECTS_COPIED, PRUNED, SUCCEEDED, SUSPENDED as SUSPENDED_TYPE,
         reason::{
             ARCHIVE_BEHIND, ARCHIVE_ON_TIME, AS_SPECIFIED, BACKUP_FAILED, ENGINE_UNAVAILABLE, INVALID,
             NAME_TAKEN, NO_BACKUP, NO_OBJECTIVES, OBJECTIVES_MET, PROGRESSING, PRUNE_FAILED,
@@ -61,6 +61,7 @@ pub fn report(
     let recoverable_to = recoverable_to(good, archive.filter(|_| log == Some(Ok(()))));
     let conditions = judge(conditions, observed, plan, made);
     let conditions = objectives(conditions, schedule, good, recoverable_to, now);
+    let conditions = objects(conditions, good);
     let conditions = pruned(conditions, observed);
     let conditions = archiving(conditions, observed, log);
     BackupScheduleStatus {
@@ -95,6 +96,7 @@ fn last_success(child: &Child) -> LastSuccess {
         started_at: status.started_at.unwrap_or(Time(child.time)),
         bytes: status.bytes,
         operations: status.operations,
+        objects: status.objects.map(|objects| objects.count),
         restore_seconds: status.restore_seconds,
     }
 }
@@ -200,6 +202,16 @@ fn objectives<'a>(
     }
 }
 
+/// As the newest good copy says. One that an older operator made says nothing.
+fn objects<'a>(conditions: Conditions<'a>, good: Option<&Child>) -> Conditions<'a> {
+    let told = good.and_then(|child| {
+        let told = find(child.backup.current(), OBJECTS_COPIED)?;
+        Some((child.backup.name_any(), told))
+    });
+    let Some((name, told)) = told else { return conditions };
+    conditions.set(OBJECTS_COPIED, &told.status, &told.reason, &format!("{name}: {}", told.message))
+}
+
 fn pruned<'a>(conditions: Conditions<'a>, observed: &Observed) -> Conditions<'a> {
     let Some(job) = &observed.pruner else {
         return conditions.set(PRUNED, "True", AS_SPECIFIED, "No copy is beyond spec.retention.");
@@ -278,6 +290,8 @@ pub fn measure(metrics: &Metrics, schedule: &BackupSchedule, status: &BackupSche
     let is_stored =
         find(&status.conditions, ARCHIVE_CURRENT).is_none() || is_true(&status.conditions, ARCHIVE_CURRENT);
     metrics.backup_archive_current.with_label_values(&labels).set(i64::from(is_stored));
+    let has_objects = find(&status.conditions, OBJECTS_COPIED).is_none_or(|told| told.status == "True");
+    metrics.backup_objects_copied.with_label_values(&labels).set(i64::from(has_objects));
 }
 
 #[cfg(test)]

@@ -293,6 +293,8 @@ mod tests {
             postgres_image: String::new(),
             kafka_image: String::new(),
             redis_image: String::new(),
+            operator_image: String::new(),
+            backup_account: String::new(),
             issuer: String::new(),
             subject: String::new(),
         };

@@ -198,7 +198,7 @@ pub fn client(kubeconfig: &str) -> Client {
 }
 
 /// A program of the local cluster. Of several versions the one that was built last.
-fn tool(kind: &str, name: &str) -> PathBuf {
+pub fn tool(kind: &str, name: &str) -> PathBuf {
     let cache = cache().join(kind);
     let versions = std::fs::read_dir(&cache).into_iter().flatten().flatten();
     let built = versions.map(|version| version.path().join(name)).filter(|path| path.exists());

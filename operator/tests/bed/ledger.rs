@@ -189,7 +189,7 @@ impl Ledger {
 }
 
 /// Built by whoever runs the tests: it belongs to another package.
-fn engine_program() -> Command {
+pub fn engine_program() -> Command {
     let operator = Path::new(env!("CARGO_BIN_EXE_payplane-operator"));
     let engine = operator.with_file_name("payplane-engine");
     let hint = "cargo build --package payplane-engine --bin payplane-engine";

@@ -15,6 +15,7 @@ pub mod api_server;
 pub mod books;
 pub mod engine_proxy;
 pub mod ledger;
+pub mod objects;
 pub mod operator;
 pub mod process;
 pub mod site;

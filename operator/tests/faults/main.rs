@@ -19,6 +19,7 @@ mod leaders;
 mod lies;
 mod lives;
 mod namespaces;
+mod objects;
 mod outages;
 mod people;
 mod poison;

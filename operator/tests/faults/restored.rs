@@ -1,11 +1,7 @@
 //! D5: the ledger is restored to before twenty payments and a refund. None is done again by itself; those that somebody
 //! consents to are, once each, although the operator dies in the middle.
 
-use std::{
-    collections::BTreeSet,
-    io::Write as _,
-    process::{Command, Stdio},
-};
+use std::collections::BTreeSet;
 
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use payplane_crds::PaymentState;
@@ -13,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::bed::{
     Bed, Fault, Operator, Rule, eventually,
+    objects::Objects,
     site::{TestTenant, condition, create, dollar, wait},
 };
 
@@ -109,7 +106,7 @@ async fn what_a_restored_ledger_does_not_know_is_flagged_and_paid_again_only_wit
         (began + 11 < jiff::Timestamp::now().as_second()).then_some(())
     })
     .await;
-    let applied = apply_again(&bed.tenant).await;
+    let applied = apply_again(&bed).await;
     for name in &names {
         is_lost(&bed.tenant, name).await;
     }
@@ -170,33 +167,22 @@ async fn looked_at(bed: &Bed, seconds: i64, status: &str) -> DynamicObject {
     .await
 }
 
-/// Keeps the tenant's Payments in a file, as docs/backups.md has it, deletes them, and applies the file. Gives how many there are.
-async fn apply_again(tenant: &TestTenant) -> usize {
-    let payments = tenant.objects("Payment");
-    let mut list = serde_json::to_value(payments.list(&ListParams::default()).await.unwrap()).unwrap();
-    // What kubectl says of each object, and the API server's list does not.
-    for object in list["items"].as_array_mut().unwrap() {
-        object["apiVersion"] = json!("payplane.io/v1alpha1");
-        object["kind"] = json!("Payment");
-    }
-    let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reapply.jq");
-    let mut jq =
-        Command::new("jq").args(["-f", filter]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut input = jq.stdin.take().unwrap();
-    let text = list.to_string();
-    let written = std::thread::spawn(move || input.write_all(text.as_bytes()));
-    let output = jq.wait_with_output().unwrap();
-    written.join().unwrap().unwrap();
-    let file: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let kept = file["items"].as_array().unwrap();
-    for object in kept {
+/// Keeps the objects as a Backup does, deletes the tenant's Payments, and applies them again. Gives how many there are.
+async fn apply_again(bed: &Bed) -> usize {
+    let (tenant, payments) = (&bed.tenant, bed.tenant.payments());
+    let objects = Objects::new();
+    objects.store(&bed.site, "nightly").await;
+    let (_, mut document) = objects.fetch("nightly");
+    let mut kept = std::mem::take(document["items"].as_array_mut().unwrap());
+    kept.retain(|object| object["kind"] == "Payment");
+    for object in &kept {
         tenant.delete(object["metadata"]["name"].as_str().unwrap()).await;
     }
     eventually("no Payments", async || {
         payments.list(&ListParams::default()).await.unwrap().items.is_empty().then_some(())
     })
     .await;
-    for object in kept {
+    for object in &kept {
         create(&tenant.client, object.clone()).await;
     }
     kept.len()

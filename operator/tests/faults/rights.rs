@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::bed::{SYSTEM, Site, api_server::Keys, site::chart};
 
 const OPERATOR: &str = "system:serviceaccount:payplane-system:payplane-operator";
+const BACKUP: &str = "system:serviceaccount:payplane-system:payplane-operator-backup";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_may_more_than_the_chart_says_and_the_chart_says_little() {
@@ -23,7 +24,10 @@ async fn nobody_may_more_than_the_chart_says_and_the_chart_says_little() {
     }
     let site = Site::new(&Keys::new()).await;
     let reviews = Api::<SubjectAccessReview>::all(site.client.clone());
-    for (allowed, namespace, verb, group, resource) in cases() {
+    let operator = cases().into_iter().map(|case| (OPERATOR, case));
+    for (user, (allowed, namespace, verb, group, resource)) in
+        operator.chain(backup_cases().into_iter().map(|case| (BACKUP, case)))
+    {
         let attributes = ResourceAttributes {
             namespace: Some(namespace.into()).filter(|namespace: &String| !namespace.is_empty()),
             verb: Some(verb.into()),
@@ -33,7 +37,7 @@ async fn nobody_may_more_than_the_chart_says_and_the_chart_says_little() {
             ..Default::default()
         };
         let spec = SubjectAccessReviewSpec {
-            user: Some(OPERATOR.into()),
+            user: Some(user.into()),
             resource_attributes: Some(attributes),
             ..Default::default()
         };
@@ -41,7 +45,7 @@ async fn nobody_may_more_than_the_chart_says_and_the_chart_says_little() {
         let verdict = reviews.create(&PostParams::default(), &review).await.unwrap().status.unwrap();
         assert_eq!(
             verdict.allowed, allowed,
-            "{verb} {group}/{resource} in {namespace:?}: {:?}",
+            "{user}: {verb} {group}/{resource} in {namespace:?}: {:?}",
             verdict.reason
         );
         judged += 1;
@@ -75,8 +79,29 @@ fn check(role: &Value, rule: &Value) {
     assert!(!(is_for_people && writes_status), "{name}: people write status: {rule}");
 }
 
+/// Whether it is allowed, then namespace, verb, group and resource.
+type Case = (bool, &'static str, &'static str, &'static str, &'static str);
+
+/// Whether the step of a Backup that copies the objects may do this.
+fn backup_cases() -> Vec<Case> {
+    vec![
+        (true, "", "list", "payplane.io", "payments"),
+        (true, "", "list", "payplane.io", "tenants"),
+        (true, SYSTEM, "list", "payplane.io", "platforms"),
+        (false, "", "watch", "payplane.io", "payments"),
+        (false, "acme", "get", "payplane.io", "payments"),
+        (false, "acme", "create", "payplane.io", "payments"),
+        (false, "acme", "patch", "payplane.io", "payments/status"),
+        (false, SYSTEM, "list", "payplane.io", "backups"),
+        (false, SYSTEM, "list", "", "secrets"),
+        (false, SYSTEM, "get", "", "secrets"),
+        (false, SYSTEM, "list", "", "pods"),
+        (false, "", "list", "", "namespaces"),
+    ]
+}
+
 /// Whether the operator may do this, as the API server judges it.
-fn cases() -> Vec<(bool, &'static str, &'static str, &'static str, &'static str)> {
+fn cases() -> Vec<Case> {
     vec![
         (true, "", "list", "payplane.io", "payments"),
         (true, "acme", "patch", "payplane.io", "payments/status"),

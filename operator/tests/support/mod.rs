@@ -117,6 +117,8 @@ pub fn context(client: &Client) -> Context {
             postgres_image: String::new(),
             kafka_image: String::new(),
             redis_image: String::new(),
+            operator_image: String::new(),
+            backup_account: String::new(),
             issuer: String::new(),
             subject: String::new(),
         },

@@ -15,19 +15,29 @@ use kube::Client;
 use tokio::sync::OnceCell;
 
 use super::support::{in_namespace_at, install};
+pub use api_server::ISSUER;
 use api_server::{ApiServer, Keys};
+pub use process::Folder;
 
 /// Runs a test in a namespace of its own there.
 pub async fn in_namespace<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Client, String) -> F) {
+    in_namespace_at(server().await.client(), name, test).await;
+}
+
+/// How a program reaches it with this token.
+pub async fn kubeconfig(token: &str) -> String {
+    server().await.kubeconfig(token)
+}
+
+async fn server() -> &'static ApiServer {
     static SERVER: OnceCell<ApiServer> = OnceCell::const_new();
-    let server = SERVER
+    SERVER
         .get_or_init(|| async {
             let server = ApiServer::new(&Keys::new()).await;
             install(&server.client()).await;
             server
         })
-        .await;
-    in_namespace_at(server.client(), name, test).await;
+        .await
 }
 
 /// Where `tests/lib.sh` keeps what was built and fetched.

@@ -75,6 +75,11 @@ async fn a_copy_counts_when_its_ledger_was_proved_and_not_before() {
     assert!(2 <= status.operations.unwrap() && 0 < status.bytes.unwrap(), "{status:#?}");
     assert!(status.head.as_ref().unwrap().contains(':'));
     assert_eq!(status.location.as_deref(), Some(&*format!("{PLATFORM}-backups/{good_name}")));
+    // The Platform, this Tenant, its wallets and its payments, and whatever other tests have.
+    let copied = condition(Some(&status.conditions), "ObjectsCopied").unwrap();
+    assert_eq!(copied.status, "True", "{}", copied.message);
+    let objects = status.objects.as_ref().unwrap();
+    assert!(6 <= objects.count && objects.sha256.len() == 64, "{objects:?}");
 
     // The same name again: the copy of before is not touched, and this is no success.
     delete(&backups(&client), &good_name).await;

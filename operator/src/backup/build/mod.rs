@@ -2,7 +2,9 @@
 //!
 //! The Job's steps: copy the running database, restore the copy into a scratch directory, serve it to this pod alone,
 //! verify the ledger in it. Where the copy is sealed it is packed, sealed into the volume, and what is restored is what comes
-//! out of the volume, opened. The Job has no second try and a deadline: an end is an end, and nothing hangs.
+//! out of the volume, opened. The objects are copied before all of that (`objects`). The Job has no second try and a deadline: an end is an end, and nothing hangs.
+
+pub mod objects;
 
 use std::collections::BTreeMap;
 

@@ -149,3 +149,56 @@ fn copies_outlive_backup_and_platform() {
     assert_eq!(claim["metadata"].get("ownerReferences"), None);
     assert_eq!(claim["spec"]["resources"]["requests"]["storage"], "10Gi");
 }
+
+fn with_objects(encryption: Value) -> Value {
+    let mut backup = backup();
+    backup.spec.encryption = serde_json::from_value(encryption).unwrap();
+    let platform = fixture::platform(json!({"postgres": {"managed": {}}}));
+    let postgres = platform.spec.postgres.managed.clone().unwrap();
+    let mut job = job(&backup, &platform, &postgres, &fixture::settings(), None);
+    objects::add(&mut job, &backup, &platform, &fixture::settings());
+    serde_json::to_value(job).unwrap()
+}
+
+#[test]
+fn objects_are_listed_before_the_ledger_is_copied_by_the_only_step_with_a_token() {
+    for encryption in [json!(null), json!({"secretRef": {"name": "backup-keys"}})] {
+        let job = with_objects(encryption.clone());
+        let pod = &job["spec"]["template"]["spec"];
+        let names: Vec<&str> = all(pod).into_iter().map(|one| one["name"].as_str().unwrap()).collect();
+        assert_eq!(names[..3], ["list-objects", "keep-objects", "copy"]);
+        assert_eq!(having(pod, "api-access"), ["list-objects"], "no script and no server has the token");
+        assert_eq!(pod["automountServiceAccountToken"], false);
+        assert_eq!(pod["serviceAccountName"], "payplane-operator-backup");
+        let (list, keep) = (&pod["initContainers"][0], &pod["initContainers"][1]);
+        assert_eq!((&list["image"], &keep["image"]), (&json!("operator:1"), &json!("engine:1")));
+        assert_eq!(
+            list["args"],
+            json!([
+                "copy-objects",
+                "--platform=pay/main",
+                "--to=/scratch/objects.json",
+                "--summary-file=/dev/termination-log",
+                "--within-seconds=150"
+            ])
+        );
+        let mut expected = vec![
+            "store-objects",
+            "--folder=/copies",
+            "--name=nightly",
+            "--uid=b-1",
+            "--from=/scratch/objects.json",
+            "--summary-file=/dev/termination-log",
+        ];
+        if encryption.is_object() {
+            expected.push("--keys-dir=/etc/payplane/backup-keys/0");
+        }
+        assert_eq!(keep["args"], json!(expected));
+        assert_eq!(list["volumeMounts"].to_string().contains("backup"), false, "neither copies nor keys");
+        for step in [list, keep] {
+            assert_eq!(step["securityContext"]["readOnlyRootFilesystem"], true);
+            assert_eq!(step["securityContext"]["capabilities"], json!({"drop": ["ALL"]}));
+        }
+    }
+    assert_eq!(made(None)["spec"]["template"]["spec"].get("serviceAccountName"), None);
+}

@@ -5,6 +5,9 @@ set -eu
 for one in $DOOMED; do
     name=${one%%:*}
     uid=${one#*:}
+    # These carry the UID in their names, and are there before anything else is.
+    rm -f "/backups/.objects/${name:?}/${uid:?}".*
+    if [ -d "/backups/.objects/$name" ]; then rmdir --ignore-fail-on-non-empty "/backups/.objects/$name"; fi
     by="/backups/.by/$name"
     if [ ! -e "$by" ] || [ "$(cat "$by")" != "$uid" ]; then continue; fi
     rm -rf "/backups/${name:?}" "/backups/${name:?}.partial"

@@ -36,6 +36,30 @@ fn says(status: &BackupScheduleStatus, type_: &str) -> String {
     find(&status.conditions, type_).map_or("-".into(), |one| format!("{} {}", one.status, one.reason))
 }
 
+#[test]
+fn whether_objects_were_copied_is_what_the_newest_good_copy_says() {
+    let (schedule, now) = (schedule(json!({})), at("2027-01-01T09:10:00Z"));
+    let said = |status: Option<&str>| {
+        let mut good = child(&schedule, 8, "Succeeded");
+        let conditions: Vec<Value> = status
+            .into_iter()
+            .map(|status| {
+                json!({
+                    "type": OBJECTS_COPIED, "status": status, "reason": "ObjectsForbidden", "message": "no right",
+                    "lastTransitionTime": "2027-01-01T08:01:00Z",
+                })
+            })
+            .collect();
+        good.backup.status.get_or_insert_default().conditions = serde_json::from_value(json!(conditions)).unwrap();
+        let conditions = objects(Conditions::new(&[], None, now), Some(&good)).into_vec();
+        find(&conditions, OBJECTS_COPIED).map(|told| format!("{} {} {}", told.status, told.reason, told.message))
+    };
+    assert_eq!(said(None), None, "a copy of an older operator says nothing");
+    let told = said(Some("False")).unwrap();
+    assert!(told.starts_with("False ObjectsForbidden") && told.ends_with(": no right"), "{told}");
+    assert!(objects(Conditions::new(&[], None, now), None).into_vec().is_empty());
+}
+
 fn log(stored: &str, behind: i64, is_failing: bool) -> Option<Result<Archive, EngineError>> {
     let stored_at = Some(at(stored));
     Some(Ok(Archive { is_on: true, stored_at, segments_behind: behind, failures: 0, is_failing }))

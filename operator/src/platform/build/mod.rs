@@ -134,6 +134,8 @@ pub mod fixture {
             postgres_image: "postgres:17".into(),
             kafka_image: "kafka:4".into(),
             redis_image: "redis:7.0".into(),
+            operator_image: "operator:1".into(),
+            backup_account: "payplane-operator-backup".into(),
             issuer: "https://issuer".into(),
             subject: "system:serviceaccount:pay:operator".into(),
         }
