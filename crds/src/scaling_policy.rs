@@ -45,6 +45,8 @@ use serde::{Deserialize, Serialize};
         .message("disruption.minAvailable has to be less than maxReplicas, or no pod could ever be evicted; lower it, or give maxUnavailable"),
     validation = Rule::new("!has(self.maxReplicas) || !has(self.windows) || self.windows.all(window, window.minReplicas <= self.maxReplicas)")
         .message("a window's minReplicas cannot be more than maxReplicas"),
+    validation = Rule::new("has(self.target.platform) || !has(self.metrics) || !self.metrics.exists(metric, has(metric.engine))")
+        .message("a metric of engine needs target.platform"),
     validation = Rule::new("!has(self.disruption) || !has(self.target.platform)")
         .message("a Platform keeps the disruption budget of its engines itself; leave disruption out")
 )]
@@ -148,18 +150,21 @@ pub enum ScalingClass {
     Business,
 }
 
-/// One measure of load: exactly one of `resource`, `pods` and `external`.
+/// One measure of load: exactly one of `resource`, `engine`, `pods` and `external`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.resource), has(self.pods), has(self.external)].filter(x, x).size() == 1")
-        .message("give exactly one of resource, pods and external"),
+    validation = Rule::new("[has(self.resource), has(self.engine), has(self.pods), has(self.external)].filter(x, x).size() == 1")
+        .message("give exactly one of resource, engine, pods and external"),
     validation = Rule::new("!has(self.pods) || has(self.pods.averageValue)").message("a metric of pods has an averageValue")
 )]
 pub struct ScalingMetric {
     /// CPU or memory, against what the pods request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<ResourceMetric>,
+    /// How much the engines of a Platform have to do, as they say themselves. Needs `target.platform`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineMetric>,
     /// A metric of each pod, such as requests per second, served by a metrics adapter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pods: Option<NamedMetric>,
@@ -192,6 +197,26 @@ pub enum ResourceName {
     Cpu,
     /// Memory.
     Memory,
+}
+
+/// How much engines have to do.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineMetric {
+    /// Which figure.
+    pub name: EngineFigure,
+    /// So much per engine, as a quantity: "200", "0.5".
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|Ki|Mi|Gi)?$"))]
+    pub average_value: String,
+}
+
+/// What engines say of their work.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum EngineFigure {
+    /// Requests that wait to be committed.
+    QueueDepth,
+    /// Calls answered in a second, however they ended, over half a minute.
+    RequestsPerSecond,
 }
 
 /// A metric by name: exactly one of `averageValue` and `value`.

@@ -133,6 +133,21 @@ fn typed<K: DeserializeOwned>(live: DynamicObject) -> Result<K, Error> {
     Ok(serde_json::from_value(serde_json::to_value(live)?)?)
 }
 
+/// Sets fields of an object of the whole cluster that the chart made; others of it stay its own. Never makes one.
+///
+/// # Errors
+/// When the API server does not accept it, or there is no such object.
+pub async fn set<K>(client: &Client, name: &str, fields: Value) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()>,
+{
+    let objects = api::dynamic::<K>(client, None);
+    let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+    api::call("set fields of an object", objects.patch(name, &params, &Patch::Merge(&fields))).await?;
+    tracing::info!(kind = %K::kind(&()), name, "set");
+    Ok(())
+}
+
 /// Makes an object that must be made only once, such as a password. False if another made it first.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use crate::engine::PlatformKey;
+use crate::{engine::PlatformKey, metrics_api::Place};
 
 /// Runs Payplane's platforms and turns its custom resources into ledger facts and back into status.
 #[derive(Clone, Debug, Parser)]
@@ -50,6 +50,13 @@ pub struct Args {
     /// Where metrics and probes are served.
     #[arg(long, env = "PAYPLANE_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
     pub http_address: std::net::SocketAddr,
+    /// Where autoscalers' questions are answered that the API server passes on: the API of external metrics. Not served
+    /// without it.
+    #[arg(long, env = "PAYPLANE_METRICS_API_ADDRESS")]
+    pub metrics_api_address: Option<std::net::SocketAddr>,
+    /// The Service in the operator's own namespace that leads there.
+    #[arg(long, env = "PAYPLANE_METRICS_API_SERVICE", default_value = "payplane-operator-metrics")]
+    pub metrics_api_service: String,
     /// Issuer of the cluster's ServiceAccount tokens, for clusters that do not publish it.
     #[arg(long, env = "PAYPLANE_ISSUER")]
     pub issuer: Option<String>,
@@ -76,6 +83,11 @@ impl Args {
         served.sort();
         served.dedup();
         served
+    }
+
+    /// Where the cluster finds the API of external metrics.
+    pub fn metrics_api(&self) -> Place {
+        Place { namespace: self.namespace.clone(), service: self.metrics_api_service.clone() }
     }
 
     /// The subject of the operator's ServiceAccount tokens.

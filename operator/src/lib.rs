@@ -48,6 +48,8 @@ pub mod job;
 pub mod lease;
 pub mod lost;
 pub mod meta;
+pub mod metrics_api;
+pub mod scrape;
 pub mod sealed;
 pub mod wake;
 pub mod watch;
@@ -97,7 +99,15 @@ pub async fn run(args: Args) -> Result<(), Fatal> {
     tokio::select! {
         outcome = lead(&args, metrics, health, stop) => outcome,
         outcome = http => Err(format!("the HTTP server ended: {outcome:?}").into()),
+        outcome = serve_figures(&args) => Err(format!("the metrics API ended: {outcome:?}").into()),
     }
+}
+
+/// Answers autoscalers, whether this process leads or not. Never ends where nobody asked for it.
+async fn serve_figures(args: &Args) -> Result<(), Fatal> {
+    let Some(address) = args.metrics_api_address else { return std::future::pending().await };
+    let client = Client::try_default().await?;
+    Ok(metrics_api::serve(client, args.metrics_api(), address, args.served_namespaces()).await?)
 }
 
 /// Becomes leader, acts, and gives the lead back.
@@ -175,6 +185,9 @@ async fn act(
     let following = tokio::spawn(follow::run(context.clone()));
     let expiring = tokio::spawn(payment::expire::run(context.clone()));
     let auditing = tokio::spawn(audit::run(context.clone()));
+    let certifying = args
+        .metrics_api_address
+        .map(|_| tokio::spawn(metrics_api::certificate::keep(context.client.clone(), args.metrics_api())));
     let sources = Sources { writers, wakeups, health };
     let mut controllers = tokio::spawn(controllers::run(context, sources, stop.clone()));
     tokio::select! {
@@ -190,6 +203,7 @@ async fn act(
     following.abort();
     expiring.abort();
     auditing.abort();
+    certifying.inspect(JoinHandle::abort);
     Ok(())
 }
 

@@ -316,6 +316,7 @@ async fn what_can_never_be_satisfied_is_refused_at_once() {
     in_namespace("never", |client, namespace| async move {
         let policies = objects(&client, "ScalingPolicy", &namespace);
         let cpu = json!([{"resource": {"name": "cpu", "averageUtilization": 60}}]);
+        let queue = json!({"name": "QueueDepth", "averageValue": "200"});
         let window = |minimum: i32| {
             json!([{"name": "w", "schedule": "0 6 * * *", "durationSeconds": 60, "minReplicas": minimum}])
         };
@@ -328,6 +329,9 @@ async fn what_can_never_be_satisfied_is_refused_at_once() {
             (json!({"class": "Core", "disruption": {"maxUnavailable": 1, "minAvailable": 1}}), "exactly one"),
             (json!({"class": "Core", "maxReplicas": 4, "windows": window(5)}), "window"),
             (json!({"class": "Core", "metrics": [{}]}), "exactly one of resource"),
+            (json!({"class": "Core", "metrics": [{"engine": queue.clone()}]}), "needs target.platform"),
+            (json!({"class": "Core", "metrics": [{"engine": {"name": "Length", "averageValue": "1"}}]}), "QueueDepth"),
+            (json!({"class": "Core", "metrics": [{"engine": queue, "external": {"name": "a", "value": "1"}}]}), "exactly one of resource"),
             (json!({"class": "Core", "metrics": [{"pods": {"name": "a", "value": "1"}}]}), "averageValue"),
             (json!({"class": "Core", "metrics": [{"external": {"name": "a"}}]}), "exactly one of averageValue"),
             (json!({"class": "Core", "scaleIn": {}}), "at least one of"),
@@ -346,7 +350,7 @@ async fn what_can_never_be_satisfied_is_refused_at_once() {
             let message = create(&policies, body).await.expect_err(&change.to_string()).to_string();
             assert!(message.contains(blamed), "{change}: {message}");
         }
-        for text in [include_str!("../../examples/scaling/payday.yaml"), include_str!("../../examples/scaling/engines.yaml")] {
+        for text in [include_str!("../../examples/scaling/payday.yaml"), include_str!("../../examples/scaling/engines.yaml"), include_str!("../../examples/scaling/busy.yaml")] {
             let mut example: Value = serde_saphyr::from_str(text).unwrap();
             example["metadata"]["namespace"] = namespace.clone().into();
             create(&policies, example).await.unwrap();

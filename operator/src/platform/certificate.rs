@@ -1,4 +1,4 @@
-//! Certificates between a Platform's parts: an authority of its own for ten years, leaves for one year, issued again
+//! Certificates between a Platform's parts, and of the metrics API: an authority of its own for ten years, leaves for one year, issued again
 //! when two thirds of their life are over. Keys never leave their Secrets.
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -21,13 +21,13 @@ pub struct Pair {
     pub key: String,
 }
 
-/// Makes an authority.
+/// Makes an authority of this name.
 ///
 /// # Errors
 /// When the system gives no randomness.
-pub fn authority(platform: &str, now: Timestamp) -> Result<Pair, Error> {
+pub fn authority(name: &str, now: Timestamp) -> Result<Pair, Error> {
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, format!("Payplane platform {platform}"));
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     lasts(&mut params, now, CA_DAYS);

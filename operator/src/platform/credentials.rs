@@ -135,7 +135,7 @@ async fn authority(
     if let Some(existing) = &observed.ca {
         return pair(existing).ok_or(Error::BrokenSecret { name: names.ca() });
     }
-    let made = certificate::authority(&names.platform, now)?;
+    let made = certificate::authority(&format!("Payplane platform {}", names.platform), now)?;
     create(context, &secret::authority(platform, names.ca(), &made)).await?;
     Ok(made)
 }

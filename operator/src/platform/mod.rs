@@ -6,7 +6,7 @@
 
 mod archive;
 mod build;
-mod certificate;
+pub mod certificate;
 mod cluster;
 mod credentials;
 pub mod foreign;
@@ -43,9 +43,9 @@ use crate::{
 };
 
 pub use archive::{claim_of_copies, copies_name};
-pub use build::{POSTGRES, secret};
+pub use build::{ENGINE, POSTGRES, secret};
 pub use credentials::{own_database, owner_login, random};
-pub use names::GRPC_PORT;
+pub use names::{GRPC_PORT, HTTP_PORT};
 pub use rollout::analysis::Windows;
 pub use validate::Database;
 

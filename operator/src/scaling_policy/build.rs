@@ -47,12 +47,13 @@ pub fn name(policy: &ScalingPolicy, workload: &str) -> String {
 }
 
 fn autoscaler(policy: &ScalingPolicy, valid: &Valid, workload: &Workload) -> HorizontalPodAutoscaler {
+    let platform = policy.spec.target.platform.as_ref().map(|platform| platform.name.as_str());
     HorizontalPodAutoscaler {
         metadata: owned(policy, workload),
         spec: Some(HorizontalPodAutoscalerSpec {
             behavior: behaviour(valid),
             max_replicas: valid.maximum,
-            metrics: Some(valid.metrics.iter().map(metric::metric).collect()),
+            metrics: Some(valid.metrics.iter().map(|metric| metric::metric(metric, platform)).collect()),
             min_replicas: Some(valid.minimum),
             scale_target_ref: CrossVersionObjectReference {
                 api_version: Some("apps/v1".into()),

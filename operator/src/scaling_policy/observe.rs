@@ -225,8 +225,27 @@ pub fn trouble(live: &HorizontalPodAutoscaler) -> Option<String> {
             // A workload that somebody scaled to nothing.
             && condition.reason.as_deref() != Some("ScalingDisabled")
     });
-    bad.next()
-        .map(|condition| format!("{}: {}", live.name_any(), condition.message.clone().unwrap_or_default()))
+    bad.next().map(|condition| {
+        let way_out = condition.reason.as_deref().and_then(way_out).unwrap_or_default();
+        format!("{}: {}{way_out}", live.name_any(), condition.message.as_deref().unwrap_or_default())
+    })
+}
+
+/// What to do where an autoscaler gets no metric. Its own words say which.
+fn way_out(reason: &str) -> Option<&'static str> {
+    match reason {
+        "FailedGetExternalMetric" => Some(
+            ". The number of pods stays as it is meanwhile. See kubectl get apiservice v1beta1.external.metrics.k8s.io; the chart \
+             serves figures of engines with metricsApi.enabled",
+        ),
+        "FailedGetPodsMetric" => Some(
+            ". The number of pods stays as it is meanwhile. Metrics of pods need an adapter for custom.metrics.k8s.io",
+        ),
+        "FailedGetResourceMetric" => Some(
+            ". The number of pods stays as it is meanwhile. CPU and memory need metrics-server, and requests of the pods",
+        ),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -64,6 +64,9 @@ pub fn validate(policy: &ScalingPolicy, now: Timestamp) -> Result<Valid, String>
         ([], None) => return Err("metrics is empty.".into()),
         (metrics, _) => metrics.to_vec(),
     };
+    if spec.target.platform.is_none() && metrics.iter().any(|metric| metric.engine.is_some()) {
+        return Err("metrics: a metric of engine needs target.platform, whose engines tell it.".into());
+    }
     let has_threshold = metrics.iter().any(|metric| metric.scale_in_below.is_some());
     let (window, minimum, next_change) = windows(&spec.windows, floor, now)?;
     Ok(Valid {
@@ -180,6 +183,10 @@ mod tests {
             (json!({"class": "Core", "disruption": {"minAvailable": 8}}), "disruption.minAvailable 8"),
             (json!({"class": "Core", "maxReplicas": 2}), "disruption.minAvailable 2"),
             (json!({"minReplicas": 1, "maxReplicas": 2}), "metrics"),
+            (
+                json!({"class": "Core", "metrics": [{"engine": {"name": "QueueDepth", "averageValue": "5"}}]}),
+                "needs target.platform",
+            ),
             (
                 json!({"class": "Core", "windows": [
                     {"name": "a", "schedule": "99 * * * *", "durationSeconds": 60, "minReplicas": 3},

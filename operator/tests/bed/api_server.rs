@@ -18,7 +18,7 @@ use super::{
 /// Issuer of the tokens of every API server here.
 pub const ISSUER: &str = "https://kubernetes.default.svc";
 /// Token and name of an administrator of every API server here; bea is another one.
-const ADMIN: &str = "admin";
+pub const ADMIN: &str = "admin";
 
 /// What signs ServiceAccount tokens. API servers with the same keys are believed by the same engine.
 pub struct Keys {
@@ -30,6 +30,41 @@ impl Keys {
     pub fn new() -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
         Self { private: key.serialize_pem(), public: key.public_key_pem() }
+    }
+}
+
+/// By which common name an API server is known to those that it passes requests on to.
+pub const FRONT: &str = "front-proxy";
+
+fn sign(issuer: &rcgen::Issuer<'_, &rcgen::KeyPair>, name: &str) -> (rcgen::KeyPair, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let certificate = params.signed_by(&key, issuer).unwrap().pem();
+    (key, certificate)
+}
+
+/// What the API server shows to those that it passes requests on to; one of another name by the same authority, and one of the
+/// same name by another.
+fn front(folder: &Folder) {
+    for (authority, files) in [
+        ("front-ca", [("front", FRONT), ("other", "somebody")].as_slice()),
+        ("forged-ca", &[("forged", FRONT)]),
+    ] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "authority of a test");
+        folder.write(&format!("{authority}.crt"), &params.self_signed(&key).unwrap().pem());
+        let issuer = rcgen::Issuer::from_params(&params, &key);
+        for (file, name) in files {
+            let (key, certificate) = sign(&issuer, name);
+            folder.write(&format!("{file}.crt"), &certificate);
+            folder.write(&format!("{file}.key"), &key.serialize_pem());
+        }
     }
 }
 
@@ -51,6 +86,7 @@ impl ApiServer {
         folder.write("sa.pub", &keys.public);
         let users = [ADMIN, "bea"].map(|name| format!("{name},{name},{name},\"system:masters\"\n"));
         folder.write("tokens.csv", &users.concat());
+        front(&folder);
         let (port, etcd_port) = (free_port(), free_port());
         let mut server = Self { port, folder, etcd_port, etcd: None, server: None, controllers: None };
         server.start().await;
@@ -97,6 +133,15 @@ impl ApiServer {
             .arg(format!("--api-audiences={ISSUER}"))
             .arg(format!("--service-account-key-file={}", file("sa.pub")))
             .arg(format!("--service-account-signing-key-file={}", file("sa.key")))
+            .arg(format!("--requestheader-client-ca-file={}", file("front-ca.crt")))
+            .arg(format!("--requestheader-allowed-names={FRONT}"))
+            .args([
+                "--requestheader-username-headers=X-Remote-User",
+                "--requestheader-group-headers=X-Remote-Group",
+            ])
+            .arg("--requestheader-extra-headers-prefix=X-Remote-Extra-")
+            .arg(format!("--proxy-client-cert-file={}", file("front.crt")))
+            .arg(format!("--proxy-client-key-file={}", file("front.key")))
             .arg("--delete-collection-workers=8")
             // No controller makes default ServiceAccounts here.
             .arg("--disable-admission-plugins=ServiceAccount");
@@ -105,15 +150,33 @@ impl ApiServer {
 
     /// The controller that ends namespaces.
     pub fn end_namespaces(&mut self) {
+        self.control(&["--controllers=namespace-controller"]);
+    }
+
+    /// Autoscalers: they look every second.
+    pub fn autoscale(&mut self) {
+        self.control(&[
+            "--controllers=horizontal-pod-autoscaler-controller",
+            "--horizontal-pod-autoscaler-sync-period=1s",
+        ]);
+    }
+
+    fn control(&mut self, flags: &[&str]) {
         let config = self.folder.write("admin.conf", &self.kubeconfig(ADMIN));
         let mut command = Command::new(tool("kube", "kube"));
         command
-            .args(["kube-controller-manager", "--controllers=namespace-controller", "--leader-elect=false"])
+            .args(["kube-controller-manager", "--leader-elect=false"])
+            .args(flags)
             .arg(format!("--secure-port={}", free_port()))
             .args(["--bind-address=127.0.0.1", "--kube-api-qps=100", "--kube-api-burst=200"])
             .arg(format!("--kubeconfig={}", config.display()));
         let log = self.folder.path().join("kube-controller-manager.log");
         self.controllers = Some(Running::start(&mut command, log));
+    }
+
+    /// A certificate of this name in its folder, and the key of that, as PEM.
+    pub fn identity(&self, name: &str) -> [Vec<u8>; 2] {
+        ["crt", "key"].map(|kind| std::fs::read(self.folder.path().join(format!("{name}.{kind}"))).unwrap())
     }
 
     /// Ends both without a word.
@@ -172,6 +235,13 @@ impl ApiServer {
         client(&self.kubeconfig(token))
     }
 
+    /// Somebody with this token, who hears every refusal at once: the usual one asks again for minutes after a 503.
+    pub fn client_that_hears_refusals(&self, token: &str) -> Client {
+        let mut config = config(&self.kubeconfig(token));
+        config.default_retry = false;
+        Client::try_from(config).unwrap()
+    }
+
     /// A kubeconfig that leads straight here.
     pub fn kubeconfig(&self, token: &str) -> String {
         let server =
@@ -191,10 +261,13 @@ pub fn kubeconfig(cluster: &str, token: &str) -> String {
 
 /// Only reads what it is given; the environment of whoever runs the tests does not matter.
 pub fn client(kubeconfig: &str) -> Client {
+    Client::try_from(config(kubeconfig)).unwrap()
+}
+
+fn config(kubeconfig: &str) -> Config {
     let kubeconfig = Kubeconfig::from_yaml(kubeconfig).unwrap();
     let options = KubeConfigOptions::default();
-    let config = futures::executor::block_on(Config::from_custom_kubeconfig(kubeconfig, &options)).unwrap();
-    Client::try_from(config).unwrap()
+    futures::executor::block_on(Config::from_custom_kubeconfig(kubeconfig, &options)).unwrap()
 }
 
 /// A program of the local cluster. Of several versions the one that was built last.

@@ -16,6 +16,8 @@ const PASSWORD: &str = "only-for-tests";
 /// One ledger and the engine before it.
 pub struct Ledger {
     pub engine_port: u16,
+    /// Of the engine's metrics.
+    pub http_port: u16,
     folder: Folder,
     postgres_port: u16,
     postgres: Option<Running>,
@@ -27,9 +29,10 @@ impl Ledger {
     /// The database is migrated; the engine starts with [`Ledger::believe`].
     pub async fn new() -> Self {
         let folder = Folder::new();
-        let (engine_port, postgres_port) = (free_port(), free_port());
+        let [engine_port, http_port, postgres_port] = [(); 3].map(|()| free_port());
+        let (postgres, engine) = (None, None);
         let mut ledger =
-            Self { engine_port, folder, postgres_port, postgres: None, engine: None, token: String::new() };
+            Self { engine_port, http_port, folder, postgres_port, postgres, engine, token: String::new() };
         ledger.initialise();
         ledger.start_postgres().await;
         ledger.psql(&format!("create role ledger_owner login createrole password '{PASSWORD}'"));
@@ -106,7 +109,7 @@ impl Ledger {
 
     /// Starts the engine, and waits until it answers.
     pub async fn start_engine(&mut self) {
-        let mut command = self.engine_command(self.engine_port);
+        let mut command = self.engine_command(self.engine_port, self.http_port);
         command.arg("--insecure-plaintext");
         self.engine = Some(Running::start(&mut command, self.folder.path().join("engine.log")));
         let books = self.books("");
@@ -118,15 +121,15 @@ impl Ledger {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         self.folder.write("tls/tls.crt", &text(certificate));
         self.folder.write("tls/tls.key", &text(key));
-        let mut command = self.engine_command(port);
+        let mut command = self.engine_command(port, 0);
         command.arg("--tls-dir").arg(self.folder.path().join("tls"));
         Running::start(&mut command, self.folder.path().join("engine-tls.log"))
     }
 
-    fn engine_command(&self, port: u16) -> Command {
+    fn engine_command(&self, port: u16, http_port: u16) -> Command {
         let mut command = engine_program();
         command
-            .args(["serve", "--http-address", "127.0.0.1:0", "--issuer", ISSUER])
+            .args(["serve", "--http-address", &format!("127.0.0.1:{http_port}"), "--issuer", ISSUER])
             .args(["--platform-subject", &format!("system:serviceaccount:{SYSTEM}:payplane-operator")])
             .args(["--grpc-address", &format!("127.0.0.1:{port}")])
             .arg("--database-dir")

@@ -13,6 +13,7 @@ mod api_keys;
 mod counts;
 mod deputies;
 mod etcd;
+mod figures;
 mod foreign;
 mod kills;
 mod leaders;

@@ -118,5 +118,8 @@ fn cases() -> Vec<Case> {
         (false, "", "impersonate", "", "users"),
         (false, "", "delete", "payplane.io", "tenants"),
         (false, "kube-system", "get", "", "configmaps"),
+        (false, "kube-system", "list", "", "secrets"),
+        (false, "", "create", "apiregistration.k8s.io", "apiservices"),
+        (false, "", "patch", "apiregistration.k8s.io", "apiservices"),
     ]
 }

@@ -86,6 +86,79 @@ async fn the_platform_leaves_the_number_of_scaled_engines_alone() {
     .await;
 }
 
+/// Payments at most while the autoscaler makes up its mind.
+const PAID_MAX: usize = 3000;
+
+/// Waits until the autoscaler wants so many engines and they are there.
+async fn wait_for_engines(client: &Client, number: i32) {
+    let engines: Api<Deployment> = Api::namespaced(client.clone(), SYSTEM);
+    let platforms: Api<Platform> = Api::namespaced(client.clone(), SYSTEM);
+    let engine = format!("{PLATFORM}-engine");
+    wait_for(&engines, &engine, "is to have as many", |engine| {
+        engine.spec.as_ref().and_then(|spec| spec.replicas) == Some(number)
+    })
+    .await;
+    wait_for(&platforms, PLATFORM, "has as many", |platform| {
+        platform.status.as_ref().and_then(|status| status.ready_replicas) == Some(number)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn load_brings_an_engine_its_end_takes_it_away_and_neither_kills_a_payment() {
+    let client = client().await;
+    platform(&client).await;
+    let tenant = TestTenant::new(&client, "load").await;
+    tenant.wallet("alice").await;
+    tenant.wallet("bob").await;
+    tenant.fund("alice", "10000.00").await;
+    let policies: Api<ScalingPolicy> = Api::namespaced(client.clone(), SYSTEM);
+    let engines: Api<Deployment> = Api::namespaced(client.clone(), SYSTEM);
+    let autoscalers: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), SYSTEM);
+    // Little enough that Payment objects reach it.
+    let figure = |name: &str, value: &str| json!({"engine": {"name": name, "averageValue": value}});
+    let manifest = json!({"spec": {
+        "target": {"platform": {"name": PLATFORM}}, "minReplicas": 2, "maxReplicas": 3,
+        "metrics": [figure("QueueDepth", "5"), figure("RequestsPerSecond", "8")],
+        "scaleIn": {"stabilizationSeconds": 0, "maxPods": 1, "periodSeconds": 15},
+    }});
+    apply(&policies, "e2e-load", manifest).await;
+    let engine = format!("{PLATFORM}-engine");
+    let autoscaler = format!("e2e-load-{engine}");
+    let hears = |live: &HorizontalPodAutoscaler| {
+        let conditions = live.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        conditions.into_iter().any(|one| one.type_ == "ScalingActive" && one.status == "True")
+    };
+    let live = wait_for(&autoscalers, &autoscaler, "hears the engines", hears).await;
+    let measured = live.status.unwrap().current_metrics.unwrap_or_default();
+    assert_eq!(measured.iter().filter(|one| one.external.is_some()).count(), 2, "{measured:?}");
+    assert_eq!(engines.get_scale(&engine).await.unwrap().spec.unwrap().replicas, Some(2), "nobody pays yet");
+
+    let name = |number: usize| format!("load-{number:04}");
+    let mut paid: usize = 0;
+    while engines.get_scale(&engine).await.unwrap().spec.unwrap().replicas != Some(3) {
+        assert!(paid < PAID_MAX, "{paid} payments brought no engine");
+        let names: Vec<_> = (paid..paid + WAVE).map(name).collect();
+        futures::future::join_all(names.iter().map(|name| tenant.pay(name, "alice", "bob", "1.00"))).await;
+        paid += WAVE;
+    }
+    wait_for_engines(&client, 3).await;
+    wait_for_engines(&client, 2).await;
+    for number in 0..paid {
+        let status = tenant.settled(&name(number)).await.status.unwrap();
+        assert_eq!(status.state, PaymentState::Completed, "{}", name(number));
+    }
+    delete(&policies, "e2e-load").await;
+    wait_gone(&autoscalers, &autoscaler).await;
+    platform(&client).await;
+    tenant.client_pod().await;
+    assert_eq!(tenant.balance("bob").await["available"], format!("{paid}.00"));
+    let transfers = tenant.assert_books_balance().await;
+    assert_eq!(transfers, paid as u64 + 1, "one transfer for each payment and one for the funding");
+    println!("{paid} payments brought one engine, which went when they ended; each was paid once");
+    tenant.clean_up().await;
+}
+
 /// The nodes take no new pods until this goes.
 struct Cordoned(Vec<String>);
 

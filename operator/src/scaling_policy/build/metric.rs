@@ -7,24 +7,37 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::LabelSelector},
 };
-use payplane_crds::scaling_policy::{NamedMetric, ResourceMetric, ResourceName, ScalingMetric};
+use payplane_crds::scaling_policy::{EngineMetric, NamedMetric, ResourceMetric, ResourceName, ScalingMetric};
 use rust_decimal::Decimal;
 
-/// One metric.
-pub fn metric(metric: &ScalingMetric) -> MetricSpec {
+use crate::metrics_api::{PLATFORM_LABEL, metric_name};
+
+/// One metric. Those of engines are of this Platform.
+pub fn metric(metric: &ScalingMetric, platform: Option<&str>) -> MetricSpec {
     let none = MetricSpec::default();
-    match (&metric.resource, &metric.pods, &metric.external) {
+    let of_engines = metric.engine.as_ref().map(|found| engine(found, platform));
+    match (&metric.resource, &metric.pods, of_engines.as_ref().or(metric.external.as_ref())) {
         (Some(found), ..) => MetricSpec { resource: Some(resource(found)), type_: "Resource".into(), ..none },
         (_, Some(found), _) => {
             let pods = PodsMetricSource { metric: identifier(found), target: target(found) };
             MetricSpec { pods: Some(pods), type_: "Pods".into(), ..none }
         }
         (_, _, found) => {
-            let external = found
-                .as_ref()
-                .map(|found| ExternalMetricSource { metric: identifier(found), target: target(found) });
+            let external =
+                found.map(|found| ExternalMetricSource { metric: identifier(found), target: target(found) });
             MetricSpec { external, type_: "External".into(), ..none }
         }
+    }
+}
+
+/// By the name that the operator itself serves it under.
+fn engine(found: &EngineMetric, platform: Option<&str>) -> NamedMetric {
+    let label = platform.map(|platform| (PLATFORM_LABEL.to_owned(), platform.to_owned()));
+    NamedMetric {
+        name: metric_name(found.name).into(),
+        match_labels: label.into_iter().collect(),
+        average_value: Some(found.average_value.clone()),
+        value: None,
     }
 }
 

@@ -100,3 +100,39 @@ fn names_stay_within_the_limit_and_apart() {
     assert!(long("a").len() <= 253);
     assert_ne!(long("a"), long("b"));
 }
+
+#[test]
+fn figures_of_engines_are_external_metrics_of_their_platform() {
+    let mut policy = policy(json!({
+        "minReplicas": 2, "maxReplicas": 4,
+        "metrics": [
+            {"engine": {"name": "QueueDepth", "averageValue": "200"}},
+            {"engine": {"name": "RequestsPerSecond", "averageValue": "1500"}, "scaleInBelow": "100"},
+        ],
+    }));
+    policy.spec.target = serde_json::from_value(json!({"platform": {"name": "main"}})).unwrap();
+    let workload = Workload {
+        kind: WorkloadKind::Deployment,
+        name: "main-engine".into(),
+        selector: Default::default(),
+        labels: BTreeMap::new(),
+        platform: Some("main".into()),
+    };
+    let valid = validate(&policy, jiff::Timestamp::UNIX_EPOCH).unwrap();
+    let metric = |name: &str, value: &str| {
+        json!({"type": "External", "external": {
+            "metric": {"name": name, "selector": {"matchLabels": {"platform": "main"}}},
+            "target": {"type": "AverageValue", "averageValue": value},
+        }})
+    };
+    let spec = super::parts(&policy, &valid, &workload).autoscaler.spec.unwrap();
+    assert_eq!(
+        serde_json::to_value(&spec.metrics).unwrap(),
+        json!([
+            metric("payplane_engine_queue_depth", "200"),
+            metric("payplane_engine_requests_per_second", "1500"),
+        ])
+    );
+    let down = spec.behavior.unwrap().scale_down.unwrap();
+    assert_eq!(down.stabilization_window_seconds, Some(600), "a threshold of its own is patience here, too");
+}

@@ -106,10 +106,16 @@ fn an_autoscaler_without_metrics_is_in_trouble_and_one_without_pods_is_not() {
         .unwrap()
     };
     let trouble = |live: &HorizontalPodAutoscaler| super::trouble(live);
-    assert_eq!(
-        trouble(&told("ScalingActive", "False", "FailedGetResourceMetric")).unwrap(),
-        "front-api: no metrics"
-    );
+    for (reason, way_out) in [
+        ("FailedGetResourceMetric", "metrics-server"),
+        ("FailedGetPodsMetric", "custom.metrics.k8s.io"),
+        ("FailedGetExternalMetric", "metricsApi.enabled"),
+    ] {
+        let words = trouble(&told("ScalingActive", "False", reason)).unwrap();
+        assert!(words.starts_with("front-api: no metrics. The number of pods stays"), "{words}");
+        assert!(words.contains(way_out), "{words}");
+    }
+    assert_eq!(trouble(&told("AbleToScale", "False", "FailedGetScale")).unwrap(), "front-api: no metrics");
     assert!(trouble(&told("ScalingActive", "False", "ScalingDisabled")).is_none());
     assert!(trouble(&told("ScalingActive", "True", "ValidMetricFound")).is_none());
     assert!(trouble(&told("ScalingLimited", "False", "DesiredWithinRange")).is_none());

@@ -8,13 +8,15 @@
 //! that they share, such as the database, and going back would not help. Reading changes nothing, and pods that cannot be
 //! read say nothing.
 
-mod exposition;
 mod read;
 mod window;
 
 use k8s_openapi::api::core::v1::Pod;
 
 use super::{Seen, newest, of};
+use crate::scrape::is_ready;
+
+pub use crate::scrape::exposition::Counts;
 
 pub use window::Windows;
 
@@ -23,15 +25,6 @@ const ANSWERED_MIN: u64 = 200;
 
 /// New engines may fail one call in so many.
 const FAILED_OF_MAX: u128 = 100;
-
-/// What engines answered in a while.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counts {
-    /// Calls that ended, however.
-    pub answered: u64,
-    /// Those that ended for a reason that is the engine's.
-    pub failed: u64,
-}
 
 /// What is known about new engines.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -165,11 +158,6 @@ fn both(seen: &Seen) -> Option<(&str, Vec<(&Pod, bool)>)> {
     let is_under_way = !old.is_empty();
     let pods = new.iter().map(|pod| (*pod, true)).chain(old.iter().map(|pod| (*pod, false)));
     is_under_way.then(|| (newest.metadata.uid.as_deref().unwrap_or_default(), pods.collect()))
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    conditions.into_iter().any(|one| one.type_ == "Ready" && one.status == "True")
 }
 
 #[cfg(test)]

@@ -1,15 +1,26 @@
-//! What an engine says of itself, in the text format of Prometheus: only the lines that count calls by how they ended. Pure.
+//! What an engine says of itself, in the text format of Prometheus: the lines that count calls by how they ended, and what
+//! waits. Pure.
 //!
 //! The engine's labels are words of letters, digits and underscores, so nothing is escaped; a line that is otherwise counts
 //! nothing.
 
-use super::Counts;
-
 /// The counter of a histogram: one per method and code.
 const CALLS: &str = "payplane_engine_grpc_request_seconds_count";
 
+/// The gauge of requests that wait for a batch.
+const WAITING: &str = "payplane_engine_queue_depth";
+
 /// Codes that say that the engine, and not the caller, is the reason.
 const FAILURES: [&str; 4] = ["internal", "unavailable", "unknown", "data_loss"];
+
+/// What engines answered.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Calls that ended, however.
+    pub answered: u64,
+    /// Those that ended for a reason that is the engine's.
+    pub failed: u64,
+}
 
 /// Adds up the calls; an engine that nobody called has no such line.
 pub fn calls(text: &str) -> Counts {
@@ -19,15 +30,24 @@ pub fn calls(text: &str) -> Counts {
     })
 }
 
+/// How many requests wait for a batch; nothing if it does not say so.
+pub fn waiting(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| number(line.strip_prefix(WAITING)?.strip_prefix(' ')?))
+}
+
 /// The code and the number of one line.
 fn call(line: &str) -> Option<(&str, u64)> {
     let (labels, number) = line.strip_prefix(CALLS)?.strip_prefix('{')?.split_once('}')?;
     let code = labels.split(',').find_map(|label| label.trim().strip_prefix("code=\"")?.strip_suffix('"'))?;
+    Some((code, self::number(number)?))
+}
+
+/// A whole number, as it stands at the end of a line.
+fn number(text: &str) -> Option<u64> {
     // A time may follow.
-    let number = number.split_ascii_whitespace().next()?;
+    let number = text.split_ascii_whitespace().next()?;
     // Go's clients write whole numbers so, too.
-    let whole = number.strip_suffix(".0").unwrap_or(number);
-    Some((code, whole.parse().ok()?))
+    number.strip_suffix(".0").unwrap_or(number).parse().ok()
 }
 
 #[cfg(test)]
@@ -62,5 +82,22 @@ mod tests {
         let most = line(r#"code="ok",method="Pay""#, &u64::MAX.to_string());
         let together = format!("{most}\n{most}\n{}", line(r#"code="internal",method="Get""#, "2"));
         assert_eq!(calls(&together), count(u64::MAX, 2), "no sum runs over");
+    }
+
+    #[test]
+    fn what_waits_is_told_by_one_line_or_not_at_all() {
+        let cases = [
+            ("", None),
+            ("payplane_engine_queue_depth 0", Some(0)),
+            ("# TYPE payplane_engine_queue_depth gauge\npayplane_engine_queue_depth 17\nother 3", Some(17)),
+            ("payplane_engine_queue_depth 17 1700000000000", Some(17)),
+            ("payplane_engine_queue_depth -1", None),
+            ("payplane_engine_queue_depth", None),
+            ("payplane_engine_queue_depth_more 4", None),
+            ("payplane_engine_queue_depth{a=\"b\"} 4", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(waiting(text), expected, "{text}");
+        }
     }
 }
