@@ -82,8 +82,9 @@ unit() {
     cargo test --locked --workspace --test tidy
 }
 
+# CloudNativePG is for the last test of all, but compiled here, where compilers work anyway.
 cluster() {
-  "$CLUSTER/up.sh" && "$CLUSTER/selftest.sh"
+  "$CLUSTER/up.sh" && "$CLUSTER/selftest.sh" && "$CLUSTER/images.sh" --quiet cloudnative-pg
 }
 
 # The model wants another build of the engine's library, and of nothing that it stands on.
@@ -104,13 +105,14 @@ operator() {
 }
 
 # Those that kill pods of the shared platform, change its ledger or upgrade the chart run alone, the others side by side:
-# they spend their time waiting.
+# they spend their time waiting. The one with CloudNativePG comes last: others expect a cluster without it.
 e2e() {
   local alone=(kills crash is_away restarts_nothing a_copy_counts) run=(cargo test --locked --workspace --test e2e)
   use_cluster
   use_images
   "${run[@]}" -- --nocapture --test-threads=1 "${alone[@]}" &&
-    "${run[@]}" -- --nocapture --test-threads=4 "${alone[@]/#/--skip=}"
+    "${run[@]}" -- --nocapture --test-threads=4 --skip=cloudnative_pg "${alone[@]/#/--skip=}" &&
+    "$ROOT/tests/foreign/cloudnative-pg.sh"
 }
 
 need_rust

@@ -14,7 +14,7 @@ cargo build --release --locked --quiet --package payplane-engine --package paypl
 "$CLUSTER/up.sh"
 "$CLUSTER/build-tools.sh" helm
 wait $!
-"$CLUSTER/images.sh" ${PAYPLANE_LOAD:+--load "$PAYPLANE_LOAD"} --quiet engine operator postgres kafka toolbox
+"$CLUSTER/images.sh" ${PAYPLANE_LOAD:+--load "$PAYPLANE_LOAD"} --quiet engine operator postgres redis kafka toolbox
 use_cluster
 use_images
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# A Platform on a real CloudNativePG: its controller is built from its Go module and installed from the module's own manifests,
-# the Platform's Cluster has three servers, and its primary is killed while payments run. Brings up the local cluster with
-# Payplane first. Not part of `make test`: it would take minutes of it.
+# A Platform on a real CloudNativePG: its controller is built from its Go module and installed from the module's own manifest,
+# the Platform's Cluster has three servers, and primaries are lost while payments run. Brings up the local cluster with Payplane
+# first, and takes CloudNativePG away again: other tests expect a cluster without it.
+#
+# PAYPLANE_KEEP=1 leaves it there when the test has failed.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 cd "$ROOT"
@@ -9,17 +11,36 @@ cd "$ROOT"
 . "$CLUSTER/versions.env"
 
 "$ROOT/tests/e2e/install.sh"
-"$CLUSTER/images.sh" --quiet cloudnative-pg
+"$CLUSTER/images.sh" ${PAYPLANE_LOAD:+--load "$PAYPLANE_LOAD"} --quiet cloudnative-pg
 use_cluster
 use_images
 
 module=$(cd "${TMPDIR:-/tmp}" && timeout 600 go mod download -json \
   "github.com/cloudnative-pg/cloudnative-pg@v$CLOUDNATIVE_PG_VERSION" | sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p')
 [ -d "$module" ] || die "the module of CloudNativePG was not fetched"
-say "installing CloudNativePG $CLOUDNATIVE_PG_VERSION"
-kubectl kustomize "$module/config/default" | sed "s|controller:latest|$CLOUDNATIVE_PG_IMAGE|" |
-  kubectl apply --server-side --force-conflicts -f - >/dev/null
-kubectl wait deployment --namespace cnpg-system --selector app.kubernetes.io/name=cloudnative-pg \
-  --for condition=Available --timeout 180s
 
-cargo test --locked --package payplane-e2e --test operators -- --nocapture
+# As released, but for the image: no registry is asked for it.
+manifest() {
+  sed -e "s|[^ ]*/cloudnative-pg:$CLOUDNATIVE_PG_VERSION\$|$CLOUDNATIVE_PG_IMAGE|" -e 's/imagePullPolicy: Always/imagePullPolicy: IfNotPresent/' \
+    "$module/releases/cnpg-$CLOUDNATIVE_PG_VERSION.yaml"
+}
+
+# shellcheck disable=SC2317  # called by the trap
+leave() {
+  local status=$?
+  if [ "$status" != 0 ]; then
+    kubectl get clusters.postgresql.cnpg.io,pods --all-namespaces >&2 || true
+    kubectl logs --namespace cnpg-system deployment/cnpg-controller-manager --tail 40 >&2 || true
+    [ -z "${PAYPLANE_KEEP:-}" ] || exit "$status"
+  fi
+  # What a test that failed has left would wait for its database for ever.
+  kubectl delete platform production --namespace payplane-system --ignore-not-found --timeout 60s >/dev/null || true
+  manifest | kubectl delete --ignore-not-found --timeout 120s -f - >/dev/null
+  exit "$status"
+}
+trap leave EXIT
+
+say "installing CloudNativePG $CLOUDNATIVE_PG_VERSION"
+manifest | kubectl apply --server-side --force-conflicts -f - >/dev/null
+kubectl wait deployment --namespace cnpg-system cnpg-controller-manager --for condition=Available --timeout 180s >/dev/null
+cargo test --locked --workspace --test e2e -- --nocapture cloudnative_pg

@@ -1,6 +1,9 @@
 //! Faults: processes that die without a word.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams};
@@ -22,13 +25,47 @@ pub async fn kill(client: &Client, prefix: &str, index: usize) {
         delete_without_grace(client, victim).await;
         return;
     }
-    for process in &processes {
-        // One that died with its parent is fine.
-        let _ = Command::new("kill").args(["-9", process]).status();
-    }
+    signal("-KILL", &processes);
     let api: Api<Pod> = Api::namespaced(client.clone(), SYSTEM);
     wait_for(&api, &victim.name_any(), "came back", |pod| self::restarts(pod) > restarts && is_ready(pod))
         .await;
+}
+
+/// The loss of a machine: every process of the pod dies without a word, and the pod with them. Its volume stays.
+pub async fn lose(client: &Client, victim: &Pod) {
+    signal("-KILL", &processes_of(victim.metadata.uid.as_deref().expect("a pod has a UID")));
+    delete_without_grace(client, victim).await;
+}
+
+/// A network that swallows every packet between one pod and others until this goes.
+pub struct Cut(Vec<[String; 2]>);
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|[from, to]| swallow("-D", from, to));
+    }
+}
+
+/// Cuts a pod off from others, established connections too, which a NetworkPolicy would leave. Only on the local cluster.
+pub fn cut(one: &Pod, others: &[Pod]) -> Cut {
+    let address = |pod: &Pod| {
+        let status = pod.status.as_ref();
+        status.and_then(|status| status.pod_ip.clone()).expect("a pod that runs has an address")
+    };
+    let both = |other: &Pod| {
+        let (one, other) = (address(one), address(other));
+        [[one.clone(), other.clone()], [other, one]]
+    };
+    let cut = Cut(others.iter().flat_map(both).collect());
+    cut.0.iter().for_each(|[from, to]| swallow("-I", from, to));
+    cut
+}
+
+fn swallow(action: &str, from: &str, to: &str) {
+    let node = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/node.sh");
+    let rule = ["iptables", "-w", action, "FORWARD", "-s", from, "-d", to, "-j", "DROP"];
+    let status = Command::new(node).args(rule).status().expect("node.sh did not run");
+    assert!(status.success(), "the packet rules of the node were not changed");
 }
 
 /// Processes that stand still until this goes.
@@ -54,14 +91,18 @@ pub async fn pause(client: &Client, prefix: &str) -> Paused {
 fn signal(signal: &str, processes: &[String]) {
     for process in processes {
         // One that died meanwhile is fine.
-        let _ = Command::new("kill").args([signal, process]).status();
+        let _ = Command::new("kill").args([signal, process]).stderr(Stdio::null()).status();
     }
 }
 
 async fn delete_without_grace(client: &Client, victim: &Pod) {
     let api: Api<Pod> = Api::namespaced(client.clone(), SYSTEM);
     let at_once = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
-    api.delete(&victim.name_any(), &at_once).await.expect("the pod cannot be deleted");
+    match api.delete(&victim.name_any(), &at_once).await {
+        // One that was on its way out is fine.
+        Err(kube::Error::Api(status)) if status.code == 404 => {}
+        deleted => drop(deleted.expect("the pod cannot be deleted")),
+    }
 }
 
 /// Processes of the pod's containers, without the one that holds its namespaces.

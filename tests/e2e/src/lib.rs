@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod faults;
 pub mod ledger;
 pub mod tenant;
+pub mod traffic;
 
 pub use cluster::{client, platform};
 pub use tenant::TestTenant;

@@ -8,6 +8,7 @@ mod backups;
 mod bad_input;
 mod billing;
 mod chart;
+mod cloudnative_pg;
 mod events;
 mod faults;
 mod fees;
