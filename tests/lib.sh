@@ -57,6 +57,21 @@ need_kafka() {
   # Last, so that a fetch that was broken off is done again.
   cp "$image/pom.xml" "$folder/pom.xml"
 }
+
+# A server that speaks S3, built from its Go module: tests of backups run their own. Built once into the cache.
+need_s3() {
+  local folder=$CACHE/versitygw version
+  version=$(sed -n 's/^VERSITYGW_VERSION=\([0-9.]*\).*/\1/p' "$CLUSTER/versions.env")
+  [ "$(cat "$folder/version" 2>/dev/null)" = "$version" ] && return
+  command -v go >/dev/null 2>&1 || die "go is missing; install Go 1.21 or newer"
+  say "building versitygw $version, two minutes the first time"
+  mkdir -p "$folder"
+  env -u GOOS -u GOARCH GOBIN="$folder" CGO_ENABLED=0 GOFLAGS=-buildvcs=false go install -trimpath -ldflags '-s -w' \
+    "github.com/versity/versitygw/cmd/versitygw@v$version" >/dev/null 2>&1 || die "versitygw was not built"
+  # Last, so that a build that was broken off is done again.
+  echo "$version" >"$folder/version"
+}
+
 need_redis() { need_package redis-server redis-server "tests of the engine run their own servers of it"; }
 
 # A library that is loaded into an engine, so that its clock can be wrong.

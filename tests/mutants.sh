@@ -12,6 +12,7 @@ need_postgres
 need_faketime
 need_kafka
 need_redis
+need_s3
 
 WORK=$ROOT/target/mutants
 export CARGO_TARGET_DIR=$WORK/build

@@ -12,6 +12,7 @@ need_faketime
 need_kafka
 "$CLUSTER/build-tools.sh"
 need_redis
+need_s3
 
 HISTORIES=${PAYPLANE_PROPTEST_CASES:-20000}
 SEEDS=${PAYPLANE_SIM_SEEDS:-2000}

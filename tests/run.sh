@@ -120,6 +120,7 @@ need_postgres
 need_faketime
 need_kafka
 need_redis
+need_s3
 need_package jq jq "turns objects into a file that can be applied again, as docs/backups.md has it"
 need_package mvn maven "fetches the jars of the Kafka image"
 stage lint "$ROOT/tests/lint.sh"

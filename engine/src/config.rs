@@ -38,19 +38,21 @@ pub enum Command {
     Export(ExportConfig),
     /// Checks such a file, without a database. Prints one JSON document; ends as verify does.
     VerifyExport(VerifyExportConfig),
-    /// Seals a copy that pg_basebackup has made, and keeps it. Ends with 3 if a key is missing.
+    /// Keeps a copy that pg_basebackup has made, sealed where keys are given. Ends with 3 if a key is missing; 5 if the bucket is
+    /// not there, 6 if its server refuses, 7 if that does not answer.
     StoreCopy(StoreCopyConfig),
-    /// Opens a copy that was sealed, and the log after it. Ends with 3 if a key is missing, 4 if what is kept is not what was
-    /// kept.
+    /// Opens a copy, and the log after it. Ends as store-copy does, and with 4 if what is kept is not what was kept.
     FetchCopy(FetchCopyConfig),
     /// Keeps the custom resources that belong to a copy. Ends with 3 if a key is missing.
     StoreObjects(StoreObjectsConfig),
     /// Lays out the custom resources of a copy, to be applied again, and prints their number, size and digest. Ends as
     /// fetch-copy does.
     FetchObjects(FetchObjectsConfig),
+    /// Deletes copies, and the log that no other copy needs. Ends as store-copy does. Can be repeated after any interruption.
+    PruneCopies(PruneCopiesConfig),
     /// Prints a new key to seal copies with. Whoever has it opens them; without it nobody does.
     NewBackupKey,
-    /// Seals and keeps a server's log as it is written, until it is told to stop.
+    /// Keeps a server's log as it is written, sealed where keys are given, until it is told to stop.
     StoreLog(StoreLogConfig),
     /// Checks such a file and loads it into an empty database that refuses every write from then on, for an engine that
     /// answers what was at any time. Prints and ends as verify-export does.
@@ -260,19 +262,45 @@ pub struct VerifyExportConfig {
     pub opaque_through: i64,
 }
 
-/// What keeps copies.
-#[derive(Clone, Debug, Args)]
+/// What keeps copies: a directory or a bucket.
+#[derive(Args, Clone, Debug, Default)]
 pub struct StorageConfig {
     /// A directory, which has to exist.
-    #[arg(long, env = "PAYPLANE_FOLDER")]
-    pub folder: PathBuf,
+    #[arg(long, env = "PAYPLANE_FOLDER", required_unless_present = "bucket", conflicts_with = "bucket")]
+    pub folder: Option<PathBuf>,
+    /// Or a bucket.
+    #[command(flatten)]
+    pub bucket: BucketConfig,
+}
+
+/// A bucket at a server that speaks S3.
+#[derive(Args, Clone, Debug, Default)]
+pub struct BucketConfig {
+    /// Its name. It has to exist.
+    #[arg(long, env = "PAYPLANE_BUCKET", requires = "endpoint", requires = "credentials_dir")]
+    pub bucket: Option<String>,
+    /// The server, as https://HOST[:PORT].
+    #[arg(long, env = "PAYPLANE_ENDPOINT")]
+    pub endpoint: Option<String>,
+    /// What the names of everything that is kept begin with. Nothing else in the bucket is touched.
+    #[arg(long, env = "PAYPLANE_PREFIX", default_value = "")]
+    pub prefix: String,
+    /// The region that requests are signed for.
+    #[arg(long, env = "PAYPLANE_REGION", default_value = "us-east-1")]
+    pub region: String,
+    /// Names the bucket in paths, not in the host's name.
+    #[arg(long, env = "PAYPLANE_PATH_STYLE")]
+    pub path_style: bool,
+    /// Files access-key-id, secret-access-key and perhaps session-token and ca.crt, as in a mounted Secret.
+    #[arg(long, env = "PAYPLANE_CREDENTIALS_DIR")]
+    pub credentials_dir: Option<PathBuf>,
 }
 
 /// What seals and opens them.
 #[derive(Clone, Debug, Args)]
 pub struct KeysConfig {
     /// Keys, as a mounted Secret has them: `key` seals and opens, other entries open what is older. Can be given several
-    /// times; the first one seals.
+    /// times; the first one seals. Without any nothing is sealed.
     #[arg(long = "keys-dir", env = "PAYPLANE_KEYS_DIR")]
     pub keys_dirs: Vec<PathBuf>,
 }
@@ -382,6 +410,17 @@ pub struct StoreLogConfig {
     /// Where the server puts segments, and looks for answers.
     #[arg(long, env = "PAYPLANE_SPOOL")]
     pub spool: PathBuf,
+}
+
+/// Flags of `prune-copies`.
+#[derive(Clone, Debug, Args)]
+pub struct PruneCopiesConfig {
+    /// Where they are.
+    #[command(flatten)]
+    pub storage: StorageConfig,
+    /// A copy as NAME:UID. Only one that carries this UID is deleted. Can be given several times.
+    #[arg(long = "doomed", env = "PAYPLANE_DOOMED")]
+    pub doomed: Vec<String>,
 }
 
 /// Flags of `load-export`.

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::FetchCopy(config) => plainly("fetch-copy", copies::command::fetch(&config)),
         Command::StoreObjects(config) => plainly("store-objects", objects::command::store(&config)),
         Command::FetchObjects(config) => plainly("fetch-objects", objects::command::fetch(&config)),
+        Command::PruneCopies(config) => plainly("prune-copies", copies::command::prune(&config)),
         Command::NewBackupKey => run_new_key(),
         Command::StoreLog(config) => logged(cli.log_format, run_store_log(config)),
     }

@@ -8,6 +8,7 @@
 mod access;
 mod attacks;
 mod billing;
+mod buckets;
 mod clocks;
 mod commit;
 mod crash;

@@ -1,6 +1,8 @@
 //! What a copy says of itself without being opened: only what is needed to delete it, and the log before it. It is not
 //! authenticated, so nothing is believed that would matter to a restore.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// `about.json`.
@@ -12,8 +14,20 @@ pub struct About {
     pub system: String,
     /// The first segment of the log that it needs, without its timeline: sixteen hexadecimal digits.
     pub begin: String,
-    /// Ids of the keys that open it.
+    /// Ids of the keys that open it. None if it is not sealed.
     pub keys: Vec<String>,
+    /// What each file has of one that is not sealed, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sums: BTreeMap<String, Sum>,
+}
+
+/// By what a file is known again.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Sum {
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256, in hexadecimal digits.
+    pub sha256: String,
 }
 
 impl About {
@@ -38,7 +52,13 @@ pub fn of_plain(label: &str, control: &[u8]) -> Option<About> {
     // The first value in the control file.
     let system = u64::from_ne_bytes(control.first_chunk().copied()?);
     let begin = segment.get(8..).unwrap_or_default().to_owned();
-    let about = About { uid: String::new(), system: system.to_string(), begin, keys: Vec::new() };
+    let about = About {
+        uid: String::new(),
+        system: system.to_string(),
+        begin,
+        keys: Vec::new(),
+        sums: BTreeMap::new(),
+    };
     about.makes_sense().then_some(about)
 }
 

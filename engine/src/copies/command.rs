@@ -1,13 +1,17 @@
-//! The subcommands: keep a copy, have it back with the log after it, and store a log as it is written.
+//! The subcommands: keep a copy, have it back with the log after it, store a log as it is written, and delete what is old.
 
 use std::{fs, path::Path};
 
 use serde::Serialize;
 
-use super::{CopiesError, Keys, Storage, copy, local, log, spool::Spool};
+use super::{
+    CopiesError, Keys, Storage, copy, local, log,
+    prune::{self, Doomed},
+    spool::Spool,
+};
 use crate::{
     age::{Identity, KeyError},
-    config::{FetchCopyConfig, StoreCopyConfig, StoreLogConfig},
+    config::{FetchCopyConfig, PruneCopiesConfig, StoreCopyConfig, StoreLogConfig},
 };
 
 /// What whoever asked for a copy is told.
@@ -44,6 +48,17 @@ pub fn fetch(config: &FetchCopyConfig) -> Result<(), CopiesError> {
             eprintln!("segment {segment} of the log is damaged: {why}");
         }
     }
+    Ok(())
+}
+
+/// Deletes copies, and the log that no other copy needs.
+///
+/// # Errors
+/// When something may be there still.
+pub fn prune(config: &PruneCopiesConfig) -> Result<(), CopiesError> {
+    let doomed = config.doomed.iter().map(|one| Doomed::parse(one)).collect::<Result<Vec<_>, _>>()?;
+    let pruned = prune::prune(&Storage::open(&config.storage)?, &doomed)?;
+    println!("deleted {} copies and {} segments of the log", pruned.copies, pruned.segments);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Entry `key` seals and opens; `recipients`, if it is there, has public keys that everything is sealed for as well, such as
 //! that of a key in a safe; every other entry opens what was sealed before. To rotate, the old key gets another entry and
-//! `key` the new one.
+//! `key` the new one. Where no Secret is named nothing is sealed.
 
 use std::{fs, io, path::Path, path::PathBuf};
 
@@ -20,6 +20,7 @@ pub struct Keys {
     seal: Vec<Recipient>,
     open: Vec<Identity>,
     has_current: bool,
+    are_named: bool,
 }
 
 impl Keys {
@@ -29,7 +30,7 @@ impl Keys {
     /// # Errors
     /// When a file cannot be read, or is no key.
     pub fn read(directories: &[PathBuf]) -> Result<Self, CopiesError> {
-        let mut keys = Self::default();
+        let mut keys = Self { are_named: !directories.is_empty(), ..Self::default() };
         for (at, directory) in directories.iter().enumerate() {
             let found =
                 one(directory).map_err(|source| CopiesError::Keys { path: directory.clone(), source })?;
@@ -52,12 +53,16 @@ impl Keys {
         Ok(keys)
     }
 
-    /// For whom to seal.
+    /// For whom to seal. None if nothing is to be sealed.
     ///
     /// # Errors
     /// When there is no entry `key`: what is sealed for others alone could not be verified.
-    pub fn seal(&self) -> Result<&[Recipient], CopiesError> {
-        if self.has_current { Ok(&self.seal) } else { Err(CopiesError::NoKey) }
+    pub fn seal(&self) -> Result<Option<&[Recipient]>, CopiesError> {
+        match (self.are_named, self.has_current) {
+            (false, _) => Ok(None),
+            (true, true) => Ok(Some(&self.seal)),
+            (true, false) => Err(CopiesError::NoKey),
+        }
     }
 
     /// What to open with.

@@ -1,4 +1,4 @@
-//! The stored log: one sealed file per segment, by Platform and server.
+//! The stored log: one file per segment, by Platform and server, sealed where there are keys.
 //!
 //! What cannot be opened is laid out as an empty file, which is no segment: whoever looks at the log sees which one is damaged,
 //! and a restore to a moment before it is still possible. Only a key that is missing ends it at once, because then none opens.
@@ -14,6 +14,8 @@ use super::{
 };
 use crate::age::OpenError;
 
+/// Where all of it is. No copy can have this name.
+pub(super) const FOLDER: &str = "wal";
 const PLAIN: &str = ".gz";
 const SEALED: &str = ".gz.age";
 
@@ -24,11 +26,12 @@ pub fn store(
     (platform, system, segment): (&str, &str, &str),
     from: &Path,
 ) -> Result<(), CopiesError> {
-    let name = format!("{}/{segment}{SEALED}", folder(platform, system));
+    let is_sealed = keys.seal()?.is_some();
+    let name = format!("{}/{segment}{}", folder(platform, system), if is_sealed { SEALED } else { PLAIN });
     if storage.has(&name)? {
         // At most one segment, which has 16 MB.
         let new = fs::read(from).map_err(local("read", from))?;
-        return match transfer::is_same(storage, keys, &name, &new)? {
+        return match transfer::is_same(storage, keys, (&name, is_sealed), &new)? {
             true => Ok(()),
             false => Err(CopiesError::Another(segment.into())),
         };
@@ -67,8 +70,7 @@ pub fn fetch(
             true => open(storage, keys, &format!("{folder}/{segment}{SEALED}"), &file)?,
             false if is_after_sealed => Some("it is not sealed, and segments before it are".into()),
             false => {
-                let there = storage.path(&format!("{folder}/{segment}{PLAIN}"));
-                symlink(there, &file).map_err(local("link", &file))?;
+                plain(storage, &format!("{folder}/{segment}{PLAIN}"), &file)?;
                 None
             }
         };
@@ -83,6 +85,14 @@ pub fn fetch(
         }
     }
     Ok(laid)
+}
+
+/// As it is kept: its compression has a checksum, which is looked at before anything is done with it.
+fn plain(storage: &Storage, name: &str, to: &Path) -> Result<(), CopiesError> {
+    match storage.path(name) {
+        Some(there) => symlink(there, to).map_err(local("link", to)),
+        None => transfer::get_plain(storage, name, to, None),
+    }
 }
 
 /// Why it cannot be opened, if that is its own fault.
@@ -130,8 +140,9 @@ fn place(segment: &str) -> Option<&str> {
     (segment.len() == 24 && segment.bytes().all(is_hexadecimal)).then(|| &segment[8..])
 }
 
-fn folder(platform: &str, system: &str) -> String {
-    format!("wal/{platform}/{system}")
+/// Where the log of a server is.
+pub(super) fn folder(platform: &str, system: &str) -> String {
+    format!("{FOLDER}/{platform}/{system}")
 }
 
 #[cfg(test)]

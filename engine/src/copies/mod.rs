@@ -1,4 +1,4 @@
-//! Copies of the ledger and its stored log, sealed, in a place that keeps them.
+//! Copies of the ledger and its stored log in a place that keeps them: a directory or a bucket.
 //!
 //! What is kept, by name:
 //!
@@ -10,9 +10,10 @@
 //! | `.objects/NAME/…` | the custom resources of its Platform (`objects`) |
 //! | `wal/PLATFORM/SYSTEM/SEGMENT.gz.age` | a segment of the log |
 //!
-//! Everything that says anything about payments is sealed (`crate::age`) under its own name, so it can be neither read nor
-//! changed nor exchanged by whoever keeps it. Contents go through in pieces of [`PIECE`] bytes; memory does not grow with them.
-//! Nothing that is there is overwritten.
+//! With keys everything that says anything about payments is sealed (`crate::age`) under its own name, so it can be neither read
+//! nor changed nor exchanged by whoever keeps it. Without, names end before `.age`, and `about.json` has the size and SHA-256 of
+//! each file, so that damage is found, though not malice. Contents go through in pieces of [`PIECE`] bytes; memory does not grow with
+//! them, but for the parts of an upload ([`storage`]). Nothing that is there is overwritten.
 
 mod about;
 pub mod command;
@@ -20,16 +21,20 @@ pub mod copy;
 mod keys;
 pub mod log;
 pub mod objects;
+pub mod prune;
 pub mod spool;
-mod storage;
+pub mod storage;
 mod transfer;
 
 use std::path::{Path, PathBuf};
 
-use crate::age::{Broken, KeyError, OpenError};
+use crate::{
+    age::{Broken, KeyError, OpenError},
+    mounted::MountedError,
+};
 
 pub use keys::Keys;
-pub use storage::Storage;
+pub use storage::{Fault, Storage};
 
 /// What is read at a time.
 pub const PIECE: usize = 256 * 1024;
@@ -68,6 +73,24 @@ pub enum CopiesError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// The place is not described as it has to be.
+    #[error("{0}")]
+    Settings(String),
+    /// The credentials of a bucket could not be read.
+    #[error("the Secret with the bucket's credentials")]
+    Credentials(#[from] MountedError),
+    /// The server of a bucket did not do what it was asked for.
+    #[error("{operation} {name:?} in bucket {bucket:?}: {fault}")]
+    Bucket {
+        /// What was tried.
+        operation: &'static str,
+        /// With what.
+        name: String,
+        /// Where.
+        bucket: String,
+        /// Why it failed, and the way out.
+        fault: Fault,
+    },
     /// The cryptographic library failed.
     #[error("seal {name}")]
     Seal {
@@ -84,11 +107,26 @@ pub enum CopiesError {
         /// Why not.
         source: OpenError,
     },
+    /// What is kept is not what was kept.
+    #[error("{name} is damaged: it has {found}, and had {expected} when it was stored")]
+    Altered {
+        /// What.
+        name: String,
+        /// What it has.
+        found: String,
+        /// What it had.
+        expected: String,
+    },
+    /// What to delete is not named as it has to be.
+    #[error("{0:?} names no copy: give NAME:UID")]
+    Doomed(String),
     /// A copy of this name is there.
     #[error("there is a copy {0} already; it is left alone: create a Backup of another name")]
     Taken(String),
     /// No copy of this name is there, or only a part of one.
-    #[error("there is no copy {0}: its Backup was made with another volume, or somebody deleted it")]
+    #[error(
+        "there is no copy {0}: its Backup was made with another volume or bucket, or somebody deleted it"
+    )]
     Missing(String),
     /// A copy that has to be sealed is not.
     #[error("copy {0} is not sealed, though its Backup asks for it: somebody put another copy in its place")]
@@ -116,13 +154,18 @@ pub enum CopiesError {
 }
 
 impl CopiesError {
-    /// The exit code of a command that ends with this: 3 where a key is missing, 4 where what is kept is not what was kept,
-    /// 1 otherwise.
+    /// The exit code of a command that ends with this: 3 where a key is missing, 4 where what is kept is not what was kept, 5 to
+    /// 7 where a bucket is the matter ([`Fault::code`]), 1 otherwise.
     pub const fn code(&self) -> u8 {
         match self {
             Self::NoKey | Self::Key { .. } | Self::Open { source: OpenError::NoKey { .. }, .. } => 3,
-            Self::Open { .. } | Self::About(_) | Self::Plain(_) | Self::Objects(_) => 4,
+            Self::Open { .. } | Self::Altered { .. } | Self::About(_) | Self::Plain(_) | Self::Objects(_) => 4,
+            Self::Bucket { fault, .. } => fault.code(),
+            // Credentials that are not there are as good as wrong ones.
+            Self::Credentials(_) => 6,
             Self::Keys { .. }
+            | Self::Settings(_)
+            | Self::Doomed(_)
             | Self::Local { .. }
             | Self::Seal { .. }
             | Self::Taken(_)

@@ -34,8 +34,12 @@ impl Spool {
     /// Until it is dropped.
     pub async fn watch(&self) {
         loop {
-            if let Err(error) = self.look() {
-                tracing::warn!(reason = %error, "could not look for segments");
+            let spool = self.clone();
+            // Whoever keeps them may take its time.
+            match tokio::task::spawn_blocking(move || spool.look()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!(reason = %error, "could not look for segments"),
+                Err(error) => tracing::warn!(reason = %error, "storing segments broke off"),
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

@@ -1,4 +1,5 @@
-//! Files into the place that keeps them, sealed on the way, and back. In pieces; what failed leaves nothing behind.
+//! Files into the place that keeps them, sealed on the way where there are keys, and back. In pieces; what failed leaves nothing
+//! behind.
 
 use std::{
     fs::{self, File},
@@ -6,29 +7,90 @@ use std::{
     path::Path,
 };
 
-use super::{CopiesError, Keys, PIECE, local, storage::Storage};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    CopiesError, Keys, PIECE,
+    about::Sum,
+    local,
+    storage::{Storage, Writer},
+};
 use crate::age::{Broken, Opener, Sealer};
 
-/// Seals a file under this name. How many bytes are kept.
-pub fn put(storage: &Storage, keys: &Keys, name: &str, from: &Path) -> Result<u64, CopiesError> {
+/// Keeps a file under this name. What is kept then.
+pub fn put(storage: &Storage, keys: &Keys, name: &str, from: &Path) -> Result<Sum, CopiesError> {
     let broken = |source: Broken| CopiesError::Seal { name: name.into(), source };
     let mut file = File::open(from).map_err(local("read", from))?;
-    let mut sealed = Vec::with_capacity(2 * PIECE);
-    let mut sealer = Sealer::begin(name, keys.seal()?, &mut sealed).map_err(broken)?;
-    let mut to = storage.writer(name)?;
+    let size = file.metadata().map_err(local("read", from))?.len();
+    let mut ready = Vec::with_capacity(2 * PIECE);
+    let seals_for = keys.seal()?;
+    let mut sealer =
+        seals_for.map(|keys| Sealer::begin(name, keys, &mut ready)).transpose().map_err(broken)?;
+    let mut to = Summed { writer: storage.writer(name, size)?, digest: Sha256::new() };
     let mut piece = vec![0; PIECE];
     loop {
         let read = file.read(&mut piece).map_err(local("read", from))?;
         if read == 0 {
             break;
         }
-        sealer.push(&piece[..read], &mut sealed).map_err(broken)?;
-        to.write(&sealed)?;
-        sealed.clear();
+        match &mut sealer {
+            Some(sealer) => sealer.push(&piece[..read], &mut ready).map_err(broken)?,
+            None => ready.extend_from_slice(&piece[..read]),
+        }
+        to.write(&ready)?;
+        ready.clear();
     }
-    sealer.finish(&mut sealed).map_err(broken)?;
-    to.write(&sealed)?;
+    if let Some(sealer) = sealer {
+        sealer.finish(&mut ready).map_err(broken)?;
+    }
+    to.write(&ready)?;
     to.keep()
+}
+
+/// Adds up what is written.
+struct Summed {
+    writer: Writer,
+    digest: Sha256,
+}
+
+impl Summed {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), CopiesError> {
+        self.digest.update(bytes);
+        self.writer.write(bytes)
+    }
+
+    fn keep(self) -> Result<Sum, CopiesError> {
+        Ok(Sum { bytes: self.writer.keep()?, sha256: hex(&self.digest.finalize()) })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Copies what is kept under this name and was never sealed, into a file that was not there.
+pub fn get_plain(storage: &Storage, name: &str, to: &Path, sum: Option<&Sum>) -> Result<(), CopiesError> {
+    let mut file = File::create_new(to).map_err(local("write", to))?;
+    let (mut digest, mut bytes) = (Sha256::new(), 0);
+    let done = raw(storage, name, |piece| {
+        digest.update(piece);
+        bytes += piece.len() as u64;
+        file.write_all(piece).map_err(local("write", to))
+    });
+    let found = Sum { bytes, sha256: hex(&digest.finalize()) };
+    let judged = done.and_then(|()| match sum {
+        Some(sum) if *sum != found => Err(altered(name, &found, sum)),
+        _ => Ok(()),
+    });
+    if judged.is_err() {
+        let _ = fs::remove_file(to);
+    }
+    judged
+}
+
+fn altered(name: &str, found: &Sum, expected: &Sum) -> CopiesError {
+    let told = |sum: &Sum| format!("{} bytes with SHA-256 {}", sum.bytes, sum.sha256);
+    CopiesError::Altered { name: name.into(), found: told(found), expected: told(expected) }
 }
 
 /// Opens what is kept under this name, into a file that was not there.
@@ -52,13 +114,22 @@ pub fn read(storage: &Storage, keys: &Keys, name: &str) -> Result<Vec<u8>, Copie
     Ok(whole)
 }
 
-/// Whether what is kept under this name is this.
-pub fn is_same(storage: &Storage, keys: &Keys, name: &str, other: &[u8]) -> Result<bool, CopiesError> {
+/// Whether what is kept under this name is this. `is_sealed` says how it is kept.
+pub fn is_same(
+    storage: &Storage,
+    keys: &Keys,
+    (name, is_sealed): (&str, bool),
+    other: &[u8],
+) -> Result<bool, CopiesError> {
     let mut left = Some(other);
-    each(storage, keys, name, |piece| {
+    let compare = |piece: &[u8]| {
         left = left.and_then(|left| left.strip_prefix(piece));
         Ok(())
-    })?;
+    };
+    match is_sealed {
+        true => each(storage, keys, name, compare)?,
+        false => raw(storage, name, compare)?,
+    }
     Ok(left.is_some_and(<[u8]>::is_empty))
 }
 
@@ -70,18 +141,30 @@ fn each(
     mut take: impl FnMut(&[u8]) -> Result<(), CopiesError>,
 ) -> Result<(), CopiesError> {
     let refused = |source| CopiesError::Open { name: name.into(), source };
-    let (mut file, path) = storage.reader(name)?;
     let mut opener = Opener::new(keys.open(), Some(name));
-    let (mut piece, mut opened) = (vec![0; PIECE], Vec::with_capacity(2 * PIECE));
-    loop {
-        let read = file.read(&mut piece).map_err(local("read", &path))?;
-        if read == 0 {
-            break;
-        }
-        opener.push(&piece[..read], &mut opened).map_err(refused)?;
+    let mut opened = Vec::with_capacity(2 * PIECE);
+    raw(storage, name, |piece| {
+        opener.push(piece, &mut opened).map_err(refused)?;
         take(&opened)?;
         opened.clear();
-    }
+        Ok(())
+    })?;
     opener.finish(&mut opened).map_err(refused)?;
     take(&opened)
+}
+
+/// Gives what is kept to `take`, as it is.
+fn raw(
+    storage: &Storage,
+    name: &str,
+    mut take: impl FnMut(&[u8]) -> Result<(), CopiesError>,
+) -> Result<(), CopiesError> {
+    let mut reader = storage.reader(name)?;
+    let mut piece = vec![0; PIECE];
+    loop {
+        match reader.read(&mut piece)? {
+            0 => return Ok(()),
+            read => take(&piece[..read])?,
+        }
+    }
 }

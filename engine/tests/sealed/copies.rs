@@ -5,7 +5,10 @@ use std::{fs, path::PathBuf};
 use payplane_engine::{
     age::OpenError,
     config::StorageConfig,
-    copies::{CopiesError, Keys, Storage, copy},
+    copies::{
+        CopiesError, Keys, Storage, copy,
+        prune::{self, Doomed, Pruned},
+    },
 };
 
 use super::{NEW, OLD};
@@ -24,7 +27,8 @@ impl World {
         files.write("other/key", NEW);
         let folder = files.path().join("copies");
         fs::create_dir_all(&folder).unwrap();
-        let storage = Storage::open(&StorageConfig { folder }).unwrap();
+        let storage =
+            Storage::open(&StorageConfig { folder: Some(folder), ..StorageConfig::default() }).unwrap();
         let world = Self { files, storage };
         world.pack("first");
         world
@@ -147,4 +151,29 @@ fn what_was_not_finished_is_no_copy_and_a_sealed_one_is_not_replaced_by_a_plain_
     world.files.write("copies/nightly/PG_VERSION", "15");
     let refused = world.fetch("nightly", "keys").unwrap_err();
     assert!(matches!(refused, CopiesError::Plain(_)) && refused.code() == 4, "{refused}");
+}
+
+/// As pg_basebackup lays a copy out that is not packed, and its Job says whose it is.
+#[test]
+fn a_copy_that_was_never_packed_is_deleted_by_its_uid_and_keeps_the_log_that_it_needs() {
+    let world = World::new();
+    let system = 7_412_345_678_901_234_567_u64;
+    for (name, segment) in [("old", 3), ("new", 5)] {
+        world.files.write(&format!("copies/{name}/PG_VERSION"), "15");
+        let label = format!("START WAL LOCATION: 0/0 (file 0000000100000000{segment:08X})\n");
+        world.files.write(&format!("copies/{name}/backup_label"), &label);
+        fs::create_dir_all(world.path(&format!("copies/{name}/global"))).unwrap();
+        fs::write(world.path(&format!("copies/{name}/global/pg_control")), system.to_ne_bytes()).unwrap();
+        world.files.write(&format!("copies/.by/{name}"), "u-1");
+    }
+    world.files.write("copies/old.partial/PG_VERSION", "15");
+    for segment in 2..=6 {
+        world.files.write(&format!("copies/wal/main/{system}/0000000100000000{segment:08X}.gz"), "a segment");
+    }
+    let prune = |doomed: &str| prune::prune(&world.storage, &[Doomed::parse(doomed).unwrap()]).unwrap();
+    assert_eq!(prune("old:another"), Pruned { copies: 0, segments: 1 });
+    assert_eq!(prune("old:u-1"), Pruned { copies: 1, segments: 2 });
+    assert!(!world.path("copies/old").exists() && !world.path("copies/old.partial").exists());
+    assert!(world.path("copies/new/global/pg_control").exists());
+    assert_eq!(world.storage.list(&format!("wal/main/{system}")).unwrap().len(), 2);
 }

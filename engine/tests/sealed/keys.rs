@@ -50,11 +50,11 @@ fn key_seals_all_others_open_and_recipients_open_as_well() {
     folder.write("keys/key", &format!("# created: 2026-11-21T20:00:00Z\n# public key: age1…\n{NEW}\n"));
     folder.write("keys/..data", "not a key: the kubelet's own");
     let keys = read(&folder).unwrap();
-    assert_eq!(ids(keys.seal().unwrap()), [identity(NEW).recipient().id()]);
+    assert_eq!(ids(keys.seal().unwrap().unwrap()), [identity(NEW).recipient().id()]);
     assert_eq!(keys.open().len(), 2);
     folder.write("keys/recipients", &format!("{OLD_PUBLIC}\n"));
     let keys = read(&folder).unwrap();
-    let mut sealed_for = ids(keys.seal().unwrap());
+    let mut sealed_for = ids(keys.seal().unwrap().unwrap());
     sealed_for.sort();
     let mut both = vec![identity(NEW).recipient().id(), identity(OLD).recipient().id()];
     both.sort();
@@ -75,6 +75,6 @@ fn the_second_secret_only_opens() {
     folder.write("a/key", NEW);
     folder.write("b/key", OLD);
     let keys = Keys::read(&[folder.path().join("a"), folder.path().join("b")]).unwrap();
-    assert_eq!(ids(keys.seal().unwrap()), [identity(NEW).recipient().id()]);
+    assert_eq!(ids(keys.seal().unwrap().unwrap()), [identity(NEW).recipient().id()]);
     assert_eq!(keys.open().len(), 2);
 }

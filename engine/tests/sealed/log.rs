@@ -30,7 +30,7 @@ impl World {
         }
         let path = |name: &str| files.path().join(name);
         let spool = Spool {
-            storage: StorageConfig { folder: path("copies") },
+            storage: StorageConfig { folder: Some(path("copies")), ..StorageConfig::default() },
             keys: vec![path("keys")],
             platform: "main".into(),
             directory: path("spool"),

@@ -8,6 +8,7 @@ use payplane_engine::{
     copies::{
         CopiesError, Keys, Storage,
         objects::{self, Document},
+        prune::{Doomed, prune},
     },
 };
 
@@ -28,7 +29,8 @@ impl World {
         files.write("keys/key", OLD);
         files.write("other/key", NEW);
         files.write("copies/.by/nightly", UID);
-        let storage = Storage::open(&StorageConfig { folder: files.path().join("copies") }).unwrap();
+        let folder = Some(files.path().join("copies"));
+        let storage = Storage::open(&StorageConfig { folder, ..StorageConfig::default() }).unwrap();
         Self { files, storage }
     }
 
@@ -42,8 +44,8 @@ impl World {
 
     fn store(&self, text: &str, is_sealed: bool) -> Result<Option<Document>, CopiesError> {
         self.files.write("objects.json", text);
-        let keys = is_sealed.then(|| self.keys("keys"));
-        objects::store(&self.storage, keys.as_ref(), ("nightly", UID), &self.path("objects.json"))
+        let keys = if is_sealed { self.keys("keys") } else { Keys::read(&[]).unwrap() };
+        objects::store(&self.storage, &keys, ("nightly", UID), &self.path("objects.json"))
     }
 
     fn fetch(&self, keys: &str, must_be_sealed: bool) -> Result<Document, CopiesError> {
@@ -129,7 +131,8 @@ fn a_changed_byte_a_cut_and_a_wrong_key_end_without_a_file() {
 #[test]
 fn a_copy_without_them_says_so_and_what_is_no_list_is_never_kept() {
     let world = World::new();
-    let nothing = objects::store(&world.storage, None, ("nightly", UID), &world.path("objects.json"));
+    let keys = Keys::read(&[]).unwrap();
+    let nothing = objects::store(&world.storage, &keys, ("nightly", UID), &world.path("objects.json"));
     assert_eq!(nothing.unwrap(), None, "whoever did not write them says why");
     assert!(matches!(world.fetch("keys", false), Err(CopiesError::NoObjects(_))));
     let whole = list(3);
@@ -146,4 +149,19 @@ fn a_copy_without_them_says_so_and_what_is_no_list_is_never_kept() {
     // Whoever can write there leads nobody out of the folder.
     fs::write(world.path("copies/.by/nightly"), "../../other/6f1c").unwrap();
     assert!(matches!(world.fetch("keys", false), Err(CopiesError::Objects(_))));
+}
+
+#[test]
+fn they_go_with_their_backup_and_no_other() {
+    let world = World::new();
+    world.store(&list(3), false).unwrap().unwrap();
+    let other = world.path("copies/.objects/nightly/6f1c0.json");
+    fs::write(&other, list(1)).unwrap();
+    let prune = || prune(&world.storage, &[Doomed::parse(&format!("nightly:{UID}")).unwrap()]).unwrap();
+    prune();
+    assert!(!world.kept("json").exists() && !world.kept("about.json").exists());
+    assert!(other.exists(), "another Backup's went too");
+    fs::remove_file(other).unwrap();
+    prune();
+    assert!(!world.path("copies/.objects/nightly").exists());
 }

@@ -364,14 +364,17 @@ impl Reader {
     }
 }
 
-/// Where tests/lib.sh puts them.
-fn jars() -> PathBuf {
+/// Where tests/lib.sh puts what tests need.
+pub(crate) fn cache() -> PathBuf {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
-    let cache = variable("PAYPLANE_CACHE")
+    variable("PAYPLANE_CACHE")
         .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("payplane")))
         .or_else(|| Some(variable("HOME")?.join(".cache/payplane")))
-        .unwrap();
-    let jars = cache.join("kafka/libs");
+        .unwrap()
+}
+
+fn jars() -> PathBuf {
+    let jars = cache().join("kafka/libs");
     assert!(
         jars.join("../pom.xml").exists(),
         "no jars of Kafka; fetch them: bash -c '. tests/lib.sh; need_kafka'"
@@ -380,7 +383,7 @@ fn jars() -> PathBuf {
 }
 
 /// An authority, and a certificate of its own for `localhost` with the key.
-fn certificates() -> (String, String, String) {
+pub(crate) fn certificates() -> (String, String, String) {
     let mut params = rcgen::CertificateParams::default();
     // Not the name that certificates have by default: one that names itself as its issuer would count as self-signed.
     params.distinguished_name.push(rcgen::DnType::CommonName, "authority of a test");

@@ -10,6 +10,7 @@ pub(crate) mod ledger;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod redis;
+pub(crate) mod s3;
 pub(crate) mod tamper;
 pub(crate) mod world;
 

@@ -11,11 +11,9 @@ use crate::config::{FetchObjectsConfig, StoreObjectsConfig};
 /// # Errors
 /// When it is not kept.
 pub fn store(config: &StoreObjectsConfig) -> Result<(), CopiesError> {
-    // Without a directory of keys nobody asks for a sealed one; an empty directory is a key that is missing.
-    let is_sealed = !config.keys.keys_dirs.is_empty();
-    let keys = is_sealed.then(|| Keys::read(&config.keys.keys_dirs)).transpose()?;
+    let keys = Keys::read(&config.keys.keys_dirs)?;
     let storage = Storage::open(&config.storage)?;
-    let stored = store_document(&storage, keys.as_ref(), (&config.name, &config.uid), &config.from)?;
+    let stored = store_document(&storage, &keys, (&config.name, &config.uid), &config.from)?;
     let Some(document) = stored else { return Ok(()) };
     summarise(config.summary_file.as_deref(), &document.text())
 }

@@ -13,13 +13,9 @@
 pub mod command;
 mod document;
 
-use std::{
-    fs::{self, File},
-    io::{Read as _, Write as _},
-    path::Path,
-};
+use std::{fs, path::Path};
 
-use super::{CopiesError, Keys, PIECE, local, storage::Storage, transfer};
+use super::{CopiesError, Keys, copy::by_name, local, storage::Storage, transfer};
 
 pub use document::Document;
 
@@ -31,7 +27,7 @@ const SEALED: &str = ".age";
 /// When it is no list of objects, or cannot be kept.
 pub fn store(
     storage: &Storage,
-    keys: Option<&Keys>,
+    keys: &Keys,
     (name, uid): (&str, &str),
     from: &Path,
 ) -> Result<Option<Document>, CopiesError> {
@@ -43,10 +39,11 @@ pub fn store(
     if is_kept(storage, &stem, "")? || is_kept(storage, &stem, SEALED)? {
         return Err(CopiesError::Taken(name.into()));
     }
-    put(storage, keys, &format!("{stem}.json"), from)?;
+    let ending = keys.seal()?.map_or("", |_| SEALED);
+    transfer::put(storage, keys, &format!("{stem}.json{ending}"), from)?;
     let about = from.with_extension("about.json");
     fs::write(&about, document.text()).map_err(local("write", &about))?;
-    put(storage, keys, &format!("{stem}.about.json"), &about)?;
+    transfer::put(storage, keys, &format!("{stem}.about.json{ending}"), &about)?;
     for file in [from, &about] {
         fs::remove_file(file).map_err(local("remove", file))?;
     }
@@ -65,7 +62,7 @@ pub fn fetch(
     to: &Path,
 ) -> Result<Document, CopiesError> {
     let damaged = || CopiesError::Objects(name.into());
-    let by = storage.read(&format!(".by/{name}"))?.ok_or(CopiesError::Missing(name.into()))?;
+    let by = storage.read(&by_name(name))?.ok_or(CopiesError::Missing(name.into()))?;
     let stem = stem(name, String::from_utf8_lossy(&by).trim()).ok_or_else(damaged)?;
     let is_sealed = is_kept(storage, &stem, SEALED)?;
     if !is_sealed && !is_kept(storage, &stem, "")? {
@@ -84,7 +81,7 @@ pub fn fetch(
     if is_sealed {
         transfer::get(storage, keys, &format!("{document}{SEALED}"), to)?;
     } else {
-        get(storage, &document, to)?;
+        transfer::get_plain(storage, &document, to, None)?;
     }
     match Document::weigh(to) {
         Ok(found) if found == told => Ok(told),
@@ -96,6 +93,27 @@ pub fn fetch(
     }
 }
 
+/// Deletes what belongs to one Backup. Done already if nothing is there.
+///
+/// # Errors
+/// When something may be there still.
+pub fn remove(storage: &Storage, name: &str, uid: &str) -> Result<(), CopiesError> {
+    let folder = folder(name);
+    let is_ours = |file: &String| file.strip_prefix(uid).is_some_and(|rest| rest.starts_with('.'));
+    let (ours, others): (Vec<_>, Vec<_>) = storage.list(&folder)?.into_iter().partition(is_ours);
+    for file in &ours {
+        storage.remove(&format!("{folder}/{file}"))?;
+    }
+    match others.is_empty() {
+        true => storage.remove_below(&folder),
+        false => Ok(()),
+    }
+}
+
+fn folder(name: &str) -> String {
+    format!(".objects/{name}")
+}
+
 /// Where both files are, without their endings. Both parts become parts of a path.
 fn stem(name: &str, uid: &str) -> Option<String> {
     let is_part = |text: &str| {
@@ -103,36 +121,9 @@ fn stem(name: &str, uid: &str) -> Option<String> {
             && !text.starts_with('.')
             && text.bytes().all(|one| one.is_ascii_alphanumeric() || matches!(one, b'-' | b'.'))
     };
-    (is_part(name) && is_part(uid)).then(|| format!(".objects/{name}/{uid}"))
+    (is_part(name) && is_part(uid)).then(|| format!("{}/{uid}", folder(name)))
 }
 
 fn is_kept(storage: &Storage, stem: &str, ending: &str) -> Result<bool, CopiesError> {
     storage.has(&format!("{stem}.about.json{ending}"))
-}
-
-fn put(storage: &Storage, keys: Option<&Keys>, name: &str, from: &Path) -> Result<(), CopiesError> {
-    if let Some(keys) = keys {
-        return transfer::put(storage, keys, &format!("{name}{SEALED}"), from).map(drop);
-    }
-    let mut file = File::open(from).map_err(local("read", from))?;
-    let mut to = storage.writer(name)?;
-    let mut piece = vec![0; PIECE];
-    loop {
-        match file.read(&mut piece).map_err(local("read", from))? {
-            0 => return to.keep().map(drop),
-            read => to.write(&piece[..read])?,
-        }
-    }
-}
-
-fn get(storage: &Storage, name: &str, to: &Path) -> Result<(), CopiesError> {
-    let (mut from, path) = storage.reader(name)?;
-    let mut file = File::create_new(to).map_err(local("write", to))?;
-    let mut piece = vec![0; PIECE];
-    loop {
-        match from.read(&mut piece).map_err(local("read", &path))? {
-            0 => return Ok(()),
-            read => file.write_all(&piece[..read]).map_err(local("write", to))?,
-        }
-    }
 }

@@ -1,51 +1,39 @@
-//! The place that keeps copies: a directory. What is written is there as a whole or not at all, and on the disk before that is
-//! said.
+//! Copies in a directory. What is written is there as a whole or not at all, and on the disk before that is said.
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
-    path::{Path, PathBuf},
+    io::{self, Read as _, Write as _},
+    path::PathBuf,
 };
 
-use super::{CopiesError, local};
-use crate::config::StorageConfig;
+use super::{super::local, CopiesError, parent};
 
 /// A directory, by names whose parts are separated by `/`.
 #[derive(Clone, Debug)]
-pub struct Storage {
+pub struct Folder {
     folder: PathBuf,
 }
 
-impl Storage {
-    /// The one that is configured.
+impl Folder {
+    /// This one.
     ///
     /// # Errors
     /// When there is no such directory: one that is made here could be one that nobody mounted.
-    pub fn open(config: &StorageConfig) -> Result<Self, CopiesError> {
-        let folder = config.folder.clone();
+    pub fn open(folder: PathBuf) -> Result<Self, CopiesError> {
         fs::read_dir(&folder).map_err(local("open", &folder))?;
         Ok(Self { folder })
     }
 
-    /// Where something of this name is.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Whether it is there.
-    ///
-    /// # Errors
-    /// When that cannot be found out.
-    pub fn has(&self, name: &str) -> Result<bool, CopiesError> {
+    pub(super) fn has(&self, name: &str) -> Result<bool, CopiesError> {
         let path = self.path(name);
         path.try_exists().map_err(local("look for", &path))
     }
 
-    /// What it holds, if it is there. For what is small.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, CopiesError> {
+    pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, CopiesError> {
         let path = self.path(name);
         match fs::read(&path) {
             Ok(contents) => Ok(Some(contents)),
@@ -54,40 +42,64 @@ impl Storage {
         }
     }
 
-    /// To be read in pieces.
-    ///
-    /// # Errors
-    /// When it is not there.
-    pub fn reader(&self, name: &str) -> Result<(File, PathBuf), CopiesError> {
+    pub(super) fn reader(&self, name: &str) -> Result<Reader, CopiesError> {
         let path = self.path(name);
-        File::open(&path).map(|file| (file, path.clone())).map_err(local("read", &path))
+        File::open(&path).map_err(local("read", &path)).map(|file| Reader { file, path })
     }
 
-    /// To be written in pieces.
-    ///
-    /// # Errors
-    /// When it cannot be begun.
-    pub fn writer(&self, name: &str) -> Result<Writer, CopiesError> {
+    pub(super) fn writer(&self, name: &str) -> Result<Writer, CopiesError> {
         Writer::begin(self.path(name))
     }
 
-    /// Names of what is directly below this one. None if nothing is there.
-    ///
-    /// # Errors
-    /// When it cannot be listed.
-    pub fn list(&self, below: &str) -> Result<Vec<String>, CopiesError> {
+    pub(super) fn write_new(&self, name: &str, contents: &[u8]) -> Result<bool, CopiesError> {
+        let mut writer = self.writer(name)?;
+        writer.write(contents)?;
+        writer.keep_new()
+    }
+
+    pub(super) fn list(&self, below: &str) -> Result<Vec<String>, CopiesError> {
         let path = self.path(below);
         let entries = match fs::read_dir(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if is_nothing(&error) => return Ok(Vec::new()),
             entries => entries.map_err(local("list", &path))?,
         };
         let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
         entries.map(name).collect::<io::Result<_>>().map_err(local("list", &path))
     }
+
+    pub(super) fn remove(&self, name: &str) -> Result<(), CopiesError> {
+        let path = self.path(name);
+        gone(fs::remove_file(&path)).map_err(local("remove", &path))
+    }
+
+    pub(super) fn remove_below(&self, name: &str) -> Result<(), CopiesError> {
+        let path = self.path(name);
+        gone(fs::remove_dir_all(&path)).map_err(local("remove", &path))
+    }
 }
 
-/// Something that is being written. Unless it is kept it goes.
-#[derive(Debug)]
+/// Neither a directory nor anything else.
+fn is_nothing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+/// A file that is being read.
+pub struct Reader {
+    file: File,
+    path: PathBuf,
+}
+
+impl Reader {
+    pub(super) fn read(&mut self, piece: &mut [u8]) -> Result<usize, CopiesError> {
+        self.file.read(piece).map_err(local("read", &self.path))
+    }
+}
+
+/// A file that is being written.
 pub struct Writer {
     file: File,
     beside: PathBuf,
@@ -97,7 +109,7 @@ pub struct Writer {
 
 impl Writer {
     fn begin(path: PathBuf) -> Result<Self, CopiesError> {
-        let folder = path.parent().unwrap_or(Path::new("/"));
+        let folder = parent(&path);
         fs::create_dir_all(folder).map_err(local("make", folder))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         // What a crash has left of an earlier try is written anew.
@@ -106,36 +118,25 @@ impl Writer {
         Ok(Self { file, beside, path, bytes: 0 })
     }
 
-    /// More of it.
-    ///
-    /// # Errors
-    /// When there is no room.
-    pub fn write(&mut self, piece: &[u8]) -> Result<(), CopiesError> {
+    pub(super) fn write(&mut self, piece: &[u8]) -> Result<(), CopiesError> {
         self.bytes += piece.len() as u64;
         self.file.write_all(piece).map_err(local("write", &self.beside))
     }
 
-    /// Keeps it under its name, in the place of what was there. How many bytes it has.
-    ///
-    /// # Errors
-    /// When it cannot be kept.
-    pub fn keep(self) -> Result<u64, CopiesError> {
+    pub(super) fn keep(self) -> Result<u64, CopiesError> {
         self.synced()?;
         fs::rename(&self.beside, &self.path).map_err(local("write", &self.path))?;
         self.noted()
     }
 
-    /// Keeps it if nothing of this name is there. None if something is.
-    ///
-    /// # Errors
-    /// When it cannot be kept.
-    pub fn keep_new(self) -> Result<Option<u64>, CopiesError> {
+    /// Keeps it if nothing of this name is there. Whether nothing was.
+    fn keep_new(self) -> Result<bool, CopiesError> {
         self.synced()?;
         match fs::hard_link(&self.beside, &self.path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             linked => {
                 linked.map_err(local("write", &self.path))?;
-                self.noted().map(Some)
+                self.noted().map(|_| true)
             }
         }
     }
@@ -146,7 +147,7 @@ impl Writer {
 
     /// A name is on the disk when its directory is.
     fn noted(&self) -> Result<u64, CopiesError> {
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let folder = parent(&self.path);
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(local("write", folder))?;
         Ok(self.bytes)
     }
