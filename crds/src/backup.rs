@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{encryption::Encryption, timeout_policy::PlatformName};
+use crate::{bucket::Bucket, encryption::Encryption, timeout_policy::PlatformName};
 
 /// One copy of a Platform's ledger. It is taken from the running database, restored into a scratch server and verified
 /// there: sums, balances, holds and the hash chain up to the head that the ledger had when the copy began. Only then has it
@@ -38,13 +38,22 @@ use crate::{encryption::Encryption, timeout_policy::PlatformName};
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Succeeded\")].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("a Backup cannot change; create another one"))]
+#[x_kube(
+    validation = Rule::new("self == oldSelf").message("a Backup cannot change; create another one"),
+    validation = Rule::new("!has(self.bucket) || !has(self.volume.claimName)")
+        .message("bucket and volume.claimName are two places: give one of them"),
+    validation = Rule::new("!has(self.bucket) || !self.bucket.endpoint.startsWith('http://') || has(self.encryption)")
+        .message("by http:// everybody on the way can read the copies: use https://, or seal them with encryption")
+)]
 pub struct BackupSpec {
     /// Whose ledger: a Platform in the same namespace whose PostgreSQL is managed.
     pub platform_ref: PlatformName,
-    /// Where the copy is kept.
+    /// The volume that the copy is kept in, unless it is kept in a bucket.
     #[serde(default)]
     pub volume: BackupVolume,
+    /// The bucket that the copy is kept in. Default: it is kept in the volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<Bucket>,
     /// Seals the copy. Default: it is stored as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
@@ -112,7 +121,7 @@ pub struct BackupStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub head: Option<String>,
-    /// Where the copy is, as CLAIM/DIRECTORY.
+    /// Where the copy is, as CLAIM/DIRECTORY or s3://BUCKET/NAME.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 320))]
     pub location: Option<String>,

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{backup::BackupVolume, encryption::Encryption, timeout_policy::PlatformName};
+use crate::{backup::BackupVolume, bucket::Bucket, encryption::Encryption, timeout_policy::PlatformName};
 
 /// Backups of a Platform by a schedule. Each scheduled time makes one Backup named after it, which is restored and verified
 /// before it counts: every one is a drill. Copies beyond `retention` are deleted with their Backups, nobody else's ever.
@@ -29,7 +29,7 @@ use crate::{backup::BackupVolume, encryption::Encryption, timeout_policy::Platfo
     printcolumn(name = "RPO now", type_ = "date", json_path = ".status.recoverableTo", description = "What a restore would lose now"),
     printcolumn(name = "RTO", type_ = "integer", json_path = ".status.lastSuccess.restoreSeconds", description = "Seconds that the last restore took"),
     printcolumn(name = "Last good", type_ = "string", json_path = ".status.lastSuccess.backup"),
-    printcolumn(name = "Kept", type_ = "integer", json_path = ".status.kept", description = "Good copies in the volume"),
+    printcolumn(name = "Kept", type_ = "integer", json_path = ".status.kept", description = "Good copies that are kept"),
     printcolumn(name = "Next", type_ = "string", json_path = ".status.nextScheduledTime"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
@@ -39,7 +39,15 @@ use crate::{backup::BackupVolume, encryption::Encryption, timeout_policy::Platfo
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.platformRef == oldSelf.platformRef").message("platformRef cannot change; create another BackupSchedule"),
-    validation = Rule::new("self.volume == oldSelf.volume").message("volume cannot change: copies that exist would stay behind; create another BackupSchedule")
+    validation = Rule::new("self.volume == oldSelf.volume").message("volume cannot change: copies that exist would stay behind; create another BackupSchedule"),
+    validation = Rule::new("has(self.bucket) == has(oldSelf.bucket) && (!has(self.bucket) || \
+         (self.bucket.endpoint == oldSelf.bucket.endpoint && self.bucket.name == oldSelf.bucket.name && \
+          self.bucket.prefix == oldSelf.bucket.prefix))")
+        .message("the bucket cannot change: copies that exist would stay behind; create another BackupSchedule. Its region, pathStyle and credentialsRef can"),
+    validation = Rule::new("!has(self.bucket) || !has(self.volume.claimName)")
+        .message("bucket and volume.claimName are two places: give one of them"),
+    validation = Rule::new("!has(self.bucket) || !self.bucket.endpoint.startsWith('http://') || has(self.encryption)")
+        .message("by http:// everybody on the way can read the copies: use https://, or seal them with encryption")
 )]
 pub struct BackupScheduleSpec {
     /// Whose ledger: a Platform in the same namespace whose PostgreSQL is managed.
@@ -61,9 +69,12 @@ pub struct BackupScheduleSpec {
     /// `true` takes no more copies. What is due meanwhile is never taken; copies that exist are kept.
     #[serde(default)]
     pub suspend: bool,
-    /// Where copies are kept.
+    /// The volume that copies are kept in, unless they are kept in a bucket.
     #[serde(default)]
     pub volume: BackupVolume,
+    /// The bucket that copies are kept in. Default: they are kept in the volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<Bucket>,
     /// Seals new copies. Default: they are stored as they are. Copies that exist stay as they were made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,

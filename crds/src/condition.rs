@@ -93,6 +93,12 @@ pub mod reason {
     pub const BACKUP_NOT_FOUND: &str = "BackupNotFound";
     /// A step of the backup failed; the message has its last words.
     pub const BACKUP_FAILED: &str = "BackupFailed";
+    /// There is no bucket of the name that is told.
+    pub const BUCKET_NOT_FOUND: &str = "BucketNotFound";
+    /// The server of the bucket does not let these credentials do what is needed.
+    pub const BUCKET_REFUSED: &str = "BucketRefused";
+    /// The server of the bucket gives no whole answer.
+    pub const BUCKET_UNREACHABLE: &str = "BucketUnreachable";
     /// Somebody else has to approve it first.
     pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
     /// Holds past their deadline stay held until somebody voids them.
@@ -111,7 +117,7 @@ pub mod reason {
     pub const CAPTURE_INCOMPLETE: &str = "CaptureIncomplete";
     /// There is no PersistentVolumeClaim of this name.
     pub const CLAIM_NOT_FOUND: &str = "ClaimNotFound";
-    /// What is stored is not what was sealed: a byte was changed, or something was put in its place.
+    /// What is stored is not what was stored: a byte was changed, or something was put in its place.
     pub const COPY_DAMAGED: &str = "CopyDamaged";
     /// What was asked for was done: the payment's money moved, the backup was proved.
     pub const COMPLETED: &str = "Completed";

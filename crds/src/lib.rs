@@ -20,6 +20,7 @@ pub mod tenant;
 pub mod tenant_billing;
 pub mod timeout_policy;
 
+pub mod bucket;
 pub mod condition;
 pub mod conventions;
 pub mod encryption;

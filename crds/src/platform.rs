@@ -11,7 +11,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{backup::BackupVolume, encryption::Encryption, kafka::KafkaSpec, reference::SecretReference};
+use crate::{
+    backup::BackupVolume, bucket::Bucket, encryption::Encryption, kafka::KafkaSpec,
+    reference::SecretReference,
+};
 
 pub use operated::{DeletionPolicy, OperatedKafka, OperatedPostgres};
 pub use redis::{ExternalRedis, ManagedRedis, RedisSpec};
@@ -131,12 +134,21 @@ pub struct ManagedPostgres {
 }
 
 /// Where the log is stored, and how often at least.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.bucket) || !has(self.volume.claimName)")
+        .message("bucket and volume.claimName are two places: give one of them"),
+    validation = Rule::new("!has(self.bucket) || !self.bucket.endpoint.startsWith('http://') || has(self.encryption)")
+        .message("by http:// everybody on the way can read the copies: use https://, or seal them with encryption")
+)]
 pub struct Archive {
-    /// The volume, in a folder `wal`. By default the one that Backups use.
+    /// The volume, in a folder `wal`, unless a bucket is named. By default the one that Backups use.
     #[serde(default)]
     pub volume: BackupVolume,
+    /// The bucket, below `wal`. A Restore finds the log only in the place of its Backup. Default: the volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<Bucket>,
     /// A segment of the log is stored when it is full, or this long after its first change.
     #[serde(default = "a_minute")]
     #[schemars(range(min = 5, max = 3600))]

@@ -50,6 +50,7 @@ pub mod lost;
 pub mod meta;
 pub mod metrics_api;
 pub mod scrape;
+pub mod place;
 pub mod sealed;
 pub mod wake;
 pub mod watch;

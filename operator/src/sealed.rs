@@ -1,18 +1,21 @@
-//! What Jobs and servers have in common that seal copies and the log, or open them. Pure.
+//! What Jobs and servers have in common that keep copies and the log packed, sealed or not, or open them. Pure.
 //!
-//! Only containers of the engine's image have the keys, as files of a mounted Secret: the image has no shell, and nothing else
-//! runs in it. A server and the scripts around it see what is to be sealed and what was opened, in a directory of the pod.
+//! Only containers of the engine's image have the keys, and the credentials of a bucket, as files of mounted Secrets: the image has no
+//! shell, and nothing else runs in it. A server and the scripts around it see what is to be sealed and what was opened, in a directory of the pod.
 
 use k8s_openapi::api::core::v1::{Container, Volume, VolumeMount};
 use payplane_crds::{
-    condition::reason::{COPY_DAMAGED, WRONG_KEY},
+    condition::reason::{BUCKET_NOT_FOUND, BUCKET_REFUSED, BUCKET_UNREACHABLE, COPY_DAMAGED, WRONG_KEY},
     encryption::Encryption,
     platform::Resources,
 };
 
-use crate::platform::container::{mount, optional_secret_volume, resources, security};
+use crate::{
+    place::Place,
+    platform::container::{mount, optional_secret_volume, resources, security},
+};
 
-/// Container that seals a copy.
+/// Container that seals a copy, where it is sealed, and keeps it.
 pub const SEAL: &str = "seal";
 /// Container that keeps the custom resources with a copy.
 pub const KEEP: &str = "keep-objects";
@@ -22,15 +25,18 @@ pub const OPEN: &str = "open";
 pub const UNPACK: &str = "unpack";
 /// How it does.
 pub const UNPACK_SCRIPT: &str = include_str!("sealed/unpack.sh");
-/// Where copies are kept, in the containers that seal and open. Scripts find what was opened where they find copies that were
-/// never sealed.
-pub const COPIES_DIR: &str = "/copies";
+/// Container that deletes copies.
+pub const PRUNE: &str = "prune";
 
 const KEYS_DIR: &str = "/etc/payplane/backup-keys";
 /// The engine's commands end so when a key is missing.
 const NO_KEY: i32 = 3;
 /// And so when what is stored is not what was stored.
 const DAMAGED: i32 = 4;
+/// And so when a bucket is not there, its server refuses, or does not answer.
+const NO_BUCKET: i32 = 5;
+const REFUSED: i32 = 6;
+const UNREACHABLE: i32 = 7;
 
 /// Secrets with keys, as the containers have them. The first one's key seals.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -76,24 +82,26 @@ fn directory(at: usize) -> String {
     format!("{KEYS_DIR}/{at}")
 }
 
-/// A container that has the keys.
+/// A container that runs one of the engine's commands on a place, with the keys.
 pub fn container(
-    image: String,
-    name: &str,
+    (image, name): (String, &str),
+    command: &str,
+    (place, read_only): (&Place<'_>, bool),
     keys: &Keys<'_>,
-    args: Vec<String>,
-    mounts: Vec<VolumeMount>,
+    (args, mounts): (Vec<String>, Vec<VolumeMount>),
 ) -> Container {
+    let args = [command.to_owned()].into_iter().chain(place.flags()).chain(args).chain(keys.flags());
+    let mounts = [place.mount(read_only)].into_iter().chain(mounts).chain(keys.mounts());
     Container {
         name: name.into(),
-        args: Some(args.into_iter().chain(keys.flags()).collect()),
+        args: Some(args.collect()),
         image: Some(image),
         image_pull_policy: Some("IfNotPresent".into()),
         resources: Some(resources(&Resources::default(), "100m", "128Mi")),
         security_context: Some(security()),
         // Why it failed is what it said last.
         termination_message_policy: Some("FallbackToLogsOnError".into()),
-        volume_mounts: Some(mounts.into_iter().chain(keys.mounts()).collect()),
+        volume_mounts: Some(mounts.collect()),
         ..Container::default()
     }
 }
@@ -101,24 +109,20 @@ pub fn container(
 /// The container that opens a copy, and the log after it if `log_of` names its Platform, into the volume `opened`.
 pub fn open(
     image: String,
-    keys: &Keys<'_>,
+    (place, keys): (&Place<'_>, &Keys<'_>),
     name: &str,
     log_of: Option<&str>,
     must_be_sealed: bool,
 ) -> Container {
-    let args = [
-        "fetch-copy".into(),
-        format!("--folder={COPIES_DIR}"),
-        format!("--name={name}"),
-        "--to=/backups".into(),
-    ];
+    let args = [format!("--name={name}"), "--to=/backups".into()];
     let log = log_of.map(|platform| format!("--log-of={platform}"));
     let sealed = must_be_sealed.then(|| "--must-be-sealed".to_owned());
-    let mounts = vec![mount("backups", COPIES_DIR, true), mount("opened", "/backups", false)];
-    container(image, OPEN, keys, args.into_iter().chain(log).chain(sealed).collect(), mounts)
+    let args = args.into_iter().chain(log).chain(sealed).collect();
+    let mounts = vec![mount("opened", "/backups", false)];
+    container((image, OPEN), "fetch-copy", (place, true), keys, (args, mounts))
 }
 
-/// Why a step with keys failed, as a condition's reason and message. None if it is about neither keys nor damage.
+/// Why a step with keys failed, as a condition's reason and message. None if it is about neither keys nor damage nor a bucket.
 pub fn failure(step: &str, code: i32, words: &str) -> Option<(&'static str, String)> {
     if ![SEAL, KEEP, OPEN].contains(&step) {
         return None;
@@ -136,6 +140,10 @@ pub fn failure(step: &str, code: i32, words: &str) -> Option<(&'static str, Stri
                 "Step {step} found that what is stored was changed: {words}. Nothing was restored from it; use another Backup."
             ),
         )),
+        // The words have the way out.
+        NO_BUCKET => Some((BUCKET_NOT_FOUND, format!("Step {step} failed: {words}"))),
+        REFUSED => Some((BUCKET_REFUSED, format!("Step {step} failed: {words}"))),
+        UNREACHABLE => Some((BUCKET_UNREACHABLE, format!("Step {step} failed: {words}"))),
         _ => None,
     }
 }
@@ -164,11 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_missing_is_told_from_damage() {
+    fn a_key_that_is_missing_is_told_from_damage_and_from_a_bucket() {
         let reason = |step, code| failure(step, code, "words").map(|(reason, _)| reason);
         assert_eq!(reason(SEAL, 3), Some("WrongKey"));
         assert_eq!(reason(OPEN, 3), Some("WrongKey"));
         assert_eq!(reason(OPEN, 4), Some("CopyDamaged"));
+        assert_eq!(reason(SEAL, 5), Some("BucketNotFound"));
+        assert_eq!(reason(OPEN, 6), Some("BucketRefused"));
+        assert_eq!(reason(SEAL, 7), Some("BucketUnreachable"));
         assert_eq!(reason(OPEN, 1), None);
         assert_eq!(reason("copy", 3), None, "a script may end with any code");
     }

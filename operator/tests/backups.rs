@@ -86,6 +86,48 @@ async fn what_makes_no_sense_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_bucket_is_one_place_and_sealed_where_others_could_read_along() {
+    in_namespace("buckets", |client, namespace| async move {
+        let schedules = objects(&client, "BackupSchedule", &namespace);
+        let with = |field: &str, value: &str| {
+            let mut bucket = json!({
+                "endpoint": "https://s3.example", "name": "copies", "credentialsRef": {"name": "s3"},
+            });
+            bucket[field] = value.into();
+            json!({"bucket": bucket})
+        };
+        let mut two = with("region", "eu-1");
+        two["volume"] = json!({"claimName": "copies"});
+        for (changes, blamed) in [
+            (with("endpoint", "s3.example"), "endpoint"),
+            (with("endpoint", "https://s3.example/bucket"), "endpoint"),
+            (with("endpoint", "http://s3.example"), "everybody on the way"),
+            (with("name", "Copies"), "name"),
+            (with("prefix", "../other"), "prefix"),
+            (with("prefix", "pay//main"), "prefix"),
+            (json!({"bucket": {"endpoint": "https://s3.example", "name": "copies"}}), "credentialsRef"),
+            (two, "two places"),
+        ] {
+            let error = create(&schedules, schedule("bad", &changes)).await.unwrap_err().to_string();
+            assert!(error.contains(blamed), "{changes}: {error}");
+        }
+        create(&schedules, schedule("good", &with("prefix", "pay/main"))).await.unwrap();
+        let change = |bucket: Value| Patch::Merge(json!({"spec": {"bucket": bucket}}));
+        let params = PatchParams::default();
+        for moved in [json!({"name": "other"}), json!({"prefix": ""}), json!(null)] {
+            let error = schedules.patch("good", &params, &change(moved)).await.unwrap_err().to_string();
+            assert!(error.contains("bucket cannot change"), "{error}");
+        }
+        let rotated = change(json!({"credentialsRef": {"name": "newer"}}));
+        schedules.patch("good", &params, &rotated).await.unwrap();
+        let mut sealed = with("endpoint", "http://s3.example");
+        sealed["encryption"] = json!({"secretRef": {"name": "backup-keys"}});
+        create(&schedules, schedule("sealed", &sealed)).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_time_gets_one_backup_and_the_next_waits_for_its_end() {
     in_namespace("schedule", |client, namespace| async move {
         let mut context = context(&client);

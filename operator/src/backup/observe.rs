@@ -32,6 +32,8 @@ pub struct Observed {
     pub has_keys: bool,
     /// Whether the ServiceAccount is there that may list the objects.
     pub has_account: bool,
+    /// Whether the Secret is there with the credentials of the bucket; true if it names none.
+    pub has_credentials: bool,
     /// The Job that works for it.
     pub job: Option<Job>,
     /// The Job's pod.
@@ -59,16 +61,17 @@ pub async fn observe(backup: &Backup, context: &Context) -> Result<Observed, Err
     let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
     let claim = api::call("read a claim", claims.get_metadata_opt(&build::claim_name(backup))).await?;
     let secrets = Api::<Secret>::namespaced(client.clone(), &namespace);
-    let has_keys = match &backup.spec.encryption {
-        None => true,
-        Some(encryption) => {
-            let secret = secrets.get_metadata_opt(&encryption.secret_ref.name);
-            api::call("read a Secret", secret).await?.is_some()
+    let has = async |name: Option<&str>| match name {
+        None => Ok(true),
+        Some(name) => {
+            api::call("read a Secret", secrets.get_metadata_opt(name)).await.map(|secret| secret.is_some())
         }
     };
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), &namespace);
     let account = accounts.get_metadata_opt(&context.settings.backup_account);
     let has_account = api::call("read a ServiceAccount", account).await?.is_some();
+    let keys = backup.spec.encryption.as_ref().map(|encryption| encryption.secret_ref.name.as_str());
+    let (has_keys, has_credentials) = (has(keys).await?, has(build::place(backup).secret()).await?);
     let key = PlatformKey { namespace, name: backup.spec.platform_ref.name.clone() };
     Ok(Observed {
         platform: context.stores.platform(&key),
@@ -76,6 +79,7 @@ pub async fn observe(backup: &Backup, context: &Context) -> Result<Observed, Err
         has_claim: claim.is_some(),
         has_keys,
         has_account,
+        has_credentials,
         job,
         pod,
     })

@@ -76,6 +76,17 @@ pub fn plan<'a>(backup: &Backup, observed: &'a Observed, now: Timestamp) -> Next
         let message = format!("There is no Secret {name:?} in this namespace, with which to seal the copy.");
         return Next::Wait(Waiting::unwatched(SECRET_NOT_FOUND, &message));
     }
+    if let Some(bucket) = &backup.spec.bucket {
+        let name = &bucket.credentials_ref.name;
+        let message = format!(
+            "There is no Secret {name:?} in this namespace, which has the credentials of the bucket. Create it with entries \
+             access-key-id and secret-access-key."
+        );
+        return match observed.has_credentials {
+            true => Next::Begin { engine, platform, postgres, makes_claim: false },
+            false => Next::Wait(Waiting::unwatched(SECRET_NOT_FOUND, &message)),
+        };
+    }
     match &backup.spec.volume.claim_name {
         Some(claim) if !observed.has_claim => {
             let message = format!("There is no PersistentVolumeClaim {claim:?} in this namespace.");

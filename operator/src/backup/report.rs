@@ -64,8 +64,9 @@ pub fn report(backup: &Backup, answer: &Answer, now: Timestamp) -> BackupStatus 
         },
         Answer::GaveUp => {
             let seconds = backup.spec.deadline_seconds;
-            let message =
-                format!("It could not begin within {seconds} s: look at the Platform and the volume.");
+            let message = format!(
+                "It could not begin within {seconds} s: look at the Platform and the place of the copy."
+            );
             BackupStatus {
                 state: BackupState::Failed,
                 conditions: conditions
@@ -114,7 +115,7 @@ fn of_job(
         }
         End::Succeeded => {
             let operations = job::said::<Verified>(pod, build::VERIFY).map(|verified| verified.operations);
-            let location = format!("{}/{}", build::claim_name(backup), backup.name_any());
+            let location = build::place(backup).location(&backup.name_any());
             let counted = operations.map_or_else(String::new, |count| format!("{count} operations, "));
             let copied = objects::of(job, pod);
             let message = format!("{counted}restored from {location} and found sound. {}", copied.message);

@@ -28,9 +28,7 @@ pub async fn act(
         apply::delete(&context.client, backup).await?;
     }
     if !plan.prune.is_empty() {
-        let postgres =
-            observed.platform.as_ref().and_then(|platform| platform.spec.postgres.managed.as_ref());
-        let job = build::prune(schedule, &plan.prune, postgres, &context.settings);
+        let job = build::prune(schedule, &plan.prune, observed.platform.as_ref(), &context.settings);
         // One that is there already deletes the same copies.
         apply::create(&context.client, &job).await?;
     }

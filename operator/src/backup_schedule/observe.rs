@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     job,
     meta::{BACKUP_SCHEDULE, DOOMED},
-    platform::copies_name,
+    platform::place_of_log,
 };
 
 /// More than a schedule keeps, with what failed.
@@ -99,8 +99,7 @@ async fn archive(
     platform: Option<&Platform>,
 ) -> Option<Result<Archive, EngineError>> {
     let stored = platform?.spec.postgres.managed.as_ref()?.archive.as_ref()?;
-    let beside = copies_name(&stored.volume, &key.name) == copies_name(&schedule.spec.volume, &key.name);
-    if !beside {
+    if !place_of_log(stored, &key.name).is_same(&build::place(schedule)) {
         return None;
     }
     match context.engines.get(key) {

@@ -255,7 +255,7 @@ fn stored(observed: &Observed, archive: &Archive, now: Timestamp) -> Result<(), 
         return Ok(());
     };
     Err(format!(
-        "{what}. Payments go on, and the log stays on the ledger's volume until that is full: look at the volume of the \
+        "{what}. Payments go on, and the log stays on the ledger's volume until that is full: look at the place of the \
          backups, and at the log of the server."
     ))
 }

@@ -1,9 +1,10 @@
-//! The stored log of a managed database: its volume, and the server's settings. Pure.
+//! The stored log of a managed database: its place, and the server's settings. Pure.
 //!
 //! The server hands each segment to a script when it is full, or some time after its first change, and keeps it until the
-//! script has stored it. Where segments are sealed the script hands them to a container of the pod that has the key, and waits
-//! until that one has stored them; the server's own container has neither the key nor the volume. A failure therefore loses nothing and stops no payment; the log grows on the ledger's volume
-//! meanwhile, which is what a BackupSchedule's `ArchiveCurrent` warns of.
+//! script has stored it. Where segments are sealed, or kept in a bucket, the script hands them to a container of the pod that has the
+//! key and the credentials, and waits until that one has stored them; the server's own container has neither these nor the volume.
+//! A failure therefore loses nothing and stops no payment; the log grows on the ledger's volume meanwhile, which is what a
+//! BackupSchedule's `ArchiveCurrent` warns of.
 
 use k8s_openapi::api::core::v1::{Container, PersistentVolumeClaim, Volume, VolumeMount};
 use kube::ResourceExt;
@@ -15,18 +16,19 @@ use payplane_crds::{
 
 use super::{
     claim,
-    container::{claim_volume, mount, scratch},
+    container::{mount, scratch},
 };
 use crate::{
     meta::kept,
-    sealed::{self, COPIES_DIR, Keys},
+    place::Place,
+    sealed::{self, Keys},
 };
 
 /// Where copies and the stored log are mounted.
 pub const DIR: &str = "/backups";
 /// Where segments wait to be sealed.
 const SPOOL_DIR: &str = "/spool";
-/// Container that seals and stores them.
+/// Container that seals them, where they are sealed, and stores them.
 const STORE_LOG: &str = "store-log";
 /// Component label of the volume.
 const COMPONENT: &str = "backup";
@@ -47,36 +49,45 @@ pub fn claim_of_copies(volume: &BackupVolume, platform: &Platform) -> Persistent
 
 /// The claim to make, if the log is stored in a volume that nobody else makes.
 pub(super) fn claim(platform: &Platform, spec: &ManagedPostgres) -> Option<PersistentVolumeClaim> {
-    let volume = &spec.archive.as_ref()?.volume;
-    volume.claim_name.is_none().then(|| claim_of_copies(volume, platform))
+    let archive = spec.archive.as_ref()?;
+    let is_made = archive.bucket.is_none() && archive.volume.claim_name.is_none();
+    is_made.then(|| claim_of_copies(&archive.volume, platform))
 }
 
 /// What the server's pod has for it.
 pub(super) fn volumes(archive: &Archive, platform: &str) -> Vec<Volume> {
-    let copies = claim_volume("backups", copies_name(&archive.volume, platform));
-    let spool = archive.encryption.as_ref().map(|_| scratch("spool"));
-    [copies].into_iter().chain(spool).chain(keys(archive).volumes()).collect()
+    let spool = is_handed_over(archive).then(|| scratch("spool"));
+    [place(archive, platform).volume()].into_iter().chain(spool).chain(keys(archive).volumes()).collect()
 }
 
 /// What the server's container has.
 pub(super) fn server_mount(archive: &Archive) -> VolumeMount {
-    match archive.encryption {
-        None => mount("backups", DIR, false),
-        Some(_) => mount("spool", SPOOL_DIR, false),
+    match is_handed_over(archive) {
+        false => mount("backups", DIR, false),
+        true => mount("spool", SPOOL_DIR, false),
     }
 }
 
-/// The container that seals segments and stores them, beside the server from its start to its end.
+/// Whether another container than the server's stores it.
+const fn is_handed_over(archive: &Archive) -> bool {
+    archive.encryption.is_some() || archive.bucket.is_some()
+}
+
+/// Where it is stored.
+pub fn place<'a>(archive: &'a Archive, platform: &str) -> Place<'a> {
+    Place::of(&archive.volume, archive.bucket.as_ref(), platform)
+}
+
+/// The container that stores segments, sealed where there are keys, beside the server from its start to its end.
 pub(super) fn sealer(archive: &Archive, platform: &str, image: String) -> Option<Container> {
-    archive.encryption.as_ref()?;
-    let args = [
-        "store-log".into(),
-        format!("--folder={COPIES_DIR}"),
-        format!("--platform={platform}"),
-        format!("--spool={SPOOL_DIR}"),
-    ];
-    let mounts = vec![mount("backups", COPIES_DIR, false), mount("spool", SPOOL_DIR, false)];
-    let mut container = sealed::container(image, STORE_LOG, &keys(archive), args.to_vec(), mounts);
+    if !is_handed_over(archive) {
+        return None;
+    }
+    let args = vec![format!("--platform={platform}"), format!("--spool={SPOOL_DIR}")];
+    let mounts = vec![mount("spool", SPOOL_DIR, false)];
+    let place = (&place(archive, platform), false);
+    let mut container =
+        sealed::container((image, STORE_LOG), "store-log", place, &keys(archive), (args, mounts));
     container.restart_policy = Some("Always".into());
     Some(container)
 }
@@ -87,7 +98,7 @@ fn keys(archive: &Archive) -> Keys<'_> {
 
 /// The server's settings.
 pub(super) fn settings(archive: &Archive) -> [String; 3] {
-    let script = if archive.encryption.is_some() { "spool.sh" } else { "archive.sh" };
+    let script = if is_handed_over(archive) { "spool.sh" } else { "archive.sh" };
     [
         "archive_mode=on".into(),
         format!("archive_timeout={}s", archive.every_seconds),

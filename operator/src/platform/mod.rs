@@ -42,7 +42,7 @@ use crate::{
     status,
 };
 
-pub use archive::{claim_of_copies, copies_name};
+pub use archive::{claim_of_copies, copies_name, place as place_of_log};
 pub use build::{ENGINE, POSTGRES, secret};
 pub use credentials::{own_database, owner_login, random};
 pub use names::{GRPC_PORT, HTTP_PORT};

@@ -34,6 +34,8 @@ pub struct Observed {
     pub has_owner_secret: bool,
     /// The first Secret with keys that is not there.
     pub missing_keys: Option<String>,
+    /// The Secret with the credentials of the bucket, if that is not there.
+    pub missing_credentials: Option<String>,
     /// The Job that works for it.
     pub job: Option<Job>,
     /// The Job's pod.
@@ -74,14 +76,19 @@ pub async fn observe(restore: &Restore, context: &Context) -> Result<Observed, E
     }
     let backup = backup.and_then(|guarded| guarded.0.ok());
     let source = platform(&restore.spec.platform_ref.name);
-    let mut missing_keys = None;
-    for name in keys(restore, backup.as_ref(), source.as_ref()).0 {
-        let secrets = Api::<Secret>::namespaced(client.clone(), &namespace);
-        if api::call("read a Secret", secrets.get_metadata_opt(name)).await?.is_none() {
-            missing_keys = Some(name.to_owned());
-            break;
+    let secrets = Api::<Secret>::namespaced(client.clone(), &namespace);
+    let missing = async |names: Vec<&str>| -> Result<Option<String>, Error> {
+        for name in names {
+            if api::call("read a Secret", secrets.get_metadata_opt(name)).await?.is_none() {
+                return Ok(Some(name.to_owned()));
+            }
         }
-    }
+        Ok(None)
+    };
+    let missing_keys = missing(keys(restore, backup.as_ref(), source.as_ref()).0).await?;
+    let bucket = backup.as_ref().and_then(|backup| backup.spec.bucket.as_ref());
+    let credentials = bucket.map(|bucket| bucket.credentials_ref.name.as_str());
+    let missing_credentials = missing(Vec::from_iter(credentials)).await?;
     Ok(Observed {
         is_served: true,
         backup,
@@ -90,6 +97,7 @@ pub async fn observe(restore: &Restore, context: &Context) -> Result<Observed, E
         volume,
         has_owner_secret,
         missing_keys,
+        missing_credentials,
         job,
         pod,
     })

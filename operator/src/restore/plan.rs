@@ -70,9 +70,16 @@ pub fn plan<'a>(restore: &'a Restore, observed: &'a Observed, now: Timestamp) ->
             ))
         }
         (None, Some(backup)) => match state(backup) {
-            BackupState::Succeeded => match &observed.missing_keys {
-                None => Next::Begin(source(restore, observed, backup)),
-                Some(name) => Next::Wait(Waiting::unwatched(
+            BackupState::Succeeded => match (&observed.missing_keys, &observed.missing_credentials) {
+                (None, None) => Next::Begin(source(restore, observed, backup)),
+                (None, Some(name)) => Next::Wait(Waiting::unwatched(
+                    SECRET_NOT_FOUND,
+                    &format!(
+                        "There is no Secret {name:?} in this namespace, which has the credentials of the bucket. Create it with \
+                         entries access-key-id and secret-access-key."
+                    ),
+                )),
+                (Some(name), _) => Next::Wait(Waiting::unwatched(
                     SECRET_NOT_FOUND,
                     &format!(
                         "There is no Secret {name:?} in this namespace, which has the keys. Name another in spec.encryption."

@@ -1,8 +1,9 @@
 //! What a Backup consists of: the volume for its copy and one Job. Pure.
 //!
 //! The Job's steps: copy the running database, restore the copy into a scratch directory, serve it to this pod alone,
-//! verify the ledger in it. Where the copy is sealed it is packed, sealed into the volume, and what is restored is what comes
-//! out of the volume, opened. The objects are copied before all of that (`objects`). The Job has no second try and a deadline: an end is an end, and nothing hangs.
+//! verify the ledger in it. Where the copy is sealed, or kept in a bucket, it is packed, kept there, and what is restored is what
+//! comes out of there, opened. The objects are copied before all of that (`objects`). The Job has no second try and a deadline:
+//! an end is an end, and nothing hangs.
 
 pub mod objects;
 
@@ -22,12 +23,13 @@ use crate::{
     context::Settings,
     job,
     meta::{BACKUP, HEAD, labels, owner},
+    place::Place,
     platform::{
         Names, POSTGRES, claim_of_copies,
-        container::{beside, claim_volume, mount, resources, scratch, secret_volume, security, variable},
-        copies_name, program,
+        container::{beside, mount, resources, scratch, secret_volume, security, variable},
+        copies_name, place_of_log, program,
     },
-    sealed::{self, COPIES_DIR, Keys, SEAL, UNPACK, UNPACK_SCRIPT},
+    sealed::{self, Keys, SEAL, UNPACK, UNPACK_SCRIPT},
 };
 
 /// Component label of a Backup's objects.
@@ -49,6 +51,11 @@ pub fn job_name(backup: &Backup) -> String {
 /// Name of the claim that the copy is kept in.
 pub fn claim_name(backup: &Backup) -> String {
     copies_name(&backup.spec.volume, &backup.spec.platform_ref.name)
+}
+
+/// Where the copy is kept.
+pub fn place(backup: &Backup) -> Place<'_> {
+    Place::of(&backup.spec.volume, backup.spec.bucket.as_ref(), &backup.spec.platform_ref.name)
 }
 
 /// The volume of all copies of a Platform.
@@ -76,8 +83,11 @@ pub fn job(
         ..ObjectMeta::default()
     };
     let keys = Keys::of([backup.spec.encryption.as_ref()]);
-    let steps = match backup.spec.encryption {
-        None => vec![
+    let place = place(backup);
+    let is_packed = place.is_bucket() || backup.spec.encryption.is_some();
+    let image = program::image(platform, settings);
+    let steps = match is_packed {
+        false => vec![
             with_login(on_copies(
                 step(backup, postgres, settings, COPY, include_str!("backup.sh")),
                 "backups",
@@ -87,10 +97,10 @@ pub fn job(
                 "backups",
             )),
         ],
-        Some(_) => vec![
+        true => vec![
             with_login(step(backup, postgres, settings, COPY, include_str!("pack.sh"))),
-            seal(backup, program::image(platform, settings), &keys),
-            sealed::open(program::image(platform, settings), &keys, &backup.name_any(), None, true),
+            seal(backup, image.clone(), (&place, &keys)),
+            sealed::open(image, (&place, &keys), &backup.name_any(), None, backup.spec.encryption.is_some()),
             on_copies(step(backup, postgres, settings, UNPACK, UNPACK_SCRIPT), "opened"),
             with_login(on_copies(
                 step(backup, postgres, settings, "restore", include_str!("restore.sh")),
@@ -98,15 +108,16 @@ pub fn job(
             )),
         ],
     };
-    let opened = backup.spec.encryption.as_ref().map(|_| scratch("opened"));
+    let opened = is_packed.then(|| scratch("opened"));
+    let log = postgres.archive.as_ref().map(|archive| place_of_log(archive, &names.platform));
     let pod = PodSpec {
         // A server that stores its log holds the same volume, which one node can mount at a time.
-        affinity: postgres.archive.as_ref().map(|_| beside(&names.platform, POSTGRES)),
+        affinity: place.shares_volume(log.as_ref()).then(|| beside(&names.platform, POSTGRES)),
         containers: vec![verify(backup, platform, settings, head)],
         init_containers: Some(steps.into_iter().chain([serve(backup, postgres, settings)]).collect()),
         volumes: Some(
             [
-                claim_volume("backups", claim_name(backup)),
+                place.volume(),
                 secret_volume("database-owner", names.database_owner()),
                 scratch("scratch"),
                 scratch("tmp"),
@@ -144,18 +155,16 @@ fn with_login(mut container: Container) -> Container {
     container
 }
 
-/// Seals what was packed, and keeps it.
-fn seal(backup: &Backup, image: String, keys: &Keys<'_>) -> Container {
-    let args = [
-        "store-copy".into(),
-        format!("--folder={COPIES_DIR}"),
+/// Keeps what was packed, sealed where there are keys.
+fn seal(backup: &Backup, image: String, (place, keys): (&Place<'_>, &Keys<'_>)) -> Container {
+    let args = vec![
         format!("--name={}", backup.name_any()),
         format!("--uid={}", backup.uid().unwrap_or_default()),
         "--from=/scratch/copy".into(),
         "--summary-file=/dev/termination-log".into(),
     ];
-    let mounts = vec![mount("backups", COPIES_DIR, false), mount("scratch", "/scratch", false)];
-    sealed::container(image, SEAL, keys, args.to_vec(), mounts)
+    let mounts = vec![mount("scratch", "/scratch", false)];
+    sealed::container((image, SEAL), "store-copy", (place, false), keys, (args, mounts))
 }
 
 /// The scratch server, for as long as the ledger is being verified.

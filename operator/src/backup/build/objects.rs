@@ -20,8 +20,10 @@ use crate::{
         container::{mount, resources, security},
         program,
     },
-    sealed::{self, COPIES_DIR, KEEP, Keys},
+    sealed::{self, KEEP, Keys},
 };
+
+use super::place;
 
 /// Container that lists the objects.
 pub const LIST: &str = "list-objects";
@@ -70,16 +72,15 @@ fn list(backup: &Backup, platform: &Platform, settings: &Settings) -> Container 
 
 /// Sealed with what the copy is sealed with.
 fn keep(backup: &Backup, image: String) -> Container {
-    let args = [
-        "store-objects".into(),
-        format!("--folder={COPIES_DIR}"),
+    let args = vec![
         format!("--name={}", backup.name_any()),
         format!("--uid={}", backup.uid().unwrap_or_default()),
         format!("--from={DOCUMENT}"),
         "--summary-file=/dev/termination-log".into(),
     ];
-    let mounts = vec![mount("backups", COPIES_DIR, false), mount("scratch", "/scratch", false)];
-    sealed::container(image, KEEP, &Keys::of([backup.spec.encryption.as_ref()]), args.to_vec(), mounts)
+    let mounts = vec![mount("scratch", "/scratch", false)];
+    let keys = Keys::of([backup.spec.encryption.as_ref()]);
+    sealed::container((image, KEEP), "store-objects", (&place(backup), false), &keys, (args, mounts))
 }
 
 /// What the kubelet would mount into every container of the pod, for one of them.

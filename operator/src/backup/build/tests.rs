@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::platform::fixture;
+use crate::{place, platform::fixture};
 
 fn backup() -> Backup {
     serde_json::from_value(json!({
@@ -201,4 +201,66 @@ fn objects_are_listed_before_the_ledger_is_copied_by_the_only_step_with_a_token(
         }
     }
     assert_eq!(made(None)["spec"]["template"]["spec"].get("serviceAccountName"), None);
+}
+
+#[test]
+fn a_copy_in_a_bucket_is_packed_and_only_the_engines_image_has_the_credentials() {
+    for encryption in [Value::Null, json!({"secretRef": {"name": "backup-keys"}})] {
+        let mut backup = backup();
+        backup.spec.bucket = Some(place::fixture::bucket());
+        backup.spec.encryption = serde_json::from_value(encryption.clone()).unwrap();
+        let job = made_of(&backup, None);
+        let pod = &job["spec"]["template"]["spec"];
+        let names: Vec<&str> = all(pod).into_iter().map(|one| one["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["copy", "seal", "open", "unpack", "restore", "scratch", "verify"]);
+        assert_eq!(having(pod, "bucket"), ["seal", "open"], "nobody else has the credentials");
+        assert!(!pod.to_string().contains("persistentVolumeClaim"), "{pod}");
+        for (at, command) in [(1, "store-copy"), (2, "fetch-copy")] {
+            let args: Vec<&str> = pod["initContainers"][at]["args"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(Value::as_str)
+                .collect();
+            assert_eq!((args[0], &args[1..7]), (command, place::fixture::FLAGS.as_slice()));
+            assert_eq!(args.contains(&"--must-be-sealed"), at == 2 && !encryption.is_null());
+            assert_eq!(args.iter().any(|arg| arg.starts_with("--keys-dir")), !encryption.is_null());
+        }
+    }
+}
+
+/// Another pod's volume is on its node; a bucket is everywhere.
+#[test]
+fn only_a_volume_that_the_server_has_too_ties_the_job_to_its_node() {
+    let bucket = place::fixture::spec();
+    for (of_copy, of_log, expected) in [
+        (json!(null), json!(null), true),
+        (json!(null), bucket.clone(), false),
+        (bucket.clone(), json!(null), false),
+        (bucket.clone(), bucket.clone(), false),
+    ] {
+        let mut backup = backup();
+        backup.spec.bucket = serde_json::from_value(of_copy).unwrap();
+        let platform = fixture::platform(json!({"postgres": {"managed": {"archive": {"bucket": of_log}}}}));
+        let postgres = platform.spec.postgres.managed.clone().unwrap();
+        let job =
+            serde_json::to_value(job(&backup, &platform, &postgres, &fixture::settings(), None)).unwrap();
+        assert_eq!(job["spec"]["template"]["spec"].get("affinity").is_some(), expected, "{job}");
+    }
+}
+
+#[test]
+fn objects_are_kept_where_the_copy_is() {
+    let mut backup = backup();
+    backup.spec.bucket = Some(place::fixture::bucket());
+    let platform = fixture::platform(json!({"postgres": {"managed": {}}}));
+    let postgres = platform.spec.postgres.managed.clone().unwrap();
+    let mut job = job(&backup, &platform, &postgres, &fixture::settings(), None);
+    objects::add(&mut job, &backup, &platform, &fixture::settings());
+    let job = serde_json::to_value(job).unwrap();
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!(having(pod, "bucket"), ["keep-objects", "seal", "open"]);
+    let args: Vec<&str> =
+        pod["initContainers"][1]["args"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!((args[0], &args[1..7]), ("store-objects", place::fixture::FLAGS.as_slice()));
 }

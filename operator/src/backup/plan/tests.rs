@@ -92,3 +92,17 @@ async fn a_copy_is_not_begun_without_what_seals_it() {
     assert_eq!(word(&plan(&sealed, &observed(false), Timestamp::UNIX_EPOCH)), "wait SecretNotFound");
     assert_eq!(word(&plan(&sealed, &observed(true), Timestamp::UNIX_EPOCH)), "begin true");
 }
+
+#[tokio::test]
+async fn a_copy_is_not_begun_without_the_credentials_of_its_bucket_and_makes_no_volume() {
+    let mut in_bucket = backup(json!({}));
+    in_bucket.spec.bucket = Some(crate::place::fixture::bucket());
+    let observed = |has_credentials| Observed {
+        platform: platform(json!({"managed": {}}), "True"),
+        engine: Some(engine()),
+        has_credentials,
+        ..Observed::default()
+    };
+    assert_eq!(word(&plan(&in_bucket, &observed(false), Timestamp::UNIX_EPOCH)), "wait SecretNotFound");
+    assert_eq!(word(&plan(&in_bucket, &observed(true), Timestamp::UNIX_EPOCH)), "begin false");
+}

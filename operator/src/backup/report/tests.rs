@@ -112,6 +112,10 @@ fn success_says_what_was_proved_and_failure_what_went_wrong() {
         (Some(42), Some(4096), Some("7:ab"))
     );
     assert_eq!(status.location.as_deref(), Some("main-backups/nightly"));
+    let mut in_bucket = backup();
+    in_bucket.spec.bucket = Some(crate::place::fixture::bucket());
+    let location = report(&in_bucket, &good, Timestamp::UNIX_EPOCH).location;
+    assert_eq!(location.as_deref(), Some("s3://copies/pay/main/nightly"));
     assert_eq!(status.started_at.unwrap().0.to_string(), "2026-01-01T00:00:00Z");
     assert_eq!(status.finished_at.unwrap().0.to_string(), "2026-01-01T00:05:00Z");
 
@@ -140,6 +144,9 @@ fn a_sealed_copy_says_which_key_opens_it_and_a_failure_whether_it_was_the_key() 
         ("seal", 3, "WrongKey"),
         ("open", 3, "WrongKey"),
         ("open", 4, "CopyDamaged"),
+        ("seal", 5, "BucketNotFound"),
+        ("seal", 6, "BucketRefused"),
+        ("open", 7, "BucketUnreachable"),
         ("open", 1, "BackupFailed"),
         ("unpack", 3, "BackupFailed"),
     ] {

@@ -4,35 +4,25 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::{
-        batch::v1::Job,
-        core::v1::{Container, PodSpec},
-    },
+    api::{batch::v1::Job, core::v1::PodSpec},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::ResourceExt;
-use payplane_crds::{
-    Backup, BackupSchedule, BackupSpec,
-    platform::{ManagedPostgres, Resources},
-};
+use payplane_crds::{Backup, BackupSchedule, BackupSpec, Platform};
 
 use super::plan::Doomed;
 use crate::{
     context::Settings,
     job,
     meta::{BACKUP_SCHEDULE, DOOMED, MANAGER, labels, owner, short_hash},
-    platform::{
-        POSTGRES,
-        container::{beside, claim_volume, mount, resources, security, variable},
-        copies_name,
-    },
+    place::Place,
+    platform::{POSTGRES, container::beside, place_of_log, program},
     schedule,
+    sealed::{self, Keys, PRUNE},
 };
 
 /// Component label of a schedule's Jobs.
 const COMPONENT: &str = "backup-schedule";
-/// Container that deletes.
-pub const PRUNE: &str = "prune";
 /// The user `postgres` of Debian-based images, whose the copies are.
 const USER: i64 = 999;
 /// Deleting even large copies takes seconds; what takes longer is stuck.
@@ -56,6 +46,7 @@ pub fn backup(of: &BackupSchedule, time: Timestamp) -> Backup {
         spec: BackupSpec {
             platform_ref: of.spec.platform_ref.clone(),
             volume: of.spec.volume.clone(),
+            bucket: of.spec.bucket.clone(),
             encryption: of.spec.encryption.clone(),
             deadline_seconds: of.spec.deadline_seconds,
         },
@@ -70,20 +61,28 @@ pub fn time_of(of: &BackupSchedule, backup: &Backup) -> Option<Timestamp> {
     (is_owned && is_of_platform).then(|| schedule::stamp_of(&of.name_any(), &backup.name_any()))?
 }
 
+/// Where its copies are kept.
+pub fn place(of: &BackupSchedule) -> Place<'_> {
+    Place::of(&of.spec.volume, of.spec.bucket.as_ref(), &of.spec.platform_ref.name)
+}
+
 /// The Job that deletes these copies. Its name follows from them, so the same ones are deleted by one Job.
 pub fn prune(
     of: &BackupSchedule,
     doomed: &[Doomed],
-    postgres: Option<&ManagedPostgres>,
+    platform: Option<&Platform>,
     settings: &Settings,
 ) -> Job {
     let list = listed(doomed);
-    let platform = &of.spec.platform_ref.name;
-    let mut labels = labels(platform, COMPONENT);
+    let name = &of.spec.platform_ref.name;
+    let mut labels = labels(name, COMPONENT);
     labels.insert(BACKUP_SCHEDULE.into(), of.name_any());
     let hash = short_hash([list.as_bytes()]);
-    let archives = postgres.is_some_and(|postgres| postgres.archive.is_some());
-    let image = postgres.and_then(|postgres| postgres.image.clone());
+    let postgres = platform.and_then(|platform| platform.spec.postgres.managed.as_ref());
+    let archive = postgres.and_then(|postgres| postgres.archive.as_ref());
+    let log = archive.map(|archive| place_of_log(archive, name));
+    let image =
+        platform.map_or_else(|| settings.engine_image.clone(), |platform| program::image(platform, settings));
     let metadata = ObjectMeta {
         name: Some(format!("{}-prune-{}", of.name_any(), &hash[..8])),
         namespace: of.namespace(),
@@ -92,22 +91,14 @@ pub fn prune(
         owner_references: Some(vec![owner(of)]),
         ..ObjectMeta::default()
     };
-    let container = Container {
-        name: PRUNE.into(),
-        command: Some(["sh", "-c", include_str!("prune.sh")].map(String::from).to_vec()),
-        env: Some(vec![variable("DOOMED", list)]),
-        image: Some(image.unwrap_or_else(|| settings.postgres_image.clone())),
-        image_pull_policy: Some("IfNotPresent".into()),
-        resources: Some(resources(&Resources::default(), "50m", "64Mi")),
-        security_context: Some(security()),
-        termination_message_policy: Some("FallbackToLogsOnError".into()),
-        volume_mounts: Some(vec![mount("backups", "/backups", false)]),
-        ..Container::default()
-    };
+    let args = doomed.iter().map(|one| format!("--doomed={}", listed(std::slice::from_ref(one)))).collect();
+    let place = place(of);
+    let (keys, mounts) = (Keys::default(), Vec::new());
+    let container = sealed::container((image, PRUNE), "prune-copies", (&place, false), &keys, (args, mounts));
     let pod = PodSpec {
-        affinity: archives.then(|| beside(platform, POSTGRES)),
+        affinity: place.shares_volume(log.as_ref()).then(|| beside(name, POSTGRES)),
         containers: vec![container],
-        volumes: Some(vec![claim_volume("backups", copies_name(&of.spec.volume, platform))]),
+        volumes: Some(vec![place.volume()]),
         ..job::pod(USER)
     };
     let mut job = job::once(metadata, DEADLINE_SECONDS, pod);
@@ -115,7 +106,10 @@ pub fn prune(
     job
 }
 
-/// As the Job is told: NAME:UID, separated by spaces.
+/// As the Job remembers: NAME:UID, separated by spaces.
 pub fn listed(doomed: &[Doomed]) -> String {
     doomed.iter().map(|one| format!("{}:{}", one.name, one.uid)).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What a Restore consists of: a volume with the login of its owner, and one Job. Pure.
 //!
-//! The Job's steps, each in a container of its own: open the copy and the log, and unpack the copy, where they are sealed; check
+//! The Job's steps, each in a container of its own: open the copy and the log, and unpack the copy, where they are packed; check
 //! the copy and the stored log and lay the copy out; bring it up to the
 //! point; serve it to this pod alone; make it a ledger of its own; verify it; take the mark away that keeps a database from
 //! starting on the volume. The Job has no second try and a deadline.
@@ -22,12 +22,13 @@ use crate::{
     context::Settings,
     job,
     meta::{RESTORE, labels, owner, selector},
+    place::{COPIES_DIR, Place},
     platform::{
         Names, POSTGRES, claim,
         container::{beside, claim_volume, mount, resources, scratch, secret_volume, security, variable},
-        copies_name, own_database, owner_login, secret,
+        own_database, owner_login, place_of_log, secret,
     },
-    sealed::{self, COPIES_DIR, UNPACK, UNPACK_SCRIPT},
+    sealed::{self, UNPACK, UNPACK_SCRIPT},
 };
 
 /// Component label of a Restore's objects.
@@ -93,7 +94,8 @@ pub fn job(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Job {
     let platform = &restore.spec.platform_ref.name;
     let mut labels = labels(platform, COMPONENT);
     labels.insert(RESTORE.into(), restore.name_any());
-    let archives = source.postgres.is_some_and(|postgres| postgres.archive.is_some());
+    let archive = source.postgres.and_then(|postgres| postgres.archive.as_ref());
+    let log = archive.map(|archive| place_of_log(archive, platform));
     let mut steps = opening(restore, source, settings);
     steps.extend([
         step(restore, source, settings, "prepare", include_str!("prepare.sh")),
@@ -115,7 +117,7 @@ pub fn job(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Job {
     };
     let pod = PodSpec {
         // A server that stores its log holds the volume of the copies, which one node can mount at a time.
-        affinity: archives.then(|| beside(platform, POSTGRES)),
+        affinity: place(source).shares_volume(log.as_ref()).then(|| beside(platform, POSTGRES)),
         containers: vec![last],
         init_containers: Some(steps),
         volumes: Some(volumes(restore, source)),
@@ -124,8 +126,13 @@ pub fn job(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Job {
     job::once(metadata, restore.spec.deadline_seconds, pod)
 }
 
+/// Where the copy is, and the log after it.
+pub fn place<'a>(source: &Source<'a>) -> Place<'a> {
+    let spec = &source.backup.spec;
+    Place::of(&spec.volume, spec.bucket.as_ref(), &spec.platform_ref.name)
+}
+
 fn volumes(restore: &Restore, source: &Source<'_>) -> Vec<Volume> {
-    let copies = copies_name(&source.backup.spec.volume, &restore.spec.platform_ref.name);
     let target = match &restore.spec.into.platform {
         Some(into) => claim_volume("target", volume_name(&into.name)),
         None => Volume {
@@ -141,7 +148,7 @@ fn volumes(restore: &Restore, source: &Source<'_>) -> Vec<Volume> {
         .as_ref()
         .map(|into| secret_volume("database-owner", names(restore, &into.name).database_owner()));
     let opened = opens(source).then(|| scratch("opened"));
-    [claim_volume("backups", copies), target, scratch("scratch"), scratch("tmp")]
+    [place(source).volume(), target, scratch("scratch"), scratch("tmp")]
         .into_iter()
         .chain(login)
         .chain(opened)
@@ -149,27 +156,25 @@ fn volumes(restore: &Restore, source: &Source<'_>) -> Vec<Volume> {
         .collect()
 }
 
-/// Whether anything may be sealed.
+/// Whether anything may be packed.
 const fn opens(source: &Source<'_>) -> bool {
-    !source.keys.0.is_empty()
+    !source.keys.0.is_empty() || source.backup.spec.bucket.is_some()
 }
 
-/// Lays out, where scripts look for copies, what they would find had nothing been sealed.
+/// Lays out, where scripts look for copies, what they would find had nothing been packed.
 fn opening(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Vec<Container> {
     if !opens(source) {
         return Vec::new();
     }
     let log_of = restore.spec.point.copy.is_none().then_some(restore.spec.platform_ref.name.as_str());
     let was_sealed = source.backup.spec.encryption.is_some();
+    let (place, name) = (place(source), source.backup.name_any());
     let mut unpack = step(restore, source, settings, UNPACK, UNPACK_SCRIPT);
     // The one script that writes there.
     for mount in unpack.volume_mounts.iter_mut().flatten().filter(|mount| mount.name == "opened") {
         mount.read_only = None;
     }
-    vec![
-        sealed::open(image(source, settings), &source.keys, &source.backup.name_any(), log_of, was_sealed),
-        unpack,
-    ]
+    vec![sealed::open(image(source, settings), (&place, &source.keys), &name, log_of, was_sealed), unpack]
 }
 
 fn step(restore: &Restore, source: &Source<'_>, settings: &Settings, name: &str, script: &str) -> Container {
@@ -177,8 +182,11 @@ fn step(restore: &Restore, source: &Source<'_>, settings: &Settings, name: &str,
     container.command = Some(["sh", "-c", script].map(String::from).to_vec());
     let mounts = container.volume_mounts.get_or_insert_default();
     if opens(source) {
-        // What was never sealed is linked there from where it is kept.
-        mounts.extend([mount("opened", "/backups", true), mount("backups", COPIES_DIR, true)]);
+        mounts.push(mount("opened", "/backups", true));
+        if !place(source).is_bucket() {
+            // What was never packed is linked there from where it is kept.
+            mounts.push(mount("backups", COPIES_DIR, true));
+        }
     } else {
         mounts.push(mount("backups", "/backups", true));
     }

@@ -2,7 +2,7 @@ use payplane_crds::Backup;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{platform::fixture, sealed::Keys};
+use crate::{place, platform::fixture, sealed::Keys};
 
 fn restore(into: Value, point: Value) -> Restore {
     serde_json::from_value(json!({
@@ -22,10 +22,14 @@ fn made(into: Value, point: Value) -> Value {
 
 fn made_with(into: Value, point: Value, keys: Keys<'_>, encryption: Option<&str>) -> Value {
     let encryption = encryption.map(|name| json!({"secretRef": {"name": name}}));
+    made_from(into, point, keys, json!({"platformRef": {"name": "main"}, "encryption": encryption}))
+}
+
+fn made_from(into: Value, point: Value, keys: Keys<'_>, spec: Value) -> Value {
     let backup: Backup = serde_json::from_value(json!({
         "apiVersion": "payplane.io/v1alpha1", "kind": "Backup",
         "metadata": {"name": "nightly", "namespace": "pay"},
-        "spec": {"platformRef": {"name": "main"}, "encryption": encryption},
+        "spec": spec,
         "status": {"state": "Succeeded", "head": "7:ab"},
     }))
     .unwrap();
@@ -146,4 +150,21 @@ fn what_is_sealed_is_opened_where_the_other_steps_look_for_it() {
     let copy = made_with(json!({"drill": true}), json!({"copy": true}), Keys(vec!["k"]), None);
     let args = &copy["spec"]["template"]["spec"]["initContainers"][0]["args"];
     assert!(!args.to_string().contains("log-of") && !args.to_string().contains("must-be-sealed"), "{args}");
+}
+
+#[test]
+fn what_is_in_a_bucket_is_fetched_with_the_log_whether_it_is_sealed_or_not() {
+    let spec = json!({"platformRef": {"name": "main"}, "bucket": place::fixture::spec()});
+    let job = made_from(json!({"drill": true}), json!({}), Keys::default(), spec);
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!(names_of(&pod["initContainers"]), ["open", "unpack", "prepare", "recover", "serve", "adopt"]);
+    let open: Vec<&str> =
+        pod["initContainers"][0]["args"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!((open[0], &open[1..7]), ("fetch-copy", place::fixture::FLAGS.as_slice()));
+    assert_eq!(open[7..], ["--name=nightly", "--to=/backups", "--log-of=main"]);
+    for container in pod["initContainers"].as_array().unwrap() {
+        let mounts = container["volumeMounts"].to_string();
+        assert_eq!(mounts.contains("\"bucket\""), container["name"] == "open", "{container}");
+        assert!(!mounts.contains("\"backups\""), "there is no volume with copies: {container}");
+    }
 }

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{super::fixture, *};
-use crate::meta::RESTART;
+use crate::{meta::RESTART, place};
 
 fn built(managed: Value) -> Value {
     let platform = fixture::platform(json!({"postgres": {"managed": managed}}));
@@ -214,4 +214,24 @@ fn a_sealed_log_leaves_the_server_without_keys_and_without_the_volume() {
         volume["secret"]["optional"], true,
         "a Secret that is gone must not keep the database from starting"
     );
+}
+
+#[test]
+fn a_log_in_a_bucket_leaves_the_server_without_credentials() {
+    let pod =
+        built(json!({"archive": {"bucket": place::fixture::spec()}}))["spec"]["template"]["spec"].clone();
+    let server = &pod["containers"][0];
+    assert!(server["args"].to_string().contains("/spool.sh"));
+    let mounts = server["volumeMounts"].to_string();
+    assert!(mounts.contains("\"spool\"") && !mounts.contains("\"bucket\""), "{mounts}");
+    let beside = &pod["initContainers"][1];
+    let args: Vec<&str> = beside["args"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!((args[0], &args[1..7]), ("store-log", place::fixture::FLAGS.as_slice()));
+    assert_eq!(args[7..], ["--platform=main", "--spool=/spool"]);
+    let volume = pod["volumes"].as_array().unwrap().iter().find(|one| one["name"] == "bucket").unwrap();
+    assert_eq!(
+        (&volume["secret"]["secretName"], &volume["secret"]["optional"]),
+        (&json!("s3"), &json!(true))
+    );
+    assert!(!pod["volumes"].to_string().contains("persistentVolumeClaim"), "{pod}");
 }
