@@ -42,9 +42,9 @@ no_pod_may_write_its_root() {
   rendered=$(render)
   [[ $rendered == *"readOnlyRootFilesystem: true"* && $rendered != *"readOnlyRootFilesystem: false"* ]]
 }
-metrics_api_can_be_left_out() {
+metrics_api_is_there_when_it_is_asked_for() {
   local with without
-  with=$(render) without=$(render --set metricsApi.enabled=false)
+  with=$(render --set metricsApi.enabled=true) without=$(render)
   [[ $with == *apiregistration.k8s.io* && $with == *metrics-api-address* ]] || return 1
   [[ $without != *apiregistration.k8s.io* && $without != *metrics-api* && $without != *kube-system* ]]
 }
@@ -61,10 +61,10 @@ check "refuses a bad namespace" refuses platformNamespaces --set 'platformNamesp
 check "renders the same twice" renders_the_same_twice
 check "keeps CRDs on uninstall" crds_are_kept
 check "can leave CRDs out" crds_can_be_left_out
-check "can leave the metrics API out" metrics_api_can_be_left_out
+check "has the metrics API when asked" metrics_api_is_there_when_it_is_asked_for
 check "read-only root file systems" no_pod_may_write_its_root
 check "Secrets only in platform namespaces" roles_only_in_platform_namespaces
 check "accepted by the API server" accepted_by_the_server
-check "accepted with one replica, no policies and no metrics API" accepted_by_the_server --set replicas=1 \
-  --set settlementPolicy.enabled=false --set approvalPolicy.enabled=false --set metricsApi.enabled=false
+check "accepted with one replica, no policies and the metrics API" accepted_by_the_server --set replicas=1 \
+  --set settlementPolicy.enabled=false --set approvalPolicy.enabled=false --set metricsApi.enabled=true
 verdict

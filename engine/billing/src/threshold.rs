@@ -124,25 +124,25 @@ mod tests {
             events: [("calls".to_owned(), 7)].into(),
             ..Usage::default()
         };
-        let metric = |metric: Metric| move || Measure::Metric(metric);
-        let event = |name: &'static str| move || Measure::Event(name.to_owned());
-        let cases: [(&dyn Fn() -> Measure, &str, Option<&str>); 13] = [
-            (&|| Measure::Accrued, "100", Some("100.00")),
-            (&|| Measure::Accrued, "100.00", Some("100.00")),
-            (&|| Measure::Accrued, "99.999", Some("100.00")),
-            (&|| Measure::Accrued, "100.01", None),
-            (&|| Measure::Accrued, "9999999999999999999", None),
-            (&metric(Metric::Payments), "9", Some("10")),
-            (&metric(Metric::Payments), "11", None),
-            (&metric(Metric::Volume), "12.5", Some("12.50")),
-            (&metric(Metric::Volume), "12.51", None),
-            (&metric(Metric::ApiCalls), "1", None),
-            (&event("calls"), "7", Some("7")),
-            (&event("calls"), "8", None),
-            (&event("others"), "1", None),
+        let metric = Measure::Metric;
+        let event = |name: &str| Measure::Event(name.to_owned());
+        let cases: [(Measure, &str, Option<&str>); 13] = [
+            (Measure::Accrued, "100", Some("100.00")),
+            (Measure::Accrued, "100.00", Some("100.00")),
+            (Measure::Accrued, "99.999", Some("100.00")),
+            (Measure::Accrued, "100.01", None),
+            (Measure::Accrued, "9999999999999999999", None),
+            (metric(Metric::Payments), "9", Some("10")),
+            (metric(Metric::Payments), "11", None),
+            (metric(Metric::Volume), "12.5", Some("12.50")),
+            (metric(Metric::Volume), "12.51", None),
+            (metric(Metric::ApiCalls), "1", None),
+            (event("calls"), "7", Some("7")),
+            (event("calls"), "8", None),
+            (event("others"), "1", None),
         ];
         for (measure, bound, expected) in cases {
-            let threshold = Threshold::new("t", measure(), bound).unwrap();
+            let threshold = Threshold::new("t", measure, bound).unwrap();
             let found = threshold.reached(&statement(10_000, "USD"), &usage);
             assert_eq!(found.as_deref(), expected, "{threshold:?}");
         }

@@ -159,7 +159,9 @@ impl CopiesError {
     pub const fn code(&self) -> u8 {
         match self {
             Self::NoKey | Self::Key { .. } | Self::Open { source: OpenError::NoKey { .. }, .. } => 3,
-            Self::Open { .. } | Self::Altered { .. } | Self::About(_) | Self::Plain(_) | Self::Objects(_) => 4,
+            Self::Open { .. } | Self::Altered { .. } | Self::About(_) | Self::Plain(_) | Self::Objects(_) => {
+                4
+            }
             Self::Bucket { fault, .. } => fault.code(),
             // Credentials that are not there are as good as wrong ones.
             Self::Credentials(_) => 6,

@@ -76,6 +76,8 @@ pub fn plan<'a>(backup: &Backup, observed: &'a Observed, now: Timestamp) -> Next
         let message = format!("There is no Secret {name:?} in this namespace, with which to seal the copy.");
         return Next::Wait(Waiting::unwatched(SECRET_NOT_FOUND, &message));
     }
+    let has_account = observed.has_account;
+    let begin = |makes_claim| Next::Begin { engine, platform, postgres, makes_claim, has_account };
     if let Some(bucket) = &backup.spec.bucket {
         let name = &bucket.credentials_ref.name;
         let message = format!(
@@ -83,7 +85,7 @@ pub fn plan<'a>(backup: &Backup, observed: &'a Observed, now: Timestamp) -> Next
              access-key-id and secret-access-key."
         );
         return match observed.has_credentials {
-            true => Next::Begin { engine, platform, postgres, makes_claim: false },
+            true => begin(false),
             false => Next::Wait(Waiting::unwatched(SECRET_NOT_FOUND, &message)),
         };
     }
@@ -92,13 +94,7 @@ pub fn plan<'a>(backup: &Backup, observed: &'a Observed, now: Timestamp) -> Next
             let message = format!("There is no PersistentVolumeClaim {claim:?} in this namespace.");
             Next::Wait(Waiting::unwatched(CLAIM_NOT_FOUND, &message))
         }
-        named => Next::Begin {
-            engine,
-            platform,
-            postgres,
-            makes_claim: named.is_none() && !observed.has_claim,
-            has_account: observed.has_account,
-        },
+        named => begin(named.is_none() && !observed.has_claim),
     }
 }
 

@@ -196,10 +196,13 @@ fn none_ready(namespace: &str, platform: &str) -> Refusal {
 mod tests {
     use super::*;
 
+    /// What is looked at, engines with whether they are ready and what they tell, and whose figures there are or what is missing.
+    type Case<'a> = (&'a str, &'a [(&'a str, bool, Option<Told>)], Result<&'a [&'a str], &'a str>);
+
     #[test]
     fn there_is_a_figure_of_every_ready_engine_or_none() {
         let told = Some(Told { waiting: 1, calls: 2 });
-        let cases: [(&str, &[(&str, bool, Option<Told>)], Result<&[&str], &str>); 6] = [
+        let cases: [Case<'_>; 6] = [
             ("all are ready", &[("a", true, told), ("b", true, told)], Ok(&["a", "b"])),
             ("a ready one is silent", &[("a", true, told), ("b", true, None)], Err("Engine b")),
             ("one that starts is silent", &[("a", true, told), ("b", false, None)], Ok(&["a"])),

@@ -87,7 +87,10 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn window(readings: &[(u64, &[(&str, u64, u64)])]) -> Window {
+    /// A reading by its second: each engine with what waits and its calls.
+    type Readings<'a> = [(u64, &'a [(&'a str, u64, u64)])];
+
+    fn window(readings: &Readings<'_>) -> Window {
         let (begin, mut window) = (Instant::now(), Window::default());
         for (second, engines) in readings {
             let told = |(name, waiting, calls): &(&str, u64, u64)| {
@@ -108,8 +111,9 @@ mod tests {
 
     #[test]
     fn a_rate_is_what_was_answered_since_an_earlier_reading() {
-        // Readings by second, each with engine, waiting and calls; then thousandths per second, and over how many seconds.
-        let cases: [(&str, &[(u64, &[(&str, u64, u64)])], Option<(u64, u64)>); 10] = [
+        // The expected rate is in thousandths per second, with the seconds that it is over.
+        type Case<'a> = (&'a str, &'a Readings<'a>, Option<(u64, u64)>);
+        let cases: [Case<'_>; 10] = [
             ("nothing was read", &[], None),
             ("one reading", &[(0, &[("a", 0, 100)])], None),
             (
@@ -149,7 +153,7 @@ mod tests {
 
     #[test]
     fn no_more_is_kept_than_matters() {
-        let all: Vec<(u64, &[(&str, u64, u64)])> = (0..100).map(|second| (second, &[][..])).collect();
+        let all: Vec<(u64, &[_])> = (0..100).map(|second| (second, &[][..])).collect();
         assert_eq!(window(&all).0.len(), READINGS_MAX);
     }
 }

@@ -352,11 +352,12 @@ async fn install_chart(client: &Client) {
     }
 }
 
-/// The chart's objects with its default values; those of one namespace say so.
+/// The chart's objects with its default values and the API of metrics; those of one namespace say so.
 pub fn chart() -> Vec<Value> {
     let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/payplane");
     let mut helm = Command::new(cache().join("bin/helm"));
-    let text = output(helm.args(["template", "payplane", chart, "--namespace", SYSTEM]));
+    helm.args(["template", "payplane", chart, "--namespace", SYSTEM, "--set", "metricsApi.enabled=true"]);
+    let text = output(&mut helm);
     let mut objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
     for object in &mut objects {
         let namespaced =

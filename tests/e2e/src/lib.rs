@@ -10,6 +10,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+pub mod chart;
 pub mod cluster;
 pub mod faults;
 pub mod ledger;

@@ -3,18 +3,10 @@
 use std::process::Output;
 
 use kube::ResourceExt;
-use payplane_e2e::cluster::{SYSTEM, pods};
+use payplane_e2e::chart::{helm, upgrade};
+use payplane_e2e::cluster::pods;
 use payplane_e2e::{TestTenant, client};
 use tokio::process::Command;
-
-async fn helm(arguments: &[&str]) -> Output {
-    Command::new("helm")
-        .args(arguments)
-        .args(["--namespace", SYSTEM])
-        .output()
-        .await
-        .expect("helm did not run")
-}
 
 #[tokio::test]
 async fn the_charts_own_check_passes() {
@@ -33,9 +25,7 @@ async fn installing_the_same_again_restarts_nothing() {
     };
     let before = running().await;
     assert!(before.len() >= 4, "operator, engines and database run: {before:?}");
-    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../../charts/payplane");
-    let output = helm(&["upgrade", "payplane", chart, "--reuse-values", "--wait", "--timeout", "2m"]).await;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    upgrade(&[]).await;
     assert_eq!(running().await, before);
 }
 

@@ -9,6 +9,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{EvictParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use payplane_crds::{PaymentState, Platform, ScalingPolicy};
+use payplane_e2e::chart::upgrade;
 use payplane_e2e::cluster::{
     PLATFORM, SYSTEM, apply, client_that_hears_refusals, condition, delete, platform, pods, wait_for,
     wait_gone, within,
@@ -108,6 +109,7 @@ async fn wait_for_engines(client: &Client, number: i32) {
 async fn load_brings_an_engine_its_end_takes_it_away_and_neither_kills_a_payment() {
     let client = client().await;
     platform(&client).await;
+    upgrade(&["metricsApi.enabled=true"]).await;
     let tenant = TestTenant::new(&client, "load").await;
     tenant.wallet("alice").await;
     tenant.wallet("bob").await;
@@ -157,6 +159,7 @@ async fn load_brings_an_engine_its_end_takes_it_away_and_neither_kills_a_payment
     assert_eq!(transfers, paid as u64 + 1, "one transfer for each payment and one for the funding");
     println!("{paid} payments brought one engine, which went when they ended; each was paid once");
     tenant.clean_up().await;
+    upgrade(&["metricsApi.enabled=false"]).await;
 }
 
 /// The nodes take no new pods until this goes.

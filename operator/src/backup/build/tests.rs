@@ -194,7 +194,7 @@ fn objects_are_listed_before_the_ledger_is_copied_by_the_only_step_with_a_token(
             expected.push("--keys-dir=/etc/payplane/backup-keys/0");
         }
         assert_eq!(keep["args"], json!(expected));
-        assert_eq!(list["volumeMounts"].to_string().contains("backup"), false, "neither copies nor keys");
+        assert!(!list["volumeMounts"].to_string().contains("backup"), "neither copies nor keys");
         for step in [list, keep] {
             assert_eq!(step["securityContext"]["readOnlyRootFilesystem"], true);
             assert_eq!(step["securityContext"]["capabilities"], json!({"drop": ["ALL"]}));

@@ -50,9 +50,11 @@ fn whether_objects_were_copied_is_what_the_newest_good_copy_says() {
                 })
             })
             .collect();
-        good.backup.status.get_or_insert_default().conditions = serde_json::from_value(json!(conditions)).unwrap();
+        good.backup.status.get_or_insert_default().conditions =
+            serde_json::from_value(json!(conditions)).unwrap();
         let conditions = objects(Conditions::new(&[], None, now), Some(&good)).into_vec();
-        find(&conditions, OBJECTS_COPIED).map(|told| format!("{} {} {}", told.status, told.reason, told.message))
+        find(&conditions, OBJECTS_COPIED)
+            .map(|told| format!("{} {} {}", told.status, told.reason, told.message))
     };
     assert_eq!(said(None), None, "a copy of an older operator says nothing");
     let told = said(Some("False")).unwrap();
