@@ -91,8 +91,8 @@ struct Before {
 /// What the ledger says of itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Books {
-    /// The sequence of the last payment.
-    last: i64,
+    /// Payments in the journal.
+    rows: i64,
     /// Minor units that ever left an account.
     moved: i64,
 }
@@ -146,12 +146,7 @@ pub(crate) async fn run(
 pub(crate) async fn verify(world: &World, admin: &mut PgConnection, before: Books, acknowledged: u64) {
     let after = books(admin).await;
     let acknowledged = i64::try_from(acknowledged).unwrap();
-    let statement = format!(
-        "select sum((select count(*) from payplane.journal j where j.tenant_id = t.tenant_id and {} < j.sequence
-         and j.posted is not null))::bigint from payplane.tenants t",
-        before.last
-    );
-    let rows: i64 = scalar(admin, &statement).await;
+    let rows = after.rows - before.rows;
     assert_eq!(rows, acknowledged, "rows differ from acknowledgements");
     assert_eq!(after.moved - before.moved, acknowledged * MINOR, "accounts differ from acknowledgements");
     assert_eq!(world.engine.counted().queue_depth, 0.0, "somebody still waits");
@@ -162,9 +157,9 @@ pub(crate) async fn books(admin: &mut PgConnection) -> Books {
     let statement = "select sum(posted_debits)::bigint, sum(posted_credits)::bigint from payplane.accounts";
     let (moved, credits): (i64, i64) = sqlx::query_as(statement).fetch_one(&mut *admin).await.unwrap();
     assert_eq!(moved, credits, "the books do not balance");
-    let statement = "select coalesce(max((select max(j.sequence) from payplane.journal j
-                     where j.tenant_id = t.tenant_id)), 0) from payplane.tenants t";
-    Books { last: scalar(admin, statement).await, moved }
+    // Counted, not told by sequence: a committer that was idle may use a number that it drew long ago.
+    let statement = "select count(*) from payplane.journal where posted is not null";
+    Books { rows: scalar(admin, statement).await, moved }
 }
 
 /// At the end of a case: every committed batch gets its place in the chain, and the whole ledger verifies.
