@@ -23,6 +23,7 @@ use crate::{
     engine::{Changes, EngineError, PlatformKey},
 };
 
+/// Between two looks at who has something that waits: a watch begins and ends so much later.
 const PERIOD: Duration = Duration::from_secs(5);
 /// After a watch ended or could not be made.
 const PAUSE: Duration = Duration::from_secs(2);

@@ -14,6 +14,7 @@ use crate::{
     engine::{self, Engine, EngineError},
 };
 
+/// Between two rounds: about how old a balance can be that changed over gRPC alone.
 const PERIOD: Duration = Duration::from_secs(10);
 /// Tenants that are asked about at once.
 const CONCURRENCY: usize = 4;

@@ -26,6 +26,7 @@ use crate::{
     status::{self, Reported, Written},
 };
 
+/// Between two rounds: a TTL says after when an object goes, and nobody waits for it to go.
 const PERIOD: Duration = Duration::from_secs(30);
 const PAGE: u32 = 500;
 /// Payments that the ledger is asked about at once.
