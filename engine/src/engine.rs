@@ -9,7 +9,7 @@ use crate::{
     background,
     cache::Cache,
     calls::Calls,
-    commit::{Answer, CommitError, Committer, Job, Lane, Pulse, Queue},
+    commit::{Accounts, Answer, CommitError, Committer, Job, Lane, Pulse, Queue},
     metrics::Metrics,
     store::{Store, StoreError},
     telemetry::Causes,
@@ -63,8 +63,9 @@ impl Engine {
         tokio::spawn(background::keep_sealing(self.clone()));
         tokio::spawn(background::keep_sweeping(self.clone()));
         tokio::spawn(self.calls.clone().keep_recording(self.database()));
-        let committers =
-            [Lane::Short, Lane::Long].map(|lane| tokio::spawn(self.clone().keep_committing(lane)));
+        let accounts = Arc::<Accounts>::default();
+        let committers = [Lane::Short, Lane::Long]
+            .map(|lane| tokio::spawn(self.clone().keep_committing(lane, accounts.clone())));
         tokio::spawn(async {
             for committer in committers {
                 // Its own committer's failures are told by itself.
@@ -75,10 +76,11 @@ impl Engine {
 
     /// A committer ends when the queue is closed. If a defect ends it before, whoever waited for its batch is told that
     /// the outcome is unknown, and another one takes over.
-    async fn keep_committing(self: Arc<Self>, lane: Lane) {
+    async fn keep_committing(self: Arc<Self>, lane: Lane, accounts: Arc<Accounts>) {
         loop {
-            let (store, queue) = (self.store.clone(), self.queue.clone());
-            let committer = Committer::new(store, queue, lane, self.metrics.clone(), self.pulse.clone());
+            let (store, queue, accounts) = (self.store.clone(), self.queue.clone(), accounts.clone());
+            let (metrics, pulse) = (self.metrics.clone(), self.pulse.clone());
+            let committer = Committer::new(store, queue, lane, accounts, metrics, pulse);
             match tokio::spawn(committer.run()).await {
                 Ok(()) => return,
                 Err(error) => tracing::error!(%error, "a committer failed"),

@@ -30,7 +30,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     Answer, Batch, CommitError, Database, Lane, Locked, Locks, Queue, Session,
     flight::{COMPANY_MIN, Flight, Flights, Landed, Party},
-    memory::{Memory, all_moved},
+    memory::{Accounts, Memory, all_moved},
 };
 use crate::{metrics::Metrics, store::StoreError, telemetry::Causes};
 
@@ -125,10 +125,11 @@ impl<D: Database> Committer<D> {
         database: Arc<D>,
         queue: Arc<Queue>,
         lane: Lane,
+        accounts: Arc<Accounts>,
         metrics: Arc<Metrics>,
         pulse: Arc<Pulse>,
     ) -> Self {
-        let (memory, chance) = (Memory::default(), RandomState::new().hash_one(0));
+        let (memory, chance) = (Memory::new(accounts), RandomState::new().hash_one(0));
         let (idle, flights) = (Vec::new(), Flights::new(COMPANY_MIN));
         Self { database, queue, lane, metrics, pulse, idle, flights, memory, cautious_until: None, chance }
     }
@@ -143,6 +144,8 @@ impl<D: Database> Committer<D> {
     /// Commits until the queue is closed and empty. Runs in a task of its own; no caller can cancel it.
     pub async fn run(mut self) {
         self.queue.begin(self.lane);
+        // Another one may have ended in the middle of a batch, with accounts as they never were.
+        self.memory.forget();
         loop {
             let (may_leave, company) = (self.flights.may_leave(), self.flights.company());
             let jobs = tokio::select! {

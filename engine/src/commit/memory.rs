@@ -1,10 +1,17 @@
-//! What a committer remembers of the database, so that a batch of payments needs one round trip: the accounts that it
-//! has touched, the settings, the time and a number for the next batch.
+//! What a committer remembers of the database, so that a batch of payments needs one round trip: the accounts that were
+//! touched, the settings, the time and a number for the next batch.
+//!
+//! The accounts are remembered for both lanes together ([`Accounts`]): a tenant is in one lane at a time, and what it leaves
+//! is neither learned again nor out of date where it goes.
 //!
 //! Nothing here decides money: what is decided from memory is applied only to the versions that it was decided on, and
 //! is decided again under locks when the database refuses it. Refusals are never told from memory.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use payplane_ledger::{
     Account, AccountId, AccountRef, BatchId, Effects, Kind, Outcome, Parameters, Request, Snapshot, TenantId,
@@ -26,10 +33,23 @@ const CLOCK_MAX: Duration = Duration::from_secs(10);
 const CONTENDED: Duration = Duration::from_millis(20);
 const CONTENDED_MAX: Duration = Duration::from_secs(2);
 
+/// Accounts as the last batch left them, whichever lane it was in.
+#[derive(Debug, Default)]
+pub struct Accounts(Mutex<ById>);
+
+type ById = HashMap<(TenantId, AccountId), Account>;
+
+impl Accounts {
+    /// Held for one batch's accounts at most, never across an await.
+    fn lock(&self) -> MutexGuard<'_, ById> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Memory {
-    accounts: HashMap<(TenantId, AccountId), Account>,
+    accounts: Arc<Accounts>,
     settings_version: i64,
     parameters: HashMap<TenantId, Arc<Parameters>>,
     /// The last number that was drawn, and the last that was used.
@@ -41,12 +61,18 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Knows nothing but the accounts.
+    pub fn new(accounts: Arc<Accounts>) -> Self {
+        Self { accounts, ..Self::default() }
+    }
+
     /// What the requests can be decided against, if everything that they need is remembered.
     pub fn snapshot(&self, requests: &[&Request]) -> Option<(Snapshot, Timestamp)> {
         if self.contended_until.is_some_and(|until| Instant::now() < until) {
             return None;
         }
         let mut snapshot = Snapshot::new(self.next_batch()?);
+        let accounts = self.accounts.lock();
         for request in requests {
             // A settlement account's floor follows the tenant's cap without a new version of the account. Too much is
             // refused when it is written; too little, of a payment that takes what there is, nobody would notice.
@@ -59,9 +85,10 @@ impl Memory {
             }
             snapshot.insert_parameters(request.tenant, Arc::clone(parameters));
             for reference in [&request.from, &request.to] {
-                self.insert_account(&mut snapshot, request.tenant, reference.as_ref()?)?;
+                insert_account(&accounts, &mut snapshot, request.tenant, reference.as_ref()?)?;
             }
         }
+        drop(accounts);
         Some((snapshot, self.now()?))
     }
 
@@ -110,11 +137,11 @@ impl Memory {
     }
 
     fn learn_accounts(&mut self, snapshot: &Snapshot) {
-        if ACCOUNTS_MAX < self.accounts.len() + snapshot.accounts().count() {
-            self.accounts.clear();
+        let mut accounts = self.accounts.lock();
+        if ACCOUNTS_MAX < accounts.len() + snapshot.accounts().count() {
+            accounts.clear();
         }
-        self.accounts
-            .extend(snapshot.accounts().map(|(tenant, id, account)| ((tenant, id), account.clone())));
+        accounts.extend(snapshot.accounts().map(|(tenant, id, account)| ((tenant, id), account.clone())));
     }
 
     fn learn_written(&mut self, written: Written) {
@@ -132,9 +159,11 @@ impl Memory {
     /// A decision from memory was refused. Nothing of it is believed any more, and for a while nothing is tried. What was
     /// decided on top of it is refused too.
     pub fn was_wrong(&mut self, effects: &Effects) {
+        let mut accounts = self.accounts.lock();
         for change in &effects.accounts {
-            self.accounts.remove(&(change.tenant, change.id));
+            accounts.remove(&(change.tenant, change.id));
         }
+        drop(accounts);
         self.drawn = None;
         self.clock = None;
         self.contended_for = (self.contended_for * 2).clamp(CONTENDED, CONTENDED_MAX);
@@ -143,28 +172,9 @@ impl Memory {
 
     /// Forgets accounts, batch and time: what became of a batch is not known.
     pub fn forget(&mut self) {
-        self.accounts.clear();
+        self.accounts.lock().clear();
         self.drawn = None;
         self.clock = None;
-    }
-
-    /// Of two ids at most one exists, so the one that is remembered is the one that is meant.
-    fn insert_account(
-        &self,
-        snapshot: &mut Snapshot,
-        tenant: TenantId,
-        reference: &AccountRef,
-    ) -> Option<()> {
-        let id = reference.candidates().find(|id| self.accounts.contains_key(&(tenant, *id)))?;
-        if snapshot.account(tenant, id).is_none() {
-            let account = &self.accounts[&(tenant, id)];
-            // Another engine's batch was numbered later than ours: ours may not come after it.
-            if snapshot.first_sequence() <= account.last {
-                return None;
-            }
-            snapshot.insert_account(tenant, id, account.clone());
-        }
-        Some(())
     }
 
     fn now(&self) -> Option<Timestamp> {
@@ -175,6 +185,25 @@ impl Memory {
     }
 }
 
+/// Of two ids at most one exists, so the one that is remembered is the one that is meant.
+fn insert_account(
+    accounts: &ById,
+    snapshot: &mut Snapshot,
+    tenant: TenantId,
+    reference: &AccountRef,
+) -> Option<()> {
+    let (id, account) =
+        reference.candidates().find_map(|id| Some((id, accounts.get(&(tenant, id))?)))?;
+    if snapshot.account(tenant, id).is_none() {
+        // A batch of the other lane or of another engine was numbered later than ours: ours may not come after it.
+        if snapshot.first_sequence() <= account.last {
+            return None;
+        }
+        snapshot.insert_account(tenant, id, account.clone());
+    }
+    Some(())
+}
+
 /// Whether every outcome moved money, so that each is held against the accounts that it was decided on when it is
 /// written. A refusal would not be.
 pub fn all_moved(outcomes: &[Outcome]) -> bool {
@@ -182,3 +211,6 @@ pub fn all_moved(outcomes: &[Outcome]) -> bool {
         matches!(outcome, Outcome::Decided { decision, replayed: false } if matches!(decision.verdict, Verdict::Done { .. }))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,7 @@ pub use committer::{Committer, Pulse};
 pub use database::{
     Batch, Database, Locked, Locks, NUMBERS_PER_DRAW, Session, TenantParameters, Ticket, Written,
 };
+pub use memory::Accounts;
 pub use queue::{Job, Lane, Queue};
 
 use payplane_ledger::Outcome;

@@ -328,6 +328,6 @@ impl<T> Both<T> {
 #[cfg(test)]
 mod model;
 #[cfg(test)]
-mod sample;
+pub(super) mod sample;
 #[cfg(test)]
 mod tests;

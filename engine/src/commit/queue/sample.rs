@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::*;
 
-pub(super) fn job(tenant: u128) -> (Job, oneshot::Receiver<Answer>) {
+pub(in crate::commit) fn job(tenant: u128) -> (Job, oneshot::Receiver<Answer>) {
     group(tenant, 1)
 }
 
-pub(super) fn group(tenant: u128, items: usize) -> (Job, oneshot::Receiver<Answer>) {
+pub(in crate::commit) fn group(tenant: u128, items: usize) -> (Job, oneshot::Receiver<Answer>) {
     let text: Arc<str> = Arc::from("");
     let provenance = Provenance {
         origin: Origin::Api,
