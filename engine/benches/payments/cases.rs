@@ -68,6 +68,7 @@ pub(crate) fn all(raw: Shape) -> Vec<Case> {
             cases.push(unary(pattern, clients));
         }
     }
+    cases.push(crowd());
     cases.push(Case {
         name: "lone".to_owned(),
         pattern: Pattern::Uniform,
@@ -108,6 +109,16 @@ fn unary(pattern: Pattern, clients: usize) -> Case {
         rivals.push(Rival { side: Side::Empty(clients), goal: Goal::Rate(0.6) });
     }
     Case { name: format!("unary-{clients}-{}", pattern.name()), pattern, ours: Side::Unary(clients), rivals }
+}
+
+/// Whether one account stands many at once: contention must not take away what batches win.
+fn crowd() -> Case {
+    Case {
+        name: "crowd-hot".to_owned(),
+        pattern: Pattern::Hot,
+        ours: Side::Unary(64),
+        rivals: vec![Rival { side: Side::Few(8), goal: Goal::Rate(0.7) }],
+    }
 }
 
 /// Rounds of one run per side. Every other round goes backwards, so that nobody always comes after the same neighbour.

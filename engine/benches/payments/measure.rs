@@ -21,6 +21,8 @@ use crate::support::{eventually, postgres::Postgres};
 pub(crate) enum Side {
     /// CreatePayment by so many clients.
     Unary(usize),
+    /// The same by few clients, beside whom others are many.
+    Few(usize),
     /// CreatePayments.
     Bulk(Bulk),
     /// So many StreamPayments.
@@ -36,12 +38,13 @@ pub(crate) enum Side {
 impl Side {
     /// Moves money through the engine.
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Self::Unary(_) | Self::Bulk(_) | Self::Streams(_))
+        matches!(self, Self::Unary(_) | Self::Few(_) | Self::Bulk(_) | Self::Streams(_))
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Unary(_) | Self::Bulk(_) | Self::Streams(_) => "engine",
+            Self::Few(_) => "engine, few",
             Self::Empty(_) => "empty call",
             Self::Pgbench(_) => "pgbench",
             Self::Raw(raw::Shape::Narrow) => "raw, narrow",
@@ -114,7 +117,7 @@ pub(crate) async fn run(
     };
     let (length, started) = (settings.length, Instant::now());
     let load = match side {
-        Side::Unary(clients) => grpc::unary(world, pattern, clients, length).await,
+        Side::Unary(clients) | Side::Few(clients) => grpc::unary(world, pattern, clients, length).await,
         Side::Bulk(shape) => grpc::bulk(world, pattern, shape, length).await,
         Side::Streams(streams) => grpc::streams(world, pattern, streams, length).await,
         Side::Empty(clients) => grpc::empty(world, clients, length).await,
