@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # `make prove`: the tests that prove money, at full size, and their report in docs/proof.md.
 #
-# What `make test` runs in seconds runs here for as long as the sizes below ask for. The report is written only if all of
-# it passed; it says on which commit and what each test printed about itself.
+# What `make test` runs in seconds runs here for as long as the sizes below ask for: hours. The report is written only if all
+# of it passed; it says on which commit and what each test printed about itself. What passed on this commit is not run again, so
+# a run that was broken off goes on where it was.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
@@ -20,15 +21,22 @@ LOGS=${CARGO_TARGET_DIR:-target}/prove-logs
 REPORT=docs/proof.md
 mkdir -p "$LOGS"
 git diff --quiet HEAD || die "commit first: the report names the commit that it describes"
+COMMIT=$(git rev-parse HEAD)
 
 prove() { # NAME VARIABLE COMMAND...
   local name=$1 setting=$2 begin=$SECONDS
   shift 2
   say "==> $name ($setting)"
+  if [ "$(cat "$LOGS/$name.passed" 2>/dev/null)" = "$COMMIT $setting" ]; then
+    say "    passed before"
+    return
+  fi
+  rm -f "$LOGS/$name.passed"
   # Behind "--" stand names of tests.
   [[ " $* " == *' -- '* ]] || set -- "$@" --
   env "$setting" "$@" --nocapture >"$LOGS/$name.log" 2>&1 </dev/null ||
     { tail -n 40 "$LOGS/$name.log" >&2; die "$name failed, see $LOGS/$name.log"; }
+  echo "$COMMIT $setting" >"$LOGS/$name.passed"
   say "    $((SECONDS - begin)) s"
 }
 
@@ -60,7 +68,7 @@ prove clocks PAYPLANE_PROVE=1 cargo test --locked --package payplane-engine --te
 # Proof
 
 What the tests of money printed about themselves at full size: \`make prove\` on $(date -u +%F), commit
-\`$(git rev-parse --short=12 HEAD)\`, $HISTORIES histories and $SEEDS seeds. How each of them can fail is shown by \`make mutants\`.
+\`${COMMIT:0:12}\`, $HISTORIES histories and $SEEDS seeds. How each of them can fail is shown by \`make mutants\`.
 INTRO
   section rules "The rule book against an independent model"
   section splits "Splits of amounts"

@@ -7,7 +7,9 @@ use crate::support;
 use std::time::Duration;
 
 use futures::future::join_all;
-use payplane_proto::v1::{self as proto, RefusalReason, payment_outcome::Result as Is};
+use payplane_proto::v1::{
+    self as proto, RefusalReason, payment_item::Operation, payment_outcome::Result as Is,
+};
 use sqlx::{Connection as _, Executor as _};
 use support::{
     client::{Client, name, paid, payment, refused},
@@ -204,6 +206,45 @@ async fn a_locked_account_delays_nobody_else() {
     assert!(slowest < Duration::from_secs(4), "others waited {slowest:?}");
     forgotten.rollback().await.unwrap();
     paid(&client.pay(payment("blocked", "alice", "bob", "1.00")).await.unwrap());
+}
+
+/// Under an overload most calls are turned away. Reading them first would take the processors from the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_is_nearly_full_turns_calls_away_before_they_are_read() {
+    let world = World::new().await;
+    ready(&world, &[("alice", "1000.00"), ("bob", "")]).await;
+    let mut holder = world.database.superuser().await;
+    let mut held = holder.begin().await.unwrap();
+    held.execute("lock table payplane.batches in exclusive mode").await.unwrap();
+    let crowd = (0..6).map(|call| {
+        let client = world.as_role("acme", "operator");
+        let item = move |number| proto::PaymentItem {
+            operation: Some(Operation::CreatePayment(payment(
+                &format!("{call} {number}"),
+                "alice",
+                "bob",
+                "0.01",
+            ))),
+        };
+        let request = proto::CreatePaymentsRequest { items: (0..2_000).map(item).collect(), view: 0 };
+        tokio::spawn(async move { client.payments.clone().create_payments(request).await })
+    });
+    let crowd: Vec<_> = crowd.collect();
+    let queue = &world.engines[0].engine.queue;
+    eventually("a line that is nearly full", async || (9_000 <= queue.depth()).then_some(())).await;
+    let malformed = || payment("late", "alice", "bob", "no amount");
+    let turned_away = world.as_role("acme", "operator").pay(malformed()).await.unwrap_err();
+    assert_eq!(turned_away.get_details_error_info().unwrap().reason, "QUEUE_FULL", "it was read");
+    assert!(turned_away.get_details_retry_info().is_some());
+    let other = world.as_role("globex", "operator").pay(malformed()).await;
+    assert_eq!(other.unwrap_err().code(), Code::InvalidArgument, "another tenant's line is empty");
+    held.rollback().await.unwrap();
+    for call in crowd {
+        let outcomes = call.await.unwrap().map_or(2_000, |answer| answer.into_inner().outcomes.len());
+        assert_eq!(outcomes, 2_000, "each item has its own end");
+    }
+    let late = world.as_role("acme", "operator").pay(malformed()).await;
+    assert_eq!(late.unwrap_err().code(), Code::InvalidArgument, "there is room again");
 }
 
 /// Every row that the engine writes follows from the one before it.

@@ -7,6 +7,7 @@
 
 use std::{
     future::Future,
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -84,7 +85,7 @@ pub(crate) async fn measure(postgres: &Postgres, settings: &Settings) -> Overloa
     let world = World::new(postgres, settings.connections).await;
     world.put_tenant(QUIET).await;
     let wallets = world.fill(QUIET, QUIET_WALLETS).await;
-    let quiet = Quiet { clients: world.clients_of(QUIET, 2), wallets };
+    let quiet = Quiet { engine: world.engine.grpc, token: world.token_of(QUIET), wallets };
     let mut rounds = Vec::new();
     // A bound needs at least two.
     for number in 0..settings.pairs.div_ceil(2).max(2) {
@@ -138,27 +139,33 @@ async fn round(world: &World, quiet: &Quiet, length: Duration) -> Round {
     }
 }
 
-/// The tenant that bothers nobody.
+/// The tenant that bothers nobody. Its caller has a thread of its own, as it would have a process of its own: it waits for the
+/// engine, not for the noise to be made.
 struct Quiet {
-    clients: Vec<Client>,
+    engine: SocketAddr,
+    token: String,
     wallets: Arc<[String]>,
 }
 
 impl Quiet {
     async fn pay(&self, length: Duration) -> Met {
-        let run: Arc<str> = new_run().into();
-        // Pairs among its own wallets only: the pattern knows the main tenant's.
-        let request = |number: usize| {
-            let wallet =
-                |place: usize| Some(crate::support::client::id(&self.wallets[place % QUIET_WALLETS]));
-            proto::CreatePaymentRequest {
-                from: wallet(number),
-                to: wallet(number + 1),
-                ..payment(&run, number)
-            }
-        };
-        one_by_one(length, &self.clients, request).await
+        let (engine, token, wallets) = (self.engine, self.token.clone(), self.wallets.clone());
+        let caller = tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let clients = [(); 2].map(|()| Client::new(engine, &[("authorization", &token)]));
+                let run: Arc<str> = new_run().into();
+                one_by_one(length, &clients, |number| between(&wallets, &run, number)).await
+            })
+        });
+        caller.await.unwrap()
     }
+}
+
+/// Among the quiet tenant's own wallets: the pattern knows the loud one's.
+fn between(wallets: &[String], run: &str, number: usize) -> proto::CreatePaymentRequest {
+    let wallet = |place: usize| Some(crate::support::client::id(&wallets[place % QUIET_WALLETS]));
+    proto::CreatePaymentRequest { from: wallet(number), to: wallet(number + 1), ..payment(run, number) }
 }
 
 /// Callers of the loud tenant that ask for one payment at a time and feel each refusal.

@@ -85,8 +85,13 @@ impl World {
         Cpu::now(self.postmaster, self.engine.id())
     }
 
-    pub(crate) fn clients_of(&self, tenant: &str, connections: usize) -> Vec<Client> {
-        let token = self.bearer(&format!("system:serviceaccount:{tenant}:bench"));
+    /// Lets whoever has it call for a tenant.
+    pub(crate) fn token_of(&self, tenant: &str) -> String {
+        self.bearer(&format!("system:serviceaccount:{tenant}:bench"))
+    }
+
+    fn clients_of(&self, tenant: &str, connections: usize) -> Vec<Client> {
+        let token = self.token_of(tenant);
         (0..connections).map(|_| Client::new(self.engine.grpc, &[("authorization", &token)])).collect()
     }
 

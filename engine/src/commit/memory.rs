@@ -192,8 +192,7 @@ fn insert_account(
     tenant: TenantId,
     reference: &AccountRef,
 ) -> Option<()> {
-    let (id, account) =
-        reference.candidates().find_map(|id| Some((id, accounts.get(&(tenant, id))?)))?;
+    let (id, account) = reference.candidates().find_map(|id| Some((id, accounts.get(&(tenant, id))?)))?;
     if snapshot.account(tenant, id).is_none() {
         // A batch of the other lane or of another engine was numbered later than ours: ours may not come after it.
         if snapshot.first_sequence() <= account.last {

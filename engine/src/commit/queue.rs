@@ -27,6 +27,9 @@ use super::{Answer, CommitError};
 /// Room for one bulk call of the greatest size and then some; at 20,000 payments per second half a second of waiting.
 const TENANT_WAITING_MAX: usize = 10_000;
 
+/// A line with as many is nearly full: calls of which the line has a part already get what is left, so that they end.
+const TENANT_NEARLY_FULL: usize = 9_000;
+
 /// Bounds the memory of all lines together: a waiting request is about one kilobyte.
 const TOTAL_WAITING_MAX: usize = 30_000;
 
@@ -172,6 +175,12 @@ impl Queue {
         self.lock().closed = true;
         self.arrivals.short.notify_one();
         self.arrivals.long.notify_one();
+    }
+
+    /// Whether a tenant's new calls would only wait for room. Asked before a call is read: under an overload most of them are
+    /// turned away, and reading those would take the processors from the others.
+    pub fn is_nearly_full(&self, tenant: TenantId) -> bool {
+        self.lock().by_tenant.get(&tenant).is_some_and(|line| TENANT_NEARLY_FULL <= line.items)
     }
 
     /// How many requests wait.

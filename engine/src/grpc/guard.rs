@@ -1,4 +1,4 @@
-//! The one layer in front of every service: policy, correlation id, identity, role, deadline, log line, metrics.
+//! The one layer in front of every service: policy, correlation id, identity, role, rate, room, deadline, log line, metrics.
 //!
 //! A call that the table of methods does not allow reaches no handler. The handler's future may be dropped at the
 //! deadline or when the caller goes away; whatever uses the database runs in tasks of its own.
@@ -24,6 +24,7 @@ use crate::{
     auth::{Authenticator, Caller, Role, TOKEN_BYTES_MAX},
     cache::Limiter,
     calls::Calls,
+    commit::{CommitError, Queue},
     metrics::Metrics,
 };
 
@@ -45,6 +46,8 @@ pub struct GuardLayer {
     pub authenticator: Arc<Authenticator>,
     /// How often tenants may call.
     pub limiter: Arc<Limiter>,
+    /// Whether their lines have room.
+    pub queue: Arc<Queue>,
     /// How often tenants called, for their invoices.
     pub calls: Arc<Calls>,
     /// Counts calls.
@@ -120,7 +123,7 @@ impl GuardLayer {
     ) -> Result<Call, Status> {
         let caller = self.caller(headers).await?;
         let on_behalf_of = on_behalf_of(headers, caller.role)?;
-        if let Access::Needs(needed) = access
+        if let Access::Needs(needed) | Access::Joins(needed) = access
             && !caller.role.includes(needed)
         {
             return Err(status::role_required(caller.role, needed));
@@ -130,6 +133,11 @@ impl GuardLayer {
         {
             self.metrics.count_rate_refusal();
             return Err(status::rate_exceeded(rates.calls_per_second, wait));
+        }
+        if let (Access::Joins(_), Some(tenant)) = (access, caller.tenant)
+            && self.queue.is_nearly_full(tenant)
+        {
+            return Err(status::of_commit(CommitError::QueueFull));
         }
         let (asked, correlation_id) = (Asked::read(headers)?, correlation_id.clone()?);
         // What the platform asks about a tenant is not the tenant's.

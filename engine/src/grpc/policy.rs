@@ -10,24 +10,27 @@ pub enum Access {
     Open,
     /// Callers whose role includes this one.
     Needs(Role),
+    /// The same, for what joins the tenant's line: refused before it is read while that is nearly full.
+    Joins(Role),
 }
 
 const TABLE: &[(&str, Access)] = &[
-    ("/payplane.v1.PaymentService/CreatePayment", Access::Needs(Role::Operator)),
-    ("/payplane.v1.PaymentService/AuthorizePayment", Access::Needs(Role::Operator)),
-    ("/payplane.v1.PaymentService/CapturePayment", Access::Needs(Role::Operator)),
-    ("/payplane.v1.PaymentService/VoidPayment", Access::Needs(Role::Operator)),
-    ("/payplane.v1.PaymentService/HandOverPayment", Access::Needs(Role::Operator)),
-    ("/payplane.v1.PaymentService/SettlePayment", Access::Needs(Role::Operator)),
-    ("/payplane.v1.PaymentService/FailPayment", Access::Needs(Role::Operator)),
-    ("/payplane.v1.PaymentService/RefundPayment", Access::Needs(Role::Operator)),
-    ("/payplane.v1.PaymentService/ApproveRefund", Access::Needs(Role::Approver)),
-    ("/payplane.v1.PaymentService/RejectRefund", Access::Needs(Role::Approver)),
-    ("/payplane.v1.PaymentService/ReversePayment", Access::Needs(Role::Operator)),
+    ("/payplane.v1.PaymentService/CreatePayment", Access::Joins(Role::Operator)),
+    ("/payplane.v1.PaymentService/AuthorizePayment", Access::Joins(Role::Operator)),
+    ("/payplane.v1.PaymentService/CapturePayment", Access::Joins(Role::Operator)),
+    ("/payplane.v1.PaymentService/VoidPayment", Access::Joins(Role::Operator)),
+    ("/payplane.v1.PaymentService/HandOverPayment", Access::Joins(Role::Operator)),
+    ("/payplane.v1.PaymentService/SettlePayment", Access::Joins(Role::Operator)),
+    ("/payplane.v1.PaymentService/FailPayment", Access::Joins(Role::Operator)),
+    ("/payplane.v1.PaymentService/RefundPayment", Access::Joins(Role::Operator)),
+    ("/payplane.v1.PaymentService/ApproveRefund", Access::Joins(Role::Approver)),
+    ("/payplane.v1.PaymentService/RejectRefund", Access::Joins(Role::Approver)),
+    ("/payplane.v1.PaymentService/ReversePayment", Access::Joins(Role::Operator)),
     // Items need what their own methods need; see `ask`.
-    ("/payplane.v1.PaymentService/CreatePayments", Access::Needs(Role::Operator)),
-    ("/payplane.v1.PaymentService/CreateLinked", Access::Needs(Role::Operator)),
-    ("/payplane.v1.PaymentService/SplitPayment", Access::Needs(Role::Operator)),
+    ("/payplane.v1.PaymentService/CreatePayments", Access::Joins(Role::Operator)),
+    ("/payplane.v1.PaymentService/CreateLinked", Access::Joins(Role::Operator)),
+    ("/payplane.v1.PaymentService/SplitPayment", Access::Joins(Role::Operator)),
+    // Waits for room, item by item.
     ("/payplane.v1.PaymentService/StreamPayments", Access::Needs(Role::Operator)),
     ("/payplane.v1.PaymentService/GetPayment", Access::Needs(Role::Viewer)),
     ("/payplane.v1.PaymentService/ListPayments", Access::Needs(Role::Viewer)),

@@ -121,7 +121,8 @@ impl Server {
         let (grpc_listener, grpc_address) = listen(config.grpc_address).await?;
         let acceptor = acceptor(&config.transport)?;
         let routes = routes(&engine, (&revocations, outside), config.reflection, &stop)?;
-        let guard = GuardLayer { authenticator, limiter, calls: engine.calls.clone(), metrics };
+        let (queue, calls) = (engine.queue.clone(), engine.calls.clone());
+        let guard = GuardLayer { authenticator, limiter, queue, calls, metrics };
         let committer = engine.start();
         let publisher = config.kafka_dir.clone().map(|directory| {
             tokio::spawn(events::keep_measuring(engine.clone()));

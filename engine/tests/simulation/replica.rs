@@ -50,7 +50,8 @@ impl Replicas {
             let name = format!("r{number}.{starts}.c{committer}");
             let database = Arc::new(SimDatabase::new(self.server.clone(), name, self.seed));
             let (queue, metrics) = (queue.clone(), self.metrics.clone());
-            let committer = Committer::new(database, queue, Lane::Short, Arc::default(), metrics, Arc::default());
+            let committer =
+                Committer::new(database, queue, Lane::Short, Arc::default(), metrics, Arc::default());
             tokio::spawn(committer.seeded(self.seed ^ (number + 16 * starts) as u64).run())
         });
         let committers = committers.collect();

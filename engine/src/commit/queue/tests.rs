@@ -46,6 +46,17 @@ async fn a_line_is_bounded_and_others_are_not_affected() {
 }
 
 #[tokio::test]
+async fn a_line_is_nearly_full_while_those_inside_still_find_room() {
+    let queue = Queue::default();
+    let [tenant, other] = [1, 2].map(|number| TenantId::from_uuid(uuid::Uuid::from_u128(number)));
+    let mut callers = push(&queue, 1, TENANT_NEARLY_FULL - 1);
+    assert!(!queue.is_nearly_full(tenant));
+    callers.extend(push(&queue, 1, 1));
+    assert!(queue.is_nearly_full(tenant) && !queue.is_nearly_full(other));
+    callers.extend(push(&queue, 1, TENANT_WAITING_MAX - TENANT_NEARLY_FULL));
+}
+
+#[tokio::test]
 async fn a_line_that_gets_long_leaves_the_others() {
     let queue = Queue::default();
     let _callers = (push(&queue, 1, SHORT_MAX), push(&queue, 2, 1));
