@@ -1,6 +1,6 @@
 # The project's verbs. Each installs what it needs, says what it does, and can be run twice.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt generate images mutants prove fuzz bench bench-billing bench-columns bench-operator cluster-up cluster-down cluster-status
+.PHONY: help demo test lint fmt generate images mutants prove fuzz bench bench-backups bench-billing bench-columns bench-operator cluster-up cluster-down cluster-status
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 18
@@ -34,6 +34,9 @@ fuzz: ## Hold the readers of foreign input to what libFuzzer makes up
 
 bench: ## Payments per second over gRPC beside pgbench, the raw limit and an empty call, in one run
 	@tests/bench.sh payments
+
+bench-backups: ## What copies and the stored log cost payments, what a loss would lose, and how long until the ledger is back
+	@tests/bench.sh backups
 
 bench-billing: ## Usage of others beside a plain COPY, and payments while periods are closed, ten thousand at once too
 	@tests/bench.sh billing

@@ -10,10 +10,10 @@
 // A benchmark fails by panicking, and its figures are no money.
 #![allow(clippy::float_arithmetic, clippy::panic, clippy::unwrap_used)]
 
-#[path = "payments/page.rs"]
+#[path = "common/page.rs"]
 mod page;
-#[path = "payments/statistics.rs"]
-#[allow(dead_code, reason = "shared with the other benchmark, which uses all of it")]
+#[path = "common/statistics.rs"]
+#[allow(dead_code, reason = "shared with other benchmarks, which use all of it")]
 mod statistics;
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -19,13 +19,13 @@
 
 mod load;
 mod midnight;
-#[path = "../payments/page.rs"]
+#[path = "../common/page.rs"]
 mod page;
-#[path = "../payments/process.rs"]
-#[allow(dead_code, reason = "shared with the other benchmark, which uses all of it")]
+#[path = "../common/process.rs"]
+#[allow(dead_code, reason = "shared with other benchmarks, which use all of it")]
 mod process;
-#[path = "../payments/statistics.rs"]
-#[allow(dead_code, reason = "shared with the other benchmark, which uses all of it")]
+#[path = "../common/statistics.rs"]
+#[allow(dead_code, reason = "shared with other benchmarks, which use all of it")]
 mod statistics;
 #[path = "../../tests/support/mod.rs"]
 mod support;

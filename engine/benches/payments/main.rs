@@ -13,25 +13,19 @@
 
 mod cases;
 mod chart;
-mod drawing;
-mod engine;
-mod grpc;
-mod load;
-mod machine;
+#[path = "../common/mod.rs"]
+#[allow(dead_code, reason = "shared with other benchmarks, which use the rest")]
+mod common;
 mod measure;
 mod overload;
-mod page;
-mod process;
 mod report;
-mod requests;
 mod rivals;
 mod settings;
-mod statistics;
 #[path = "../../tests/support/mod.rs"]
 mod support;
-mod world;
 
 use cases::{Case, Measured};
+use common::{drawing, engine, grpc, load, machine, page, process, requests, statistics, world};
 use machine::Machine;
 use measure::Side;
 use rivals::raw::Shape;
@@ -55,7 +49,7 @@ async fn main() {
     let found = if needs_raw { Some(raw_shape(&postgres, &settings).await) } else { None };
     let raw = found.unwrap_or(Shape::Rows);
     for case in cases::all(raw).into_iter().filter(is_wanted) {
-        let mut world = World::new(&postgres, settings.connections).await;
+        let mut world = with_rivals(&postgres, &settings).await;
         measured.push(measure_case(&postgres, &mut world, &settings, case).await);
         world.remove(&postgres).await;
     }
@@ -69,6 +63,14 @@ async fn main() {
     let report = report::Report { machine, settings, raw: found, measured, overload };
     println!("\n{}", report.markdown());
     report.write();
+}
+
+/// A world, and the tables of the rivals with as many accounts.
+async fn with_rivals(postgres: &Postgres, settings: &Settings) -> World {
+    let world = World::new(postgres, settings.connections).await;
+    rivals::create(&mut world.database.superuser().await).await;
+    world.settle().await;
+    world
 }
 
 /// Prints what the case said as soon as it is over.
@@ -86,7 +88,7 @@ async fn measure_case(postgres: &Postgres, world: &mut World, settings: &Setting
 
 /// The raw program in its better form.
 async fn raw_shape(postgres: &Postgres, settings: &Settings) -> Shape {
-    let world = World::new(postgres, settings.connections).await;
+    let world = with_rivals(postgres, settings).await;
     let shape = cases::faster_shape(postgres, &world, settings).await;
     world.remove(postgres).await;
     shape
@@ -95,9 +97,11 @@ async fn raw_shape(postgres: &Postgres, settings: &Settings) -> Shape {
 /// The cases of throughput again, with this many payments stored on every side before.
 async fn grown(postgres: &Postgres, settings: &Settings, raw: Shape, payments: u64) -> Vec<Measured> {
     let mut measured = Vec::new();
-    let mut world = World::new(postgres, settings.connections).await;
+    let mut world = with_rivals(postgres, settings).await;
     println!("storing {payments} payments on every side");
     world.preload(payments).await;
+    rivals::preload(&world, &mut world.database.superuser().await, payments).await;
+    world.settle().await;
     for mut case in
         cases::all(raw).into_iter().filter(|case| settings.wants(&case.name) && case.name != "lone")
     {

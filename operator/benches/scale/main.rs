@@ -23,15 +23,15 @@
 #[path = "../../tests/bed/mod.rs"]
 mod bed;
 #[allow(dead_code, reason = "shared with the bench of the engine, which uses all of it")]
-#[path = "../../../engine/benches/payments/drawing.rs"]
+#[path = "../../../engine/benches/common/drawing.rs"]
 mod drawing;
 #[allow(dead_code, reason = "shared with the bench of the engine, which uses all of it")]
-#[path = "../../../engine/benches/payments/machine.rs"]
+#[path = "../../../engine/benches/common/machine.rs"]
 mod machine;
-#[path = "../../../engine/benches/payments/page.rs"]
+#[path = "../../../engine/benches/common/page.rs"]
 mod page;
 #[allow(dead_code, reason = "shared with the bench of the engine, which uses all of it")]
-#[path = "../../../engine/benches/payments/statistics.rs"]
+#[path = "../../../engine/benches/common/statistics.rs"]
 mod statistics;
 
 mod chart;

@@ -31,12 +31,21 @@ pub(crate) trait Caller: Send + 'static {
 
 /// Lets all callers call until `length` is over, and waits for what is under way then.
 pub(crate) async fn closed_loop(callers: Vec<impl Caller>, length: Duration) -> Load {
+    let ends = Instant::now() + length;
+    closed_loop_while(callers, move || Instant::now() < ends).await
+}
+
+/// The same for as long as something else takes.
+pub(crate) async fn closed_loop_while(
+    callers: Vec<impl Caller>,
+    goes_on: impl Fn() -> bool + Clone + Send + 'static,
+) -> Load {
     let started = Instant::now();
-    let ends = started + length;
     let workers = callers.into_iter().map(|mut caller| {
+        let goes_on = goes_on.clone();
         tokio::spawn(async move {
             let mut load = Load::default();
-            while Instant::now() < ends {
+            while goes_on() {
                 let asked = Instant::now();
                 let Answered { done, turned_away } = caller.call().await;
                 load.latencies.push(milliseconds(asked.elapsed()));

@@ -36,20 +36,25 @@ pub(crate) struct Counted {
     pub(crate) memory_misses: f64,
 }
 
+/// Another subcommand of the same binary.
+pub(crate) fn command(name: &str) -> Command {
+    let mut command = Command::new(BINARY);
+    command.arg(name);
+    command
+}
+
 impl Engine {
     /// Proves the ledger from its rows: every sum, every chain, every hash.
     pub(crate) fn verify(database: &Database) {
-        let verified =
-            Command::new(BINARY).arg("verify").arg("--database-dir").arg(database.app_dir()).output();
-        let verified = verified.unwrap();
+        let verified = command("verify").arg("--database-dir").arg(database.app_dir()).output().unwrap();
         assert!(verified.status.success(), "the ledger is not sound: {verified:?}");
     }
 
     pub(crate) fn start(database: &Database, issuer: &Issuer) -> Self {
         let (grpc, http) = (free_address(), free_address());
         let logs = TempDir::new();
-        let child = Command::new(BINARY)
-            .args(["serve", "--insecure-plaintext", "--issuer", ISSUER, "--audience", AUDIENCE])
+        let child = command("serve")
+            .args(["--insecure-plaintext", "--issuer", ISSUER, "--audience", AUDIENCE])
             .args(["--platform-subject", OPERATOR_OF_PLATFORM])
             .args(["--grpc-address", &grpc.to_string(), "--http-address", &http.to_string()])
             .arg("--database-dir")

@@ -1,5 +1,5 @@
-//! What a case is measured on: a fresh database, a fresh engine before it, a tenant with ten thousand funded wallets and
-//! a merchant, and the tables of the rivals with as many accounts.
+//! What is measured on: a fresh database, a fresh engine before it, and a tenant with ten thousand funded wallets and a
+//! merchant.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,8 +12,7 @@ use super::{
     engine::Engine,
     grpc::{self, Bulk, Nothing},
     process::Cpu,
-    requests::WALLETS,
-    rivals,
+    requests::{Pattern, WALLETS},
 };
 use crate::support::{
     client::{Client, funding, id, usd},
@@ -34,7 +33,7 @@ const FUNDED_AT_ONCE: usize = 1_000;
 /// A token that outlives the longest run.
 const TOKEN_SECONDS: u64 = 24 * 60 * 60;
 
-/// Everything that one case needs.
+/// Everything that a measurement needs.
 pub(crate) struct World {
     pub(crate) database: Database,
     pub(crate) engine: Engine,
@@ -70,10 +69,16 @@ impl World {
         world.put_tenant(TENANT).await;
         world.pool = world.clients_of(TENANT, connections);
         world.wallets = world.fill(TENANT, WALLETS).await;
-        let mut admin = world.database.superuser().await;
-        rivals::create(&mut admin).await;
-        admin.execute("vacuum analyze").await.unwrap();
+        world.settle().await;
         world
+    }
+
+    /// A new engine in the place of this one, as after its ledger was restored; ready when this returns.
+    pub(crate) async fn restart(&mut self) {
+        self.engine = Engine::start(&self.database, &self.issuer);
+        eventually("the engine to be ready", async || self.engine.is_ready().then_some(())).await;
+        self.pool = self.clients_of(TENANT, self.pool.len());
+        self.postmaster = postmaster(&mut self.database.superuser().await).await;
     }
 
     /// The connection that a worker of the main tenant uses.
@@ -134,15 +139,24 @@ impl World {
         ids.into()
     }
 
-    /// Stores payments until there are this many, on every side.
-    pub(crate) async fn preload(&self, payments: u64) {
+    /// Stores payments until there are this many; gives how many there are then.
+    pub(crate) async fn preload(&self, payments: u64) -> u64 {
+        /// Not much more than asked for, also where few are.
+        const STEP: Duration = Duration::from_secs(1);
         let shape = Bulk { callers: 8, items: 1_000, view: proto::OutcomeView::Brief };
         let mut admin = self.database.superuser().await;
-        while count(&mut admin).await < payments {
-            grpc::bulk(self, super::requests::Pattern::Uniform, shape, Duration::from_secs(5)).await;
+        loop {
+            let stored = count(&mut admin).await;
+            if payments <= stored {
+                return stored;
+            }
+            grpc::bulk(self, Pattern::Uniform, shape, STEP).await;
         }
-        rivals::preload(self, &mut admin, payments).await;
-        admin.execute("vacuum analyze").await.unwrap();
+    }
+
+    /// Once much was written, so that plans are made by what there is.
+    pub(crate) async fn settle(&self) {
+        self.database.superuser().await.execute("vacuum analyze").await.unwrap();
     }
 
     /// So that every round begins alike, and nobody pays for what another side left unwritten.

@@ -10,7 +10,7 @@ use payplane_proto::v1::{self as proto, item_outcome, payment_outcome};
 use tokio::sync::Semaphore;
 
 use super::{
-    load::{Answered, Caller, Load, closed_loop, milliseconds},
+    load::{Answered, Caller, Load, closed_loop, closed_loop_while, milliseconds},
     requests::{Pattern, Payments, new_run},
     world::World,
 };
@@ -20,9 +20,22 @@ use crate::support::client::Client;
 const STREAM_WINDOW: usize = 1_000;
 
 pub(crate) async fn unary(world: &World, pattern: Pattern, clients: usize, length: Duration) -> Load {
+    closed_loop(unary_callers(world, pattern, clients), length).await
+}
+
+/// For as long as something else takes.
+pub(crate) async fn unary_while(
+    world: &World,
+    pattern: Pattern,
+    clients: usize,
+    goes_on: impl Fn() -> bool + Clone + Send + 'static,
+) -> Load {
+    closed_loop_while(unary_callers(world, pattern, clients), goes_on).await
+}
+
+fn unary_callers(world: &World, pattern: Pattern, clients: usize) -> Vec<Unary> {
     let callers = with_payments(world, pattern, clients);
-    let callers = callers.map(|(client, payments)| Unary { client, payments }).collect();
-    closed_loop(callers, length).await
+    callers.map(|(client, payments)| Unary { client, payments }).collect()
 }
 
 pub(crate) async fn bulk(world: &World, pattern: Pattern, shape: Bulk, length: Duration) -> Load {
@@ -114,7 +127,7 @@ fn is_paid(outcome: &proto::ItemOutcome) -> bool {
     }
 }
 
-fn assert_paid(outcome: &proto::PaymentOutcome) {
+pub(crate) fn assert_paid(outcome: &proto::PaymentOutcome) {
     assert!(matches!(outcome.result, Some(payment_outcome::Result::Payment(_))), "not paid: {outcome:?}");
     assert!(!outcome.replayed, "a key was used twice: {outcome:?}");
 }
