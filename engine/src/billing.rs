@@ -9,6 +9,7 @@
 //!    Without a plan of the caller's it is priced by what was agreed with the tenant ([`agree`]); then the call checks too that
 //!    nothing more was agreed meanwhile.
 //!    Before that it is stored which thresholds it reaches ([`note_thresholds`]).
+//!    Each look at the database but the counting is in a turn of its own, as each collection is: payments come first.
 //! 4. Whoever closes a period that is closed gets its invoice. So a crash between any two of these steps, and another
 //!    engine that does the same, change nothing.
 
@@ -26,7 +27,7 @@ use payplane_ledger::{Refusal, TenantId, Timestamp};
 
 use crate::{
     commit::CommitError,
-    store::{Agreed, Document, InvoiceRow, Store, StoreError},
+    store::{Agreed, Document, InvoiceRow, Store, StoreError, Turn},
 };
 
 use priced::Priced;
@@ -206,6 +207,7 @@ pub async fn close_noting(
 ) -> Result<Closed, BillingError> {
     let (pricing, mut attempt) = (pricing.into(), 1);
     loop {
+        let turn = turn(store).await?;
         // Looked for first: whatever is closed meanwhile, the period is then either the next one or has its invoice.
         let next = Next::find(store, tenant, begin, &period_from).await?;
         if next.period.start != start {
@@ -216,7 +218,10 @@ pub async fn close_noting(
             return Err(BillingError::Open);
         }
         let priced = Priced::find(store, tenant, next.period, pricing).await?;
+        // Counting may take long, and has places of its own.
+        drop(turn);
         let invoice = next.invoice(store, tenant, &priced).await?;
+        let _turn = self::turn(store).await?;
         note_thresholds(store, tenant, &invoice, thresholds).await?;
         let issued = match priced.agreements {
             None => store.issue_invoice(tenant, &invoice).await,
@@ -228,6 +233,11 @@ pub async fn close_noting(
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// A turn; whoever waited for too long may ask again.
+async fn turn(store: &Store) -> Result<Turn<'_>, BillingError> {
+    store.billing_turn().await.ok_or(BillingError::Commit(CommitError::Busy))
 }
 
 /// Agrees on a plan: now, or from the end of the period that is open by the database's clock.

@@ -7,6 +7,8 @@
 //! 3. Else it is asked for, and noted. A crash between the commit and the note is found by step 2 of whoever comes next;
 //!    two engines that do the same at the same time ask under the same keys, which are decided once.
 //!
+//! All of it is in one turn, so that many collections do not crowd payments out.
+//!
 //! One call makes one attempt to collect, and only if the caller knows of all attempts before: whoever repeats a call does
 //! not try twice. Callers of the ledger have no keys of this kind, and no payments from or to clearing.
 
@@ -79,6 +81,7 @@ struct Attempt {
 pub async fn collect(engine: &Engine, asked: &Collect) -> Result<InvoiceRow, BillingError> {
     let store = &engine.store;
     let platform = store.platform().await?;
+    let _turn = super::turn(store).await?;
     let mut tried = false;
     for _ in 0..LOOKS_MAX {
         let invoice = store.invoice(asked.tenant, asked.number).await?.ok_or(BillingError::NoInvoice)?;

@@ -10,6 +10,7 @@ mod meter;
 mod prepaid;
 mod recorded;
 mod threshold;
+mod turn;
 
 pub use agreed::{Agreed, Agreements};
 pub(crate) use collection::Sides;
@@ -18,6 +19,7 @@ pub use prepaid::NewGrant;
 pub use recorded::{Recorded, UsageEvent, UsageSum};
 pub(crate) use threshold::Counting;
 pub use threshold::ReachedThreshold;
+pub use turn::Turn;
 
 use std::collections::HashSet;
 
@@ -31,6 +33,7 @@ use super::{Store, StoreError};
 
 pub(super) use meter::Meter;
 use meter::Stored;
+pub(super) use turn::Turns;
 
 /// How many batches of a tenant one statement reads: at most half a million operations, mostly a few thousand.
 const BATCHES_MAX: i64 = 512;
@@ -312,15 +315,23 @@ impl Store {
         Ok(known.rows)
     }
 
-    /// Between which batch numbers to look for a range of seals.
+    /// Between which batch numbers to look for a range of seals. Remembered: those whose periods end together have one range,
+    /// and looking it up costs more than their usage.
     async fn billing_window(&self, after: i64, through: i64) -> Result<Option<(i64, i64)>, StoreError> {
         if through <= after {
             return Ok(None);
         }
+        if let Some(known) = self.meter.window((after, through)) {
+            return Ok(Some(known));
+        }
         let mut connection = self.connection().await?;
         let query = sqlx::query_as("select * from payplane.billing_window($1, $2)").bind(after).bind(through);
         let (lowest, highest): (Option<i64>, Option<i64>) = query.fetch_one(&mut *connection).await?;
-        Ok(lowest.zip(highest))
+        let found = lowest.zip(highest);
+        if let Some(window) = found {
+            self.meter.note_window((after, through), window);
+        }
+        Ok(found)
     }
 }
 

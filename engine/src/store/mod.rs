@@ -40,7 +40,7 @@ pub use archive::ArchiveRow;
 pub use background::DuePayment;
 pub use billing::{
     Agreed, Agreements, Attempt, CreditNotePage, CreditNoteRow, Document, InvoicePage, InvoiceRow, NewGrant,
-    PartRow, ReachedThreshold, Recorded, UsageEvent, UsageSum,
+    PartRow, ReachedThreshold, Recorded, Turn, UsageEvent, UsageSum,
 };
 pub(crate) use billing::{Counting, Sides};
 pub use connect::DatabaseConfig;
@@ -99,6 +99,8 @@ pub struct Store {
     probe: Mutex<Option<PgConnection>>,
     /// What was counted for invoices.
     meter: billing::Meter,
+    /// Who closes and collects.
+    turns: billing::Turns,
     /// Whether the database refuses every write, as one does that an export was loaded into.
     read_only: AtomicBool,
 }
@@ -124,6 +126,7 @@ impl Store {
             epoch,
             probe: Mutex::default(),
             meter: billing::Meter::default(),
+            turns: billing::Turns::default(),
             read_only: AtomicBool::new(false),
         }
     }

@@ -160,6 +160,38 @@ async fn an_invoice_is_collected_once_by_however_many() {
     assert_eq!((payments, volume), (1, 50_000), "{first:?} {next:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_and_collecting_wait_for_a_turn_and_payments_for_none() {
+    /// Takes several times as long as closing and collecting do without waiting.
+    const PAYMENTS: i64 = 50;
+    const DONE: &str =
+        "select (select count(*) from payplane.invoices) + (select count(*) from payplane.collections)";
+    let mut billed = Billed::new(1).await;
+    billed.world.fund("acme", "purse", "500.00").await;
+    let first = billed.close().await.invoice;
+    let store = billed.world.engines[0].engine.store.clone();
+    let end = store.now().await.unwrap();
+    let turn = store.billing_turn().await.unwrap();
+    let platform = billed.world.as_platform(Some("acme"));
+    let collecting = tokio::spawn(async move { collect(&platform, 1, 0).await });
+    let (closes, begin, acme) = (store.clone(), billed.begin, billed.acme);
+    let closing = tokio::spawn(async move {
+        let cycle = (begin, move |start| Ok(Period { start, end }));
+        billing::close(&closes, acme, &plan(), (first.period.end, 0), cycle).await
+    });
+    let operator = billed.world.as_role("acme", "operator");
+    for number in 0..PAYMENTS {
+        paid(&operator.pay(payment(&number.to_string(), "purse", "shop", "0.01")).await.unwrap());
+    }
+    assert_eq!(billed.count(DONE).await, 1, "the first invoice alone");
+    assert!(!collecting.is_finished() && !closing.is_finished());
+    drop(turn);
+    assert_eq!(collecting.await.unwrap().unwrap().state(), InvoiceState::Paid);
+    assert!(!closing.await.unwrap().unwrap().replayed);
+    assert_eq!(billed.count(DONE).await, 3);
+    billed.sound().await;
+}
+
 /// Where an engine dies, by what it waits for then.
 const STEPS: [(&str, &str); 4] = [
     ("before the invoice is issued", "lock table payplane.invoices in share mode"),

@@ -9,6 +9,7 @@ mod example;
 mod metered;
 mod recorded;
 pub(crate) mod threshold;
+mod turns;
 pub(crate) mod wire;
 
 use crate::support;

@@ -29,6 +29,9 @@ const TENANTS_MAX: usize = 10_000;
 /// How many wallets are remembered of one tenant: 16 MiB or so. Whoever has more is counted afresh.
 const WALLETS_MAX: usize = 500_000;
 
+/// How many windows are remembered; beyond that all are forgotten.
+const WINDOWS_MAX: usize = 1_000;
+
 /// What was counted of a tenant: one range or, of a period that was cut, one per part.
 type Known = Arc<tokio::sync::Mutex<Vec<Progress>>>;
 
@@ -43,6 +46,8 @@ pub(in crate::store) struct Meter {
     pages: Semaphore,
     /// How far what is stored up to a seal was counted.
     stored: Mutex<HashMap<TenantId, (i64, Stored)>>,
+    /// Between which batches those under a range of seals are.
+    windows: Mutex<HashMap<(i64, i64), (i64, i64)>>,
     /// The longest that something sealed had waited to be counted, since somebody took it.
     lag_us: AtomicI64,
 }
@@ -71,6 +76,7 @@ impl Default for Meter {
             known: Mutex::default(),
             pages: Semaphore::new(PAGES_AT_ONCE),
             stored: Mutex::default(),
+            windows: Mutex::default(),
             lag_us: AtomicI64::new(0),
         }
     }
@@ -94,6 +100,20 @@ impl Meter {
     pub(super) fn stored(&self, tenant: TenantId, through: i64) -> Option<Stored> {
         let known = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&tenant).filter(|(seal, _)| *seal == through).map(|(_, stored)| *stored)
+    }
+
+    /// Between which batches those under these seals are, if it was found out before.
+    pub(super) fn window(&self, seals: (i64, i64)) -> Option<(i64, i64)> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner).get(&seals).copied()
+    }
+
+    /// Only of seals that are there: those never change.
+    pub(super) fn note_window(&self, seals: (i64, i64), batches: (i64, i64)) {
+        let mut known = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if WINDOWS_MAX <= known.len() {
+            known.clear();
+        }
+        known.insert(seals, batches);
     }
 
     pub(super) fn note_stored(&self, tenant: TenantId, through: i64, stored: Stored) {
