@@ -48,6 +48,13 @@ metrics_api_is_there_when_it_is_asked_for() {
   [[ $with == *apiregistration.k8s.io* && $with == *metrics-api-address* ]] || return 1
   [[ $without != *apiregistration.k8s.io* && $without != *metrics-api* && $without != *kube-system* ]]
 }
+the_api_of_another_server_is_left_to_it() {
+  local both one
+  both=$(render --set metricsApi.enabled=true) one=$(render --set metricsApi.enabled=true --set 'metricsApi.apis={custom}')
+  [ "$(grep -c '^kind: APIService$' <<<"$both")" = 2 ] || return 1
+  [ "$(grep -A2 '^kind: APIService$' <<<"$one" | grep -c 'name: v1beta2.custom.metrics.k8s.io$')" = 1 ] || return 1
+  [ "$(grep -c '^kind: APIService$' <<<"$one")" = 1 ]
+}
 # In each of the two: a Role, its binding, and the ServiceAccount of Backups, which its ClusterRoleBinding names.
 roles_only_in_platform_namespaces() {
   [ "$(render --set 'platformNamespaces={pay-a,pay-b}' | grep -cE 'namespace: "?pay-[ab]"?$')" = 8 ]
@@ -63,6 +70,8 @@ check "keeps CRDs on uninstall" crds_are_kept
 check "can leave CRDs out" crds_can_be_left_out
 check "has the metrics API when asked" metrics_api_is_there_when_it_is_asked_for
 check "read-only root file systems" no_pod_may_write_its_root
+check "the API of another server is left to it" the_api_of_another_server_is_left_to_it
+check "refuses an unknown API of metrics" refuses metricsApi --set 'metricsApi.apis={resource}'
 check "Secrets only in platform namespaces" roles_only_in_platform_namespaces
 check "accepted by the API server" accepted_by_the_server
 check "accepted with one replica, no policies and the metrics API" accepted_by_the_server --set replicas=1 \

@@ -1,7 +1,7 @@
 //! The certificate of the metrics API, and the API server's trust in it. Only the operator that leads writes either.
 //!
 //! One Secret in the operator's namespace holds an authority of its own, for ten years, and the server's certificate, for one,
-//! which is issued again in time under the same authority: so the APIService is written once. Whoever deletes the Secret gets a
+//! which is issued again in time under the same authority: so each APIService is written once. Whoever deletes the Secret gets a
 //! new one within half a minute. An APIService that leads to somebody else's Service is never touched.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -14,7 +14,7 @@ use k8s_openapi::{
 use kube::{Api, Client};
 use serde_json::json;
 
-use super::{GROUP, Place, VERSION};
+use super::{API_CUSTOM, API_EXTERNAL, ApiVersion, Place};
 use crate::{
     api, apply,
     error::Error,
@@ -85,7 +85,12 @@ pub async fn ensure(client: &Client, place: &Place, now: Timestamp) -> Result<()
         None => found.unwrap_or_default(),
     };
     match text(&secret, "ca.crt") {
-        Some(authority) => trust(client, place, &authority).await,
+        Some(authority) => {
+            for served in [API_EXTERNAL, API_CUSTOM] {
+                trust(client, place, served, &authority).await?;
+            }
+            Ok(())
+        }
         None => Err(Error::BrokenSecret { name: place.secret() }),
     }
 }
@@ -151,12 +156,11 @@ fn renew_at(secret: &Secret) -> Timestamp {
     told.and_then(|text| text.parse().ok()).unwrap_or(Timestamp::MIN)
 }
 
-/// Puts the authority into the APIService, if that is the chart's.
-async fn trust(client: &Client, place: &Place, authority: &str) -> Result<(), Error> {
-    let name = format!("{VERSION}.{GROUP}");
+/// Puts the authority into the APIService, if that is the chart's. One that the chart was told to leave out is nobody's fault.
+async fn trust(client: &Client, place: &Place, served: ApiVersion, authority: &str) -> Result<(), Error> {
+    let name = format!("{}.{}", served.version, served.group);
     let services = Api::<APIService>::all(client.clone());
-    let Some(found) = api::call("read the APIService of external metrics", services.get_opt(&name)).await?
-    else {
+    let Some(found) = api::call("read an APIService of metrics", services.get_opt(&name)).await? else {
         return Ok(());
     };
     let spec = found.spec.unwrap_or_default();

@@ -4,7 +4,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{FIGURES, GROUP, PLATFORM_LABEL, VERSION, metric_name};
+use super::{API_CUSTOM, API_EXTERNAL, ApiVersion, FIGURES, PLATFORM_LABEL, PLATFORMS, PODS, metric_name};
 
 /// One figure of one Platform.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -57,39 +57,88 @@ impl Refusal {
     }
 }
 
-fn group_version() -> String {
-    format!("{GROUP}/{VERSION}")
+/// One figure of one engine.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OfPod {
+    /// The pod's name.
+    pub pod: String,
+    /// The figure, and the Platform that the engine belongs to.
+    pub measured: Measured,
+}
+
+fn group_version(api: ApiVersion) -> String {
+    format!("{}/{}", api.group, api.version)
 }
 
 /// The group.
-pub fn group() -> Value {
-    let version = json!({"groupVersion": group_version(), "version": VERSION});
-    json!({"kind": "APIGroup", "apiVersion": "v1", "name": GROUP, "versions": [version], "preferredVersion": version})
+pub fn group(api: ApiVersion) -> Value {
+    let version = json!({"groupVersion": group_version(api), "version": api.version});
+    json!({
+        "kind": "APIGroup", "apiVersion": "v1", "name": api.group, "versions": [version], "preferredVersion": version,
+    })
 }
 
 /// What is in the group.
-pub fn resources() -> Value {
-    let resource = |name: &str| {
-        json!({
-            "name": name, "singularName": "", "namespaced": true, "kind": "ExternalMetricValueList", "verbs": ["get"],
-        })
+pub fn resources(api: ApiVersion) -> Value {
+    let names = FIGURES.into_iter().map(metric_name);
+    let (kind, names): (_, Vec<_>) = if api == API_EXTERNAL {
+        ("ExternalMetricValueList", names.map(String::from).collect())
+    } else {
+        let of = |object| names.clone().map(move |name| format!("{object}/{name}"));
+        ("MetricValueList", of(PODS).chain(of(PLATFORMS)).collect())
     };
-    let all: Vec<_> = FIGURES.into_iter().map(|figure| resource(metric_name(figure))).collect();
-    json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(), "resources": all})
+    let resource =
+        |name| json!({"name": name, "singularName": "", "namespaced": true, "kind": kind, "verbs": ["get"]});
+    let all: Vec<_> = names.into_iter().map(resource).collect();
+    json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(api), "resources": all})
 }
 
-/// The answer to a question for a figure.
-pub fn values(measured: &Measured) -> Value {
+/// The answer to a question for an external metric.
+pub fn external(measured: &Measured) -> Value {
     let Measured { metric, platform, thousandths, at, window } = measured;
-    let second = Timestamp::from_second(at.as_second()).unwrap_or(*at).to_string();
     let mut item = json!({
-        "metricName": metric, "metricLabels": {PLATFORM_LABEL: platform}, "timestamp": second,
+        "metricName": metric, "metricLabels": {PLATFORM_LABEL: platform}, "timestamp": second(*at),
         "value": quantity(*thousandths),
     });
     if let Some(seconds) = window {
         item["window"] = json!(seconds);
     }
-    json!({"kind": "ExternalMetricValueList", "apiVersion": group_version(), "metadata": {}, "items": [item]})
+    list("ExternalMetricValueList", API_EXTERNAL, &[item])
+}
+
+/// The answer to a question for a custom metric of a Platform.
+pub fn of_platform(namespace: &str, measured: &Measured) -> Value {
+    let object = json!({
+        "kind": "Platform", "apiVersion": "payplane.io/v1alpha1", "namespace": namespace, "name": measured.platform,
+    });
+    list("MetricValueList", API_CUSTOM, &[custom(&object, measured)])
+}
+
+/// The answer to a question for a custom metric of pods.
+pub fn of_pods(namespace: &str, pods: &[OfPod]) -> Value {
+    let object = |pod: &str| json!({"kind": "Pod", "apiVersion": "v1", "namespace": namespace, "name": pod});
+    let items: Vec<_> = pods.iter().map(|one| custom(&object(&one.pod), &one.measured)).collect();
+    list("MetricValueList", API_CUSTOM, &items)
+}
+
+fn custom(object: &Value, measured: &Measured) -> Value {
+    let Measured { metric, platform, thousandths, at, window } = measured;
+    let mut item = json!({
+        "describedObject": object, "metric": {"name": metric, "selector": {"matchLabels": {PLATFORM_LABEL: platform}}},
+        "timestamp": second(*at), "value": quantity(*thousandths),
+    });
+    if let Some(seconds) = window {
+        item["windowSeconds"] = json!(seconds);
+    }
+    item
+}
+
+fn list(kind: &str, api: ApiVersion, items: &[Value]) -> Value {
+    json!({"kind": kind, "apiVersion": group_version(api), "metadata": {}, "items": items})
+}
+
+fn second(at: Timestamp) -> String {
+    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
 fn quantity(thousandths: u64) -> String {
@@ -100,64 +149,4 @@ fn quantity(thousandths: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn discovery_names_every_figure() {
-        assert_eq!(
-            resources(),
-            json!({
-                "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "external.metrics.k8s.io/v1beta1",
-                "resources": [
-                    {"name": "payplane_engine_queue_depth", "singularName": "", "namespaced": true,
-                     "kind": "ExternalMetricValueList", "verbs": ["get"]},
-                    {"name": "payplane_engine_requests_per_second", "singularName": "", "namespaced": true,
-                     "kind": "ExternalMetricValueList", "verbs": ["get"]},
-                ],
-            })
-        );
-        assert_eq!(group()["preferredVersion"]["groupVersion"], "external.metrics.k8s.io/v1beta1");
-    }
-
-    #[test]
-    fn a_figure_is_told_as_a_quantity_with_its_time() {
-        for (thousandths, window, value) in
-            [(0, None, "0"), (17_000, None, "17"), (1_500, Some(30), "1500m"), (1, Some(5), "1m")]
-        {
-            let measured = Measured {
-                metric: "payplane_engine_queue_depth",
-                platform: "main".into(),
-                thousandths,
-                at: "2026-11-22T01:02:03.456Z".parse().unwrap(),
-                window,
-            };
-            let mut item = json!({
-                "metricName": "payplane_engine_queue_depth", "metricLabels": {"platform": "main"},
-                "timestamp": "2026-11-22T01:02:03Z", "value": value,
-            });
-            if let Some(seconds) = window {
-                item["window"] = json!(seconds);
-            }
-            assert_eq!(
-                values(&measured),
-                json!({
-                    "kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1",
-                    "metadata": {}, "items": [item],
-                })
-            );
-        }
-    }
-
-    #[test]
-    fn a_refusal_is_a_status_as_clients_of_kubernetes_read_it() {
-        let told = Refusal::unavailable("no engine is ready".into()).document();
-        assert_eq!(
-            told,
-            json!({
-                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                "message": "no engine is ready", "reason": "ServiceUnavailable", "code": 503,
-            })
-        );
-    }
-}
+mod tests;

@@ -6,7 +6,9 @@
 //!
 //! Bounds: [`PLATFORMS_MAX`] Platforms are remembered, the one that was asked for least recently goes; [`PODS_MAX`] engines,
 //! [`AT_ONCE`] at a time. Guarantee: a figure is of every engine that is ready, or there is none: a sum of some would take engines
-//! away that are needed.
+//! away that are needed. [`pods`] gives each engine's share under the same guarantee.
+
+mod pods;
 
 use std::{
     collections::BTreeMap,
@@ -82,25 +84,35 @@ impl Figures {
         platform: &str,
         figure: EngineFigure,
     ) -> Result<Measured, Refusal> {
-        if !self.namespaces.iter().any(|served| served == namespace) {
-            return Err(Refusal::not_found(format!("No Platform is served in namespace {namespace:?}.")));
-        }
+        self.serves(namespace)?;
         let engines = self.engines(namespace, platform);
         let mut engines = engines.lock().await;
-        self.refresh(&mut engines, namespace, platform, FRESH).await?;
-        let (thousandths, window) = match figure {
-            EngineFigure::QueueDepth => (engines.window.waiting().map(|all| all.saturating_mul(1000)), None),
-            EngineFigure::RequestsPerSecond => {
-                if engines.window.rate().is_none() {
-                    tokio::time::sleep(FIRST_SPAN).await;
-                    self.refresh(&mut engines, namespace, platform, Duration::ZERO).await?;
-                }
-                engines.window.rate().map_or((None, None), |(rate, over)| (Some(rate), Some(over.as_secs())))
-            }
-        };
-        let thousandths = thousandths.ok_or_else(|| none_ready(namespace, platform))?;
-        let platform = platform.to_owned();
-        Ok(Measured { metric: metric_name(figure), platform, thousandths, at: Timestamp::now(), window })
+        self.prepare(&mut engines, namespace, platform, figure).await?;
+        let found = engines.sum(figure).ok_or_else(|| none_ready(namespace, platform))?;
+        Ok(measured(platform, figure, found))
+    }
+
+    fn serves(&self, namespace: &str) -> Result<(), Refusal> {
+        if self.namespaces.iter().any(|served| served == namespace) {
+            return Ok(());
+        }
+        Err(Refusal::not_found(format!("No Platform is served in namespace {namespace:?}.")))
+    }
+
+    /// Sees to it that there are as many readings as the figure needs, and that the last one is young.
+    async fn prepare(
+        &self,
+        engines: &mut Engines,
+        namespace: &str,
+        platform: &str,
+        figure: EngineFigure,
+    ) -> Result<(), Refusal> {
+        self.refresh(engines, namespace, platform, FRESH).await?;
+        if figure == EngineFigure::RequestsPerSecond && engines.window.rate().is_none() {
+            tokio::time::sleep(FIRST_SPAN).await;
+            self.refresh(engines, namespace, platform, Duration::ZERO).await?;
+        }
+        Ok(())
     }
 
     /// What is known of this Platform's engines; something else is forgotten for it if need be.
@@ -150,11 +162,47 @@ impl Figures {
         let pods = Api::<Pod>::namespaced(self.client.clone(), namespace);
         let pods = api::call("list the engines", pods.list(&list)).await;
         let pods = pods.map_err(|error| Refusal::unavailable(telemetry::chain(&error)))?;
-        // One that ends works off what it has, and takes nothing new.
-        let stays = |pod: &Pod| pod.metadata.deletion_timestamp.is_none();
         let read = stream::iter(pods.items.into_iter().filter(stays)).map(find);
         judge(read.buffer_unordered(AT_ONCE).collect().await, namespace, platform)
     }
+}
+
+/// A figure in thousandths, and over how long it was measured, if over any time.
+type Figure = (u64, Option<Duration>);
+
+impl Engines {
+    /// Of all of them.
+    fn sum(&self, figure: EngineFigure) -> Option<Figure> {
+        match figure {
+            EngineFigure::QueueDepth => Some((self.window.waiting()?.saturating_mul(1000), None)),
+            EngineFigure::RequestsPerSecond => self.window.rate().map(|(rate, over)| (rate, Some(over))),
+        }
+    }
+
+    /// Of the one whose pod has this UID.
+    fn share(&self, uid: &str, figure: EngineFigure) -> Option<Figure> {
+        match figure {
+            EngineFigure::QueueDepth => Some((self.window.waiting_of(uid)?.saturating_mul(1000), None)),
+            EngineFigure::RequestsPerSecond => {
+                self.window.rate_of(uid).map(|(rate, over)| (rate, Some(over)))
+            }
+        }
+    }
+}
+
+fn measured(platform: &str, figure: EngineFigure, (thousandths, over): Figure) -> Measured {
+    Measured {
+        metric: metric_name(figure),
+        platform: platform.to_owned(),
+        thousandths,
+        at: Timestamp::now(),
+        window: over.map(|over| over.as_secs()),
+    }
+}
+
+/// One that ends works off what it has, and takes nothing new.
+fn stays(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_none()
 }
 
 async fn find(pod: Pod) -> Found {
@@ -173,16 +221,19 @@ fn read(text: &str) -> Option<Told> {
 /// What all engines told, if every one that is ready did, and one is. Pure.
 fn judge(found: Vec<Found>, namespace: &str, platform: &str) -> Result<BTreeMap<String, Told>, Refusal> {
     if let Some(silent) = found.iter().find(|one| one.is_ready && one.told.is_none()) {
-        return Err(Refusal::unavailable(format!(
-            "Engine {} of Platform {namespace}/{platform} is ready and gives no figures: let the operator's pods reach port \
-             8080 of engines.",
-            silent.name
-        )));
+        return Err(is_silent(&silent.name, namespace, platform));
     }
     if !found.iter().any(|one| one.is_ready) {
         return Err(none_ready(namespace, platform));
     }
     Ok(found.into_iter().filter_map(|one| Some((one.uid, one.told?))).collect())
+}
+
+fn is_silent(engine: &str, namespace: &str, platform: &str) -> Refusal {
+    Refusal::unavailable(format!(
+        "Engine {engine} of Platform {namespace}/{platform} is ready and gives no figures: let the operator's pods reach port \
+         8080 of engines."
+    ))
 }
 
 fn none_ready(namespace: &str, platform: &str) -> Refusal {
@@ -193,44 +244,4 @@ fn none_ready(namespace: &str, platform: &str) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What is looked at, engines with whether they are ready and what they tell, and whose figures there are or what is missing.
-    type Case<'a> = (&'a str, &'a [(&'a str, bool, Option<Told>)], Result<&'a [&'a str], &'a str>);
-
-    #[test]
-    fn there_is_a_figure_of_every_ready_engine_or_none() {
-        let told = Some(Told { waiting: 1, calls: 2 });
-        let cases: [Case<'_>; 6] = [
-            ("all are ready", &[("a", true, told), ("b", true, told)], Ok(&["a", "b"])),
-            ("a ready one is silent", &[("a", true, told), ("b", true, None)], Err("Engine b")),
-            ("one that starts is silent", &[("a", true, told), ("b", false, None)], Ok(&["a"])),
-            ("one that is not ready tells", &[("a", true, told), ("b", false, told)], Ok(&["a", "b"])),
-            ("none is ready", &[("a", false, told)], Err("No engine of Platform pay/main is ready")),
-            ("there is none", &[], Err("No engine of Platform pay/main is ready")),
-        ];
-        for (name, engines, expected) in cases {
-            let found = engines.iter().map(|(name, is_ready, told)| Found {
-                uid: (*name).into(),
-                name: (*name).into(),
-                is_ready: *is_ready,
-                told: *told,
-            });
-            match (judge(found.collect(), "pay", "main"), expected) {
-                (Ok(told), Ok(expected)) => assert!(told.keys().eq(expected), "{name}: {told:?}"),
-                (Err(refusal), Err(expected)) => {
-                    assert!(refusal.message.contains(expected), "{name}: {}", refusal.message);
-                    assert_eq!(refusal.code.as_u16(), 503, "{name}");
-                }
-                (found, _) => panic!("{name}: {found:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn an_engine_that_does_not_tell_what_waits_tells_nothing() {
-        assert_eq!(read("payplane_engine_queue_depth 3"), Some(Told { waiting: 3, calls: 0 }));
-        assert_eq!(read("up 1"), None);
-    }
-}
+mod tests;

@@ -1,9 +1,10 @@
-//! The cluster's API of external metrics (`external.metrics.k8s.io/v1beta1`), from which autoscalers take how much a Platform's
-//! engines have to do. The API server passes questions on to the operator: the chart says so by an APIService.
+//! The cluster's APIs of external metrics (`external.metrics.k8s.io/v1beta1`) and of custom metrics (`custom.metrics.k8s.io/v1beta2`),
+//! from which autoscalers take how much a Platform's engines have to do: the former tells the sum of a Platform, the latter each
+//! engine's share and the sum. The API server passes questions on to the operator: the chart says so by an APIService each.
 //!
 //! Order of a question: the API server judges who asks, by the cluster's roles; it connects with its own certificate, which
-//! [`front`] checks; [`answer`] understands the path; [`figures`] reads the engines, through a [`window`] of what they said before;
-//! [`documents`] writes the answer. Every replica answers. The one that leads also makes the certificate, and tells the API server
+//! [`front`] checks; [`question`] understands the path; [`figures`] reads the engines, through a [`window`] of what they said before;
+//! [`documents`] writes what [`answer`] gives. Every replica answers. The one that leads also makes the certificate, and tells the API server
 //! whom to trust ([`certificate`]).
 //!
 //! Bounds: [`listen`] and [`figures`] name theirs. Guarantees: only who has the API server's certificate is answered; a figure is
@@ -16,6 +17,7 @@ mod documents;
 mod figures;
 mod front;
 mod listen;
+mod question;
 mod window;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -29,10 +31,24 @@ use crate::{error::Error, telemetry};
 use figures::Figures;
 use front::Front;
 
-/// The API's group.
-pub const GROUP: &str = "external.metrics.k8s.io";
-/// Its only version.
-pub const VERSION: &str = "v1beta1";
+/// An API that is served: a group and its only version.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ApiVersion {
+    /// The group.
+    pub group: &'static str,
+    /// The version.
+    pub version: &'static str,
+}
+
+/// Figures of a Platform, by the label [`PLATFORM_LABEL`].
+pub const API_EXTERNAL: ApiVersion = ApiVersion { group: "external.metrics.k8s.io", version: "v1beta1" };
+/// Figures of objects: pods of engines, and Platforms.
+pub const API_CUSTOM: ApiVersion = ApiVersion { group: "custom.metrics.k8s.io", version: "v1beta2" };
+
+/// Pods, as a path names them.
+pub const PODS: &str = "pods";
+/// Platforms, as a path names them.
+pub const PLATFORMS: &str = "platforms.payplane.io";
 /// The label by which a question names its Platform.
 pub const PLATFORM_LABEL: &str = "platform";
 

@@ -56,22 +56,34 @@ impl Window {
         Some(newest.engines.values().fold(0_u64, |sum, told| sum.saturating_add(told.waiting)))
     }
 
+    /// Requests that wait in this engine; nothing if it did not say so last.
+    pub fn waiting_of(&self, engine: &str) -> Option<u64> {
+        self.0.back()?.engines.get(engine).map(|told| told.waiting)
+    }
+
     /// Requests per second of all engines, in thousandths, and over how long; nothing while there is one reading.
     pub fn rate(&self) -> Option<(u64, Duration)> {
+        let (since, over) = self.span()?;
+        let engines = &self.0.back()?.engines;
+        let calls =
+            engines.iter().map(|(engine, told)| u128::from(self.calls_since(since, engine, *told))).sum();
+        Some((per_second(calls, over)?, over))
+    }
+
+    /// The same of this engine; nothing if it did not say so last.
+    pub fn rate_of(&self, engine: &str) -> Option<(u64, Duration)> {
+        let (since, over) = self.span()?;
+        let told = self.0.back()?.engines.get(engine)?;
+        Some((per_second(self.calls_since(since, engine, *told).into(), over)?, over))
+    }
+
+    /// The reading since which calls are counted, and how long ago it was.
+    fn span(&self) -> Option<(usize, Duration)> {
         let newest = self.0.back()?;
         let age = |reading: &Reading| newest.at.saturating_duration_since(reading.at);
         let since = self.0.iter().rposition(|reading| SPAN <= age(reading)).unwrap_or(0);
         let over = age(self.0.get(since)?);
-        if over < SPAN_MIN {
-            return None;
-        }
-        let calls: u128 = newest
-            .engines
-            .iter()
-            .map(|(engine, told)| u128::from(self.calls_since(since, engine, *told)))
-            .sum();
-        let rate = calls.saturating_mul(1_000_000).checked_div(over.as_millis())?;
-        Some((u64::try_from(rate).unwrap_or(u64::MAX), over))
+        (SPAN_MIN <= over).then_some((since, over))
     }
 
     /// What an engine has answered since this reading, or since it was first read after that.
@@ -81,6 +93,12 @@ impl Window {
             readings.find_map(|reading| reading.engines.get(engine)).map_or(now.calls, |told| told.calls);
         now.calls.checked_sub(first).unwrap_or(now.calls)
     }
+}
+
+/// In thousandths.
+fn per_second(calls: u128, over: Duration) -> Option<u64> {
+    let rate = calls.saturating_mul(1_000_000).checked_div(over.as_millis())?;
+    Some(u64::try_from(rate).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -149,6 +167,18 @@ mod tests {
             let found = window(readings).rate().map(|(rate, over)| (rate, over.as_secs()));
             assert_eq!(found, expected, "{name}");
         }
+    }
+
+    #[test]
+    fn each_engine_has_its_share_and_one_that_did_not_speak_last_has_none() {
+        let window = window(&[(0, &[("a", 9, 100), ("gone", 4, 7)]), (10, &[("a", 2, 110), ("new", 3, 50)])]);
+        for (engine, waiting, rate) in
+            [("a", Some(2), Some(1_000)), ("new", Some(3), Some(0)), ("gone", None, None), ("b", None, None)]
+        {
+            assert_eq!(window.waiting_of(engine), waiting, "{engine}");
+            assert_eq!(window.rate_of(engine).map(|(rate, _)| rate), rate, "{engine}");
+        }
+        assert_eq!(window.rate_of("a").map(|(_, over)| over.as_secs()), Some(10));
     }
 
     #[test]

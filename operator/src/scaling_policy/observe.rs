@@ -239,7 +239,8 @@ fn way_out(reason: &str) -> Option<&'static str> {
              serves figures of engines with metricsApi.enabled",
         ),
         "FailedGetPodsMetric" => Some(
-            ". The number of pods stays as it is meanwhile. Metrics of pods need an adapter for custom.metrics.k8s.io",
+            ". The number of pods stays as it is meanwhile. See kubectl get apiservice v1beta2.custom.metrics.k8s.io; the chart \
+             serves figures of engines with metricsApi.enabled, anything else needs an adapter of your own",
         ),
         "FailedGetResourceMetric" => Some(
             ". The number of pods stays as it is meanwhile. CPU and memory need metrics-server, and requests of the pods",

@@ -27,19 +27,21 @@ use super::bed::{
 };
 
 const API: &str = "/apis/external.metrics.k8s.io/v1beta1";
+const CUSTOM: &str = "/apis/custom.metrics.k8s.io/v1beta2";
+const QUEUE: &str = "payplane_engine_queue_depth";
 const RATE: &str = "payplane_engine_requests_per_second";
 const SERVICE: &str = "payplane-operator-metrics";
 
 /// A Platform whose engine is real, and two operators, of which the one that does not lead is asked.
-struct World {
-    site: Site,
-    ledger: Ledger,
+pub struct World {
+    pub site: Site,
+    pub ledger: Ledger,
     port: u16,
     _operators: [Operator; 2],
 }
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let keys = Keys::new();
         let (mut site, mut ledger) = tokio::join!(Site::new(&keys), Ledger::new());
         ledger.believe(&site).await;
@@ -54,7 +56,7 @@ impl World {
         standby.is_ready().await;
         site.found(&ledger).await;
         aggregate(&site, port).await;
-        show_engine(&site, &ledger).await;
+        show_engine(&site, "engine-0", ledger.http_port).await;
         site.api.autoscale();
         Self { site, ledger, port, _operators: [leader, standby] }
     }
@@ -62,7 +64,7 @@ impl World {
     /// A question as somebody asks it of the API server, and its answer with its status.
     async fn ask(&self, path: &str, token: &str) -> Result<Value, u16> {
         let client = self.site.api.client_that_hears_refusals(token);
-        let request = http::Request::get(format!("{API}{path}")).body(Vec::new()).unwrap();
+        let request = http::Request::get(path).body(Vec::new()).unwrap();
         client.request::<Value>(request).await.map_err(|error| match error {
             kube::Error::Api(status) => status.code,
             other => panic!("{path}: {other:?}"),
@@ -70,7 +72,7 @@ impl World {
     }
 }
 
-/// The chart's APIService, to a Service that leads to this machine instead of pods.
+/// The chart's APIServices, to a Service that leads to this machine instead of pods.
 async fn aggregate(site: &Site, port: u16) {
     let services = Api::<k8s_openapi::api::core::v1::Service>::namespaced(site.client.clone(), SYSTEM);
     services.delete(SERVICE, &DeleteParams::default()).await.unwrap();
@@ -79,30 +81,34 @@ async fn aggregate(site: &Site, port: u16) {
         "spec": {"type": "ExternalName", "externalName": "localhost"},
     });
     create(&site.client, service).await;
-    let mut api = chart().into_iter().find(|object| object["kind"] == "APIService").unwrap();
-    api["spec"]["service"]["port"] = json!(port);
-    create(&site.client, api).await;
-    let name = "v1beta1.external.metrics.k8s.io";
     let services = Api::<k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService>::all(
         site.client.clone(),
     );
-    // Whether it answers is looked at without its certificate; what is asked of it is not.
-    wait(&services, name, "is served and trusted", |api| {
-        let is_trusted = api.spec.as_ref().is_some_and(|spec| spec.ca_bundle.is_some());
-        is_trusted && condition(api, "Available").is_some_and(|found| found["status"] == "True")
-    })
-    .await;
+    let mut served = 0;
+    for mut api in chart().into_iter().filter(|object| object["kind"] == "APIService") {
+        api["spec"]["service"]["port"] = json!(port);
+        let name = api["metadata"]["name"].as_str().unwrap().to_owned();
+        create(&site.client, api).await;
+        // Whether it answers is looked at without its certificate; what is asked of it is not.
+        wait(&services, &name, "is served and trusted", |api| {
+            let is_trusted = api.spec.as_ref().is_some_and(|spec| spec.ca_bundle.is_some());
+            is_trusted && condition(api, "Available").is_some_and(|found| found["status"] == "True")
+        })
+        .await;
+        served += 1;
+    }
+    assert_eq!(served, 2, "external and custom metrics");
 }
 
 /// The pod that a cluster would run the engine in.
-async fn show_engine(site: &Site, ledger: &Ledger) {
+async fn show_engine(site: &Site, name: &str, port: u16) {
     let deployments = Api::<Deployment>::namespaced(site.client.clone(), SYSTEM);
     let engine = deployments.get(&format!("{PLATFORM}-engine")).await.unwrap().spec.unwrap();
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": "engine-0", "namespace": SYSTEM, "labels": engine.selector.match_labels},
+        "metadata": {"name": name, "namespace": SYSTEM, "labels": engine.selector.match_labels},
         "spec": {"containers": [
-            {"name": "engine", "image": "none", "ports": [{"name": "http", "containerPort": ledger.http_port}]},
+            {"name": "engine", "image": "none", "ports": [{"name": "http", "containerPort": port}]},
         ]},
     });
     create(&site.client, pod).await;
@@ -111,7 +117,7 @@ async fn show_engine(site: &Site, ledger: &Ledger) {
         "conditions": [{"type": "Ready", "status": "True"}],
     }});
     let pods = Api::<Pod>::namespaced(site.client.clone(), SYSTEM);
-    pods.patch_status("engine-0", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    pods.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
 }
 
 /// Asks past the API server, with this certificate or none; gives what comes back, if anything does.
@@ -179,15 +185,15 @@ impl rustls::client::danger::ServerCertVerifier for Anybody {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_api_server_is_answered_and_it_passes_on_what_the_roles_allow() {
     let world = World::new().await;
-    let listed = world.ask("", ADMIN).await.unwrap();
+    let listed = world.ask(API, ADMIN).await.unwrap();
     let names: Vec<_> =
         listed["resources"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
-    assert_eq!(names, ["payplane_engine_queue_depth", RATE]);
+    assert_eq!(names, [QUEUE, RATE]);
 
     let path = |namespace: &str, metric: &str, platform: &str| {
-        format!("/namespaces/{namespace}/{metric}?labelSelector=platform%3D{platform}")
+        format!("{API}/namespaces/{namespace}/{metric}?labelSelector=platform%3D{platform}")
     };
-    let queue = path(SYSTEM, "payplane_engine_queue_depth", PLATFORM);
+    let queue = path(SYSTEM, QUEUE, PLATFORM);
     let found = world.ask(&queue, ADMIN).await.unwrap();
     assert_eq!(found["items"][0]["value"], "0", "nobody pays: {found}");
     assert_eq!(found["items"][0]["metricLabels"], json!({"platform": PLATFORM}));
@@ -197,7 +203,7 @@ async fn only_the_api_server_is_answered_and_it_passes_on_what_the_roles_allow()
         (path(SYSTEM, RATE, "other"), 503),
         (path("default", RATE, PLATFORM), 404),
         (path(SYSTEM, "other", PLATFORM), 404),
-        (format!("/namespaces/{SYSTEM}/{RATE}"), 400),
+        (format!("{API}/namespaces/{SYSTEM}/{RATE}"), 400),
     ] {
         assert_eq!(world.ask(&asked, ADMIN).await, Err(code), "{asked}");
     }
@@ -215,7 +221,67 @@ async fn only_the_api_server_is_answered_and_it_passes_on_what_the_roles_allow()
     println!("{} callers that are not the API server got nothing", refused + 1);
 }
 
-fn replicas(engine: &Deployment) -> i32 {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_engine_tells_its_share_and_is_chosen_by_labels_or_by_name() {
+    let mut world = World::new().await;
+    let listed = world.ask(CUSTOM, ADMIN).await.unwrap();
+    let names: Vec<_> =
+        listed["resources"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    for object in ["pods", "platforms.payplane.io"] {
+        assert!(names.contains(&json!(format!("{object}/{QUEUE}"))), "{object}: {names:?}");
+    }
+    let of = |object: &str, query: &str| format!("{CUSTOM}/namespaces/{SYSTEM}/{object}/{RATE}?{query}");
+    let instance = "labelSelector=app.kubernetes.io%2Finstance";
+    for asked in [
+        of("pods/*", ""),
+        of("pods/engine-0", ""),
+        of("pods/*", &format!("{instance}%3D{PLATFORM}")),
+        of(
+            "pods/*",
+            &format!("{instance}+in+%28{PLATFORM}%2Cother%29&metricLabelSelector=platform%3D{PLATFORM}"),
+        ),
+    ] {
+        let found = world.ask(&asked, ADMIN).await.unwrap();
+        let items = found["items"].as_array().unwrap();
+        assert_eq!(items.len(), 1, "{asked}: {found}");
+        assert_eq!(items[0]["describedObject"]["name"], "engine-0", "{asked}");
+        assert_eq!(items[0]["metric"]["name"], RATE, "{asked}");
+        assert!(items[0]["windowSeconds"].as_u64().is_some_and(|seconds| 0 < seconds), "{found}");
+    }
+    let found = world.ask(&of(&format!("platforms.payplane.io/{PLATFORM}"), ""), ADMIN).await.unwrap();
+    assert_eq!(found["items"][0]["describedObject"]["kind"], "Platform", "{found}");
+    for (asked, code) in [
+        (of("pods/other", ""), 404),
+        (of("pods/*", &format!("{instance}%3Dother")), 404),
+        (of("pods/*", "labelSelector=%2C%2C"), 400),
+        (of("pods/*", "metricLabelSelector=colour%3Dred"), 400),
+        (of("pods/*", "metricLabelSelector=platform%3Dother"), 404),
+        (of("platforms.payplane.io/other", ""), 503),
+        (of("pods/*", "").replace(RATE, "other"), 404),
+        (of("pods/*", "").replace(SYSTEM, "default"), 404),
+    ] {
+        assert_eq!(world.ask(&asked, ADMIN).await, Err(code), "{asked}");
+    }
+    let token = world.site.token("payplane-operator", ISSUER).await;
+    assert_eq!(world.ask(&of("pods/*", ""), &token).await, Err(403), "no role lets it read figures");
+
+    // A second one, which is said to be ready and says nothing: without it there is no figure of the first one either.
+    show_engine(&world.site, "engine-1", free_port()).await;
+    eventually("the silence of one is heard", async || {
+        (world.ask(&of("pods/engine-0", ""), ADMIN).await == Err(503)).then_some(())
+    })
+    .await;
+    let pods = Api::<Pod>::namespaced(world.site.client.clone(), SYSTEM);
+    pods.delete("engine-1", &DeleteParams::default().grace_period(0)).await.unwrap();
+    eventually("the other one is heard again", async || world.ask(&of("pods/*", ""), ADMIN).await.ok()).await;
+    world.ledger.stop_engine();
+    eventually("no engine is heard", async || {
+        (world.ask(&of("pods/*", ""), ADMIN).await == Err(503)).then_some(())
+    })
+    .await;
+}
+
+pub fn replicas(engine: &Deployment) -> i32 {
     engine.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or_default()
 }
 

@@ -1,5 +1,6 @@
 //! Policies that scale workloads, and the engines of a Platform.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -90,6 +91,20 @@ async fn the_platform_leaves_the_number_of_scaled_engines_alone() {
 /// Payments at most while the autoscaler makes up its mind.
 const PAID_MAX: usize = 3000;
 
+const RATE: &str = "payplane_engine_requests_per_second";
+
+/// How many engines tell their share in the API of custom metrics, each under its own name.
+async fn shares() -> usize {
+    let api = "/apis/custom.metrics.k8s.io/v1beta2";
+    let path = format!("{api}/namespaces/{SYSTEM}/pods/*/{RATE}?metricLabelSelector=platform%3D{PLATFORM}");
+    let output =
+        tokio::process::Command::new("kubectl").args(["get", "--raw", &path]).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let items = answer["items"].as_array().unwrap().iter();
+    items.map(|item| item["describedObject"]["name"].to_string()).collect::<BTreeSet<_>>().len()
+}
+
 /// Waits until the autoscaler wants so many engines and they are there.
 async fn wait_for_engines(client: &Client, number: i32) {
     let engines: Api<Deployment> = Api::namespaced(client.clone(), SYSTEM);
@@ -117,11 +132,13 @@ async fn load_brings_an_engine_its_end_takes_it_away_and_neither_kills_a_payment
     let policies: Api<ScalingPolicy> = Api::namespaced(client.clone(), SYSTEM);
     let engines: Api<Deployment> = Api::namespaced(client.clone(), SYSTEM);
     let autoscalers: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), SYSTEM);
-    // Little enough that Payment objects reach it.
-    let figure = |name: &str, value: &str| json!({"engine": {"name": name, "averageValue": value}});
+    // One of each API. Little enough that Payment objects reach it.
     let manifest = json!({"spec": {
         "target": {"platform": {"name": PLATFORM}}, "minReplicas": 2, "maxReplicas": 3,
-        "metrics": [figure("QueueDepth", "5"), figure("RequestsPerSecond", "8")],
+        "metrics": [
+            {"engine": {"name": "QueueDepth", "averageValue": "5"}},
+            {"pods": {"name": RATE, "averageValue": "8"}},
+        ],
         "scaleIn": {"stabilizationSeconds": 0, "maxPods": 1, "periodSeconds": 15},
     }});
     apply(&policies, "e2e-load", manifest).await;
@@ -133,7 +150,9 @@ async fn load_brings_an_engine_its_end_takes_it_away_and_neither_kills_a_payment
     };
     let live = wait_for(&autoscalers, &autoscaler, "hears the engines", hears).await;
     let measured = live.status.unwrap().current_metrics.unwrap_or_default();
-    assert_eq!(measured.iter().filter(|one| one.external.is_some()).count(), 2, "{measured:?}");
+    assert!(measured.iter().any(|one| one.external.is_some()), "{measured:?}");
+    assert!(measured.iter().any(|one| one.pods.is_some()), "{measured:?}");
+    assert_eq!(shares().await, 2, "each engine tells its own");
     assert_eq!(engines.get_scale(&engine).await.unwrap().spec.unwrap().replicas, Some(2), "nobody pays yet");
 
     let name = |number: usize| format!("load-{number:04}");
