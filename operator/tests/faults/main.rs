@@ -24,6 +24,7 @@ mod objects;
 mod outages;
 mod people;
 mod poison;
+mod queues;
 mod restored;
 mod rights;
 mod sites;
