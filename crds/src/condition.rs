@@ -50,6 +50,8 @@ pub const MIGRATED: &str = "Migrated";
 pub const ROLLED_BACK: &str = "RolledBack";
 /// On a Platform: an annotation asks for nothing to be changed.
 pub const PAUSED: &str = "Paused";
+/// On a Platform: a Restore replaces its ledger, and nothing of it runs meanwhile.
+pub const RESTORING: &str = "Restoring";
 /// On a Platform: at least one engine answers.
 pub const ENGINE_READY: &str = "EngineReady";
 /// On a Platform with Kafka: the broker takes connections. Money does not wait for it.
@@ -237,6 +239,8 @@ pub mod reason {
     pub const RECOVERY_POINT_TOO_OLD: &str = "RecoveryPointTooOld";
     /// The last restore took longer than the objective allows.
     pub const RECOVERY_TOO_SLOW: &str = "RecoveryTooSlow";
+    /// A Restore replaces the ledger, and nothing runs meanwhile.
+    pub const RESTORING: &str = "Restoring";
     /// A step of the restore failed; the message has its last words.
     pub const RESTORE_FAILED: &str = "RestoreFailed";
     /// The amount is more than what was captured and not refunded yet.

@@ -248,11 +248,16 @@ pub struct PlatformStatus {
     /// Engine pods that answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_replicas: Option<i32>,
+    /// Name of the ledger on the managed database's volume. Another one after each Restore into it; a Restore that replaces the
+    /// ledger names it as consent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub ledger: Option<String>,
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, Reconciling, Stalled, PostgresReady, Migrated, EngineReady; KafkaReady and RedisReady where the spec asks for them,
-    /// CredentialsRotated after a change of logins, RolledBack and Paused while that is so.
+    /// CredentialsRotated after a change of logins, RolledBack, Restoring and Paused while that is so.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

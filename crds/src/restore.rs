@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::{encryption::Encryption, platform::Storage, timeout_policy::PlatformName};
 
 /// Makes a ledger of a Backup, and of the log that the Platform stored after it, up to a point. It is verified before it
-/// counts. It goes into a volume that does not exist yet, for a Platform that is created afterwards, or into a scratch server
-/// that is thrown away (a drill). Nothing that exists is ever overwritten.
+/// counts. It goes into a volume that does not exist yet, for a Platform that is created afterwards; into the volume of a Platform
+/// that exists, in the place of the ledger that is named, which is kept beside it; or into a scratch server that is thrown away
+/// (a drill). Nothing that exists is ever overwritten.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "payplane.io",
@@ -35,7 +36,11 @@ use crate::{encryption::Encryption, platform::Storage, timeout_policy::PlatformN
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("a Restore cannot change; create another one"))]
+#[x_kube(
+    validation = Rule::new("self == oldSelf").message("a Restore cannot change; create another one"),
+    validation = Rule::new("!has(self.into.platform) || !has(self.into.platform.replace) || self.into.platform.name == self.platformRef.name")
+        .message("a ledger is replaced by a copy of itself only: into.platform.name and platformRef.name have to be the same where into.platform.replace is given")
+)]
 pub struct RestoreSpec {
     /// Whose ledger it was. A Backup of another Platform is refused.
     pub platform_ref: PlatformName,
@@ -100,7 +105,7 @@ pub struct Point {
 )]
 pub struct Destination {
     /// The volume of a Platform in the same namespace that does not exist yet; nor may its volume. Create the Platform when
-    /// the Restore has succeeded.
+    /// the Restore has succeeded. With `replace` the volume of one that exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<NewPlatform>,
     /// A scratch server that is thrown away: shows that it can be done, and how long it takes.
@@ -108,16 +113,22 @@ pub struct Destination {
     pub drill: Option<bool>,
 }
 
-/// A Platform that does not exist yet.
+/// A Platform that does not exist yet, or the one whose ledger is replaced.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewPlatform {
-    /// The name that it will have.
+    /// The name that it will have, or has.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     pub name: String,
-    /// The volume of its ledger, as its `spec.postgres.managed.storage` will say.
+    /// The volume of its ledger, as its `spec.postgres.managed.storage` will say. With `replace` its volume stays as it is.
     #[serde(default)]
     pub storage: Storage,
+    /// Consent to replace the ledger of a Platform that exists: that ledger's name, as `status.ledger` of the Platform has it.
+    /// Each Restore into the volume gives the ledger another name, so a consent never counts for another ledger. The Platform
+    /// stands still meanwhile, and the ledger of before is kept on the volume, which needs room for both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub replace: Option<String>,
 }
 
 /// How far a Restore is.
@@ -160,6 +171,10 @@ pub struct RestoreStatus {
     /// the last batch up to it. They are sealed again, under numbers of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub later_batches: Option<i64>,
+    /// Of a Restore in place: where the ledger of before is, as CLAIM/FOLDER.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub replaced: Option<String>,
     /// Generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,

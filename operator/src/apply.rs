@@ -262,6 +262,30 @@ where
     }
 }
 
+/// Writes annotations of an object as it was read, or takes away those that are null.
+///
+/// # Errors
+/// When the API server does not accept it, or somebody changed the object meanwhile.
+pub async fn annotate<K>(client: &Client, object: &K, annotations: Value) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()>,
+{
+    const OPERATION: &str = "annotate an object of ours";
+    let version = object.resource_version();
+    let body = json!({"metadata": {"annotations": annotations, "resourceVersion": version}});
+    let objects = api::dynamic::<K>(client, object.namespace().as_deref());
+    let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+    let name = object.name_any();
+    match api::call(OPERATION, objects.patch(&name, &params, &Patch::Merge(&body))).await {
+        Ok(_) => {
+            tracing::info!(child_kind = %K::kind(&()), child = name, %annotations, "annotated");
+            Ok(())
+        }
+        Err(error) if api::is_status(&error, 409) => Err(Error::Raced { operation: OPERATION }),
+        Err(error) => Err(error),
+    }
+}
+
 /// The object with the hash of itself.
 fn marked<K: Serialize>(wanted: &K) -> Result<Value, Error> {
     let mut body = serde_json::to_value(wanted)?;

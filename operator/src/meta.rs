@@ -23,6 +23,11 @@ pub const BACKUP_SCHEDULE: &str = "payplane.io/backup-schedule";
 pub const DOOMED: &str = "payplane.io/doomed";
 /// Label of a Job and its pod: the Restore that they work for. Annotation of a volume: the UID of the one that fills it.
 pub const RESTORE: &str = "payplane.io/restore";
+/// Annotation of a ledger's volume while a Restore replaces what is on it, as NAME:UID of the Restore: the Platform stands still.
+/// On the database's StatefulSet it says that it does.
+pub const RESTORING: &str = "payplane.io/restoring";
+/// Finalizer of a Restore that replaces a ledger: the Platform gets its volume back first.
+pub const GIVE_BACK: &str = "payplane.io/give-back";
 /// Label of a Tenant's namespaces: the Tenant's name.
 pub const TENANT: &str = "payplane.io/tenant";
 /// Label of a ScalingPolicy's children: the ScalingPolicy's name.

@@ -11,6 +11,7 @@ mod apply;
 mod backups;
 mod billing;
 mod health;
+mod in_place;
 mod lease;
 mod objects;
 #[path = "support/own.rs"]

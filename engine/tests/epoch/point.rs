@@ -126,6 +126,7 @@ impl Past {
                 ("LOG", "replay"),
                 ("DEADLINE", "60"),
             ]);
+            shell.env("LEDGER", folder.path().join("target/ledger"));
             let output = shell.env("SEQUENCE", sequence.to_string()).output().unwrap();
             if !output.status.success() {
                 failure = String::from_utf8_lossy(&output.stderr).into_owned();

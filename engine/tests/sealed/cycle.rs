@@ -127,6 +127,7 @@ impl World {
             ("LOG", "replay"),
             ("DEADLINE", "60"),
         ]);
+        command.env("LEDGER", self.path("target/ledger"));
         command.env("PGPORT", self.postgres.port.to_string()).output().unwrap()
     }
 

@@ -17,6 +17,7 @@ mod observe;
 mod quantity;
 mod redis;
 mod report;
+pub mod restoring;
 mod retire;
 mod rollout;
 mod scaled;
@@ -58,6 +59,7 @@ use kafka::operated::Operated;
 use migration::Migration;
 pub use names::Names;
 use observe::Observed;
+use restoring::Mark;
 use retire::Rotation;
 use rollout::{
     Verdict,
@@ -79,8 +81,21 @@ pub enum Answer {
     Refused(Refused),
     /// An annotation asks for nothing to be changed.
     Paused,
+    /// A Restore replaces the ledger, so nothing runs.
+    Still(Still),
     /// The objects are as wanted; this is how far they got.
     Applied(Box<Applied>),
+}
+
+/// A Platform that stands still.
+#[derive(Debug)]
+pub struct Still {
+    /// The Restore.
+    pub mark: Mark,
+    /// Name of the ledger that it replaces.
+    pub ledger: Option<String>,
+    /// The volume's claim.
+    pub claim: String,
 }
 
 /// What the API server says of the workloads.
@@ -98,6 +113,8 @@ pub struct Applied {
     pub operated_kafka: Option<Operated>,
     /// Where the engine is reached.
     pub endpoint: String,
+    /// Name of the ledger on the volume, where there is one.
+    pub ledger: Option<String>,
     /// What is known about Redis.
     pub redis: report::RedisSeen,
     /// How far the schema is.
@@ -145,6 +162,9 @@ impl Reconciled for Platform {
 
 async fn look(platform: &Platform, context: &Context, names: &Names, count: Count) -> Result<Answer, Error> {
     let observed = Box::pin(observe::observe(platform, context, names)).await?; // reads
+    let mark = observed.claim.as_ref().and_then(Mark::on);
+    let (platform, count) = &restoring::still(platform, count, mark.as_ref()); // pure
+    let count = *count;
     let valid = match validate::validate(platform, &observed) {
         Err(refused) => return Ok(Answer::Refused(refused)),
         Ok(valid) => valid,
@@ -159,18 +179,26 @@ async fn look(platform: &Platform, context: &Context, names: &Names, count: Coun
     let redis = Box::pin(redis::bring(platform, context, names, &authority)).await?; // reads and writes its own
     // A Deployment is built with a template.
     let template = rollout::template_of(&parts.engine.deployment).unwrap_or_default();
-    let migration =
-        Box::pin(migration::bring(platform, context, names, (&observed, &made), &template)).await?; // reads, makes its Job
+    let migration = match &mark {
+        Some(_) => Migration::Waiting,
+        None => Box::pin(migration::bring(platform, context, names, (&observed, &made), &template)).await?, // reads, makes its Job
+    };
     let analysis = Box::pin(analyse(context, names, &observed)).await; // reads what engines tell
     let verdict = rollout::judge(&observed.rollout, &template, &migration, &analysis, jiff::Timestamp::now()); // pure
     let parts = hold_back(parts, &verdict, &migration, &observed); // pure
-    let parts = scaled::leave_out(parts, count); // pure
+    let parts = restoring::stop(scaled::leave_out(parts, count), mark.as_ref()); // pure
     scaled::hand_over(context, names, count).await?; // writes who counts the engines
     let grown = volume::grown(platform, names, observed.claim.as_ref()); // pure
     let may_begin = observed.has_engine || verdict == Verdict::Proceed;
     let Running { postgres, engine, kafka, cluster, operated_kafka } =
         Box::pin(act(context, &observed, parts, grown, may_begin)).await?; // writes the rest
     introduce(context, names, &made.ca_pem)?;
+    let ledger = observed.claim.as_ref().and_then(restoring::ledger);
+    if let Some(mark) = mark {
+        // It waits for that.
+        context.wake.restore(&names.namespace, &mark.restore);
+        return Ok(Answer::Still(Still { mark, ledger, claim: names.postgres_claim() }));
+    }
     let mut applied = Applied {
         postgres,
         engine,
@@ -178,6 +206,7 @@ async fn look(platform: &Platform, context: &Context, names: &Names, count: Coun
         cluster,
         operated_kafka,
         endpoint: names.endpoint(),
+        ledger,
         redis,
         migration,
         rollout: verdict,
@@ -279,11 +308,12 @@ fn finish(answer: &Answer) -> Result<Again, Error> {
         Answer::Applied(applied) if matches!(applied.operated_kafka, Some(Operated::Refused(_))) => {
             Ok(Again::After(LOOK_FOR_OPERATORS))
         }
-        Answer::Refused(_) | Answer::Paused | Answer::Applied(_) => Ok(Again::OnChange),
+        Answer::Refused(_) | Answer::Paused | Answer::Still(_) | Answer::Applied(_) => Ok(Again::OnChange),
     }
 }
 
-fn is_paused(platform: &Platform) -> bool {
+/// Whether an annotation asks for nothing to be changed.
+pub fn is_paused(platform: &Platform) -> bool {
     platform.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 

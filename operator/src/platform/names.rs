@@ -51,6 +51,11 @@ impl Names {
         format!("data-{}-0", self.postgres())
     }
 
+    /// Pod of PostgreSQL, as its StatefulSet names it.
+    pub fn postgres_pod(&self) -> String {
+        format!("{}-0", self.postgres())
+    }
+
     /// Job that brings the database to the schema of new engines.
     pub fn migrate(&self, hash: &str) -> String {
         format!("{}-migrate-{hash}", self.platform)

@@ -12,7 +12,7 @@ use payplane_crds::{
     Platform, PlatformStatus,
     condition::{
         CREDENTIALS_ROTATED, ENGINE_READY, KAFKA_READY, MIGRATED, PAUSED, POSTGRES_READY, READY, RECONCILING,
-        REDIS_READY, ROLLED_BACK, STALLED,
+        REDIS_READY, RESTORING, ROLLED_BACK, STALLED,
         reason::{
             self, AS_SPECIFIED, DATABASE_CLAIMED, DATABASE_NOT_READY, DATABASE_UNSUITABLE, MIGRATION_FAILED,
             PROGRESSING,
@@ -20,8 +20,12 @@ use payplane_crds::{
     },
 };
 
-use super::{Answer, Applied, cluster, kafka::report as kafka, retire::Rotation, rollout::Verdict};
-use crate::{condition::Conditions, meta::RESTART, status::Reported};
+use super::{Answer, Applied, Still, cluster, kafka::report as kafka, retire::Rotation, rollout::Verdict};
+use crate::{
+    condition::Conditions,
+    meta::{self, RESTART},
+    status::Reported,
+};
 
 /// The status that tells this answer.
 pub fn report(platform: &Platform, answer: &Answer, now: Timestamp) -> PlatformStatus {
@@ -47,10 +51,29 @@ pub fn report(platform: &Platform, answer: &Answer, now: Timestamp) -> PlatformS
                 .set(PAUSED, "True", reason::PAUSED, message);
             PlatformStatus { conditions: carry(platform, conditions), ..before }
         }
+        Answer::Still(still) => standing(platform, still, conditions),
         Answer::Applied(applied) => progress(platform, applied, conditions),
     };
     status.observed_generation = platform.metadata.generation;
     status
+}
+
+/// Nothing runs, and what the other parts said is as it was.
+fn standing(platform: &Platform, still: &Still, conditions: Conditions<'_>) -> PlatformStatus {
+    let message = format!(
+        "Restore {} replaces the ledger: no database and no engine runs until it has ended. If there is no such Restore any \
+         more, take annotation {} off PersistentVolumeClaim {}.",
+        still.mark.restore,
+        meta::RESTORING,
+        still.claim
+    );
+    let conditions = [POSTGRES_READY, ENGINE_READY].into_iter().fold(
+        conditions.waiting(reason::RESTORING, &message).set(RESTORING, "True", reason::RESTORING, &message),
+        |conditions, part| conditions.set(part, "False", reason::RESTORING, &message),
+    );
+    let before = platform.status.clone().unwrap_or_default();
+    let conditions = carry(platform, conditions);
+    PlatformStatus { ready_replicas: Some(0), ledger: still.ledger.clone(), conditions, ..before }
 }
 
 /// Whether a server that is a StatefulSet of one accepts connections.
@@ -64,8 +87,12 @@ fn carry(
 ) -> Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
     let kept =
         [POSTGRES_READY, MIGRATED, ENGINE_READY, KAFKA_READY, REDIS_READY, CREDENTIALS_ROTATED, ROLLED_BACK];
-    let parts = platform.current().iter().filter(|old| kept.contains(&old.type_.as_str()));
-    conditions.into_vec().into_iter().chain(parts.cloned()).collect()
+    let told = conditions.into_vec();
+    let is_told = |old: &str| told.iter().any(|new| new.type_ == old);
+    let parts = platform.current().iter().map(|old| (old.type_.as_str(), old));
+    let parts = parts.filter(|(type_, _)| kept.contains(type_) && !is_told(type_));
+    let parts: Vec<_> = parts.map(|(_, old)| old.clone()).collect();
+    told.into_iter().chain(parts).collect()
 }
 
 fn progress(platform: &Platform, applied: &Applied, conditions: Conditions) -> PlatformStatus {
@@ -85,6 +112,7 @@ fn progress(platform: &Platform, applied: &Applied, conditions: Conditions) -> P
     };
     PlatformStatus {
         endpoint: Some(applied.endpoint.clone()),
+        ledger: applied.ledger.clone(),
         ready_replicas: Some(ready),
         observed_generation: None,
         conditions: {

@@ -1,9 +1,23 @@
-//! Makes the volume, the login of its owner, and the Job. The only writes beside the status.
+//! Makes the volume, the login of its owner, and the Job; in place also what holds the Platform meanwhile. The only writes
+//! beside the status.
 
-use payplane_crds::Restore;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::ResourceExt;
+use payplane_crds::{Restore, restore::NewPlatform};
+use serde_json::json;
 
-use super::{Answer, build, plan::Source};
-use crate::{apply, context::Context, error::Error, platform::random};
+use super::{
+    Answer, build,
+    observe::Observed,
+    plan::{Source, in_place::is_mine},
+};
+use crate::{
+    apply,
+    context::Context,
+    error::Error,
+    meta::{GIVE_BACK, RESTORE, RESTORING},
+    platform::{random, restoring::Mark},
+};
 
 /// Begins. Each of the three is made once; a crash in between finds what was made.
 ///
@@ -23,5 +37,79 @@ pub async fn begin(restore: &Restore, context: &Context, source: &Source<'_>) ->
     match apply::create(client, &build::job(restore, source, &context.settings)).await? {
         true => Ok(Answer::Begun),
         false => Err(Error::Raced { operation: "create the Job of a restore" }),
+    }
+}
+
+/// Keeps the object until the volume is given back.
+///
+/// # Errors
+/// When the API server does not accept it, or somebody changed the object meanwhile.
+pub async fn bind(restore: &Restore, context: &Context) -> Result<Answer, Error> {
+    apply::add_finalizer(&context.client, restore, GIVE_BACK).await?;
+    Ok(Answer::Stepped)
+}
+
+/// Says on the volume that this Restore replaces its ledger. Of two at once one is refused by the API server.
+///
+/// # Errors
+/// When the API server does not accept it, or somebody changed the claim meanwhile.
+pub async fn mark(
+    restore: &Restore,
+    context: &Context,
+    claim: &PersistentVolumeClaim,
+) -> Result<Answer, Error> {
+    let mark = Mark::of(restore).text();
+    apply::annotate(&context.client, claim, json!({RESTORING: mark})).await?;
+    Ok(stand_by(restore, context))
+}
+
+/// Has the Platform look at the mark.
+pub fn stand_by(restore: &Restore, context: &Context) -> Answer {
+    wake(restore, context);
+    Answer::Standing
+}
+
+/// Makes the Job that brings back what was.
+///
+/// # Errors
+/// When the API server does not accept it.
+pub async fn undo(restore: &Restore, context: &Context, observed: &Observed) -> Result<Answer, Error> {
+    if let Some(into) = &restore.spec.into.platform {
+        let postgres = observed.target.as_ref().and_then(|target| target.spec.postgres.managed.as_ref());
+        let job = build::undo::undo(restore, into, postgres, &context.settings);
+        if !apply::create(&context.client, &job).await? {
+            return Err(Error::Raced { operation: "create the Job that undoes a restore" });
+        }
+    }
+    Ok(Answer::Undoing(None))
+}
+
+/// Takes the mark off the volume, in one write with the ledger's new name if it has another one, and lets the object go.
+///
+/// # Errors
+/// When the API server does not accept it, or somebody changed either meanwhile.
+pub async fn give_back(
+    restore: &Restore,
+    context: &Context,
+    claim: Option<&PersistentVolumeClaim>,
+    is_replaced: bool,
+) -> Result<Answer, Error> {
+    if let Some(claim) = claim.filter(|claim| is_mine(restore, claim)) {
+        let mut marks = json!({RESTORING: null});
+        if is_replaced {
+            marks[RESTORE] = restore.uid().into();
+        }
+        apply::annotate(&context.client, claim, marks).await?;
+        wake(restore, context);
+    }
+    apply::remove_finalizer(&context.client, restore, GIVE_BACK).await?;
+    Ok(Answer::Stepped)
+}
+
+fn wake(restore: &Restore, context: &Context) {
+    let namespace = restore.namespace().unwrap_or_default();
+    let into = restore.spec.into.platform.as_ref();
+    if let Some(NewPlatform { name, .. }) = into {
+        context.wake.platform(&namespace, name);
     }
 }

@@ -3,12 +3,17 @@
 //! One Job does all of it (`build`), into a volume that this Restore made, or into a scratch directory. Nothing that exists is
 //! written to: a Platform or a volume of the name that is asked for ends it. As long as the Job has not succeeded the volume
 //! carries a mark that keeps a database from starting on it. It is made once: an end is an end.
+//!
+//! In place, with consent that names the ledger, there is more before and after (`plan/in_place`): the Platform stands still, the
+//! ledger is made beside the one that is there, and a failure is undone by a second Job.
 
 mod act;
 mod build;
 mod observe;
 mod plan;
 mod report;
+
+use std::time::Duration;
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use payplane_crds::Restore;
@@ -22,6 +27,9 @@ use crate::{
 };
 
 use plan::Next;
+
+/// How often is looked whether a database's pod is gone: pods are not watched.
+const LOOK_AT_PODS: Duration = Duration::from_secs(3);
 
 /// What came of one look.
 #[derive(Debug)]
@@ -44,6 +52,12 @@ pub enum Answer {
         /// Its pod.
         pod: Option<Box<Pod>>,
     },
+    /// In place: the Platform is to stand still.
+    Standing,
+    /// In place: it failed, and what was is brought back by this Job.
+    Undoing(Option<Box<Job>>),
+    /// In place: one step, which nobody has to know of.
+    Stepped,
 }
 
 impl Reconciled for Restore {
@@ -57,12 +71,26 @@ impl Reconciled for Restore {
             Next::Look(job) => {
                 Answer::Seen { job: Box::new(job.clone()), pod: observed.pod.clone().map(Box::new) }
             }
+            Next::LookAtUndo(job) => Answer::Undoing(Some(Box::new(job.clone()))),
+            Next::StandBy => act::stand_by(self, context),
             Next::Begin(source) => act::begin(self, context, &source).await?, // writes
+            Next::Bind => act::bind(self, context).await?,                    // writes
+            Next::Mark(claim) => act::mark(self, context, claim).await?,      // writes
+            Next::Undo => act::undo(self, context, &observed).await?,         // writes
+            Next::GiveBack { claim, is_replaced } => {
+                act::give_back(self, context, claim, is_replaced).await? // writes
+            }
         };
+        if let Answer::Stepped = answer {
+            // The object has changed by it, or goes. The next look says what came of it.
+            return Ok(Again::After(LOOK_AT_PODS));
+        }
         let status = report::report(self, &answer, jiff::Timestamp::now()); // pure
         status::write(context, self, &status).await?;
         match answer {
             Answer::Waiting(_) => Err(Error::Missing),
+            Answer::Standing | Answer::Stepped => Ok(Again::After(LOOK_AT_PODS)),
+            Answer::Undoing(_) => Ok(Again::OnChange),
             Answer::Refused { .. } | Answer::Begun | Answer::Seen { .. } => Ok(Again::OnChange),
         }
     }

@@ -1,20 +1,23 @@
 //! What a Restore depends on and what was done for it already. The only reads.
 
 use k8s_openapi::api::{
+    apps::v1::StatefulSet,
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod, Secret},
 };
 use kube::{Api, ResourceExt};
 use payplane_crds::{Backup, Platform, Restore};
 
-use super::{build, plan::keys};
+use super::{
+    build,
+    plan::{in_place::in_place, keys},
+};
 use crate::{
     api,
     context::{Context, Guarded},
     engine::PlatformKey,
     error::Error,
     job,
-    meta::RESTORE,
 };
 
 /// What a Restore depends on.
@@ -40,6 +43,12 @@ pub struct Observed {
     pub job: Option<Job>,
     /// The Job's pod.
     pub pod: Option<Pod>,
+    /// In place: the Job that brings back what was.
+    pub undo: Option<Job>,
+    /// In place: the target's database.
+    pub postgres: Option<StatefulSet>,
+    /// In place: whether its pod is there.
+    pub has_server: bool,
 }
 
 /// Reads them.
@@ -58,7 +67,7 @@ pub async fn observe(restore: &Restore, context: &Context) -> Result<Observed, E
     let job = job.filter(|job| is_ours(job, restore));
     let pod = match &job {
         None => None,
-        Some(_) => job::newest_pod(client, &namespace, &format!("{RESTORE}={}", restore.name_any())).await?,
+        Some(job) => job::newest_pod(client, &namespace, &job::selector(job)).await?,
     };
     let backups = Api::<Guarded<Backup>>::namespaced(client.clone(), &namespace);
     let backup = api::call("read a Backup", backups.get_opt(&restore.spec.backup_ref.name)).await?;
@@ -89,7 +98,7 @@ pub async fn observe(restore: &Restore, context: &Context) -> Result<Observed, E
     let bucket = backup.as_ref().and_then(|backup| backup.spec.bucket.as_ref());
     let credentials = bucket.map(|bucket| bucket.credentials_ref.name.as_str());
     let missing_credentials = missing(Vec::from_iter(credentials)).await?;
-    Ok(Observed {
+    let mut observed = Observed {
         is_served: true,
         backup,
         source,
@@ -100,7 +109,20 @@ pub async fn observe(restore: &Restore, context: &Context) -> Result<Observed, E
         missing_credentials,
         job,
         pod,
-    })
+        ..Observed::default()
+    };
+    if let Some((into, _)) = in_place(restore) {
+        let names = build::names(restore, &into.name);
+        let undo = api::call("read a Job", jobs.get_opt(&build::undo::name(restore))).await?;
+        observed.undo = undo.filter(|job| is_ours(job, restore));
+        let sets = Api::<StatefulSet>::namespaced(client.clone(), &namespace);
+        observed.postgres = api::call("read PostgreSQL", sets.get_opt(&names.postgres())).await?;
+        let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
+        let server = names.postgres_pod();
+        let server = api::call("read PostgreSQL's pod", pods.get_metadata_opt(&server)).await?;
+        observed.has_server = server.is_some();
+    }
+    Ok(observed)
 }
 
 /// A Job of the same name that works for an object of before is going away.

@@ -1,7 +1,9 @@
 //! What to do next about a Restore. Pure.
 
+pub mod in_place;
+
 use jiff::Timestamp;
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::{batch::v1::Job, core::v1::PersistentVolumeClaim};
 use kube::ResourceExt;
 use payplane_crds::{
     Backup, BackupState, Platform, Restore,
@@ -31,6 +33,23 @@ pub enum Next<'a> {
     Begin(Source<'a>),
     /// See how far the Job is.
     Look(&'a Job),
+    /// In place: see to it that the volume is given back before this object goes.
+    Bind,
+    /// In place: mark the volume, so that the Platform stands still.
+    Mark(&'a PersistentVolumeClaim),
+    /// In place: wait until it does.
+    StandBy,
+    /// In place: bring back what was.
+    Undo,
+    /// In place: see how far that is.
+    LookAtUndo(&'a Job),
+    /// In place: give the volume back.
+    GiveBack {
+        /// The volume, if it is there.
+        claim: Option<&'a PersistentVolumeClaim>,
+        /// Whether it has another ledger now.
+        is_replaced: bool,
+    },
 }
 
 /// What it begins with.
@@ -52,6 +71,12 @@ pub struct Source<'a> {
 
 /// One step.
 pub fn plan<'a>(restore: &'a Restore, observed: &'a Observed, now: Timestamp) -> Next<'a> {
+    let next = in_place::first(restore, observed, now).unwrap_or_else(|| step(restore, observed, now));
+    in_place::then(restore, observed, next)
+}
+
+/// One step of any Restore.
+fn step<'a>(restore: &'a Restore, observed: &'a Observed, now: Timestamp) -> Next<'a> {
     if let Some(job) = &observed.job {
         return Next::Look(job);
     }
@@ -170,7 +195,10 @@ fn refusal(restore: &Restore, observed: &Observed, now: Timestamp) -> Option<(&'
             ));
         }
     }
-    target_exists(restore, observed).map(|message| (TARGET_EXISTS, message))
+    match in_place::in_place(restore) {
+        Some((into, named)) => in_place::refusal(restore, observed, into, named),
+        None => target_exists(restore, observed).map(|message| (TARGET_EXISTS, message)),
+    }
 }
 
 /// The last seal that the ledger had when the copy began, of `SEAL:LINK`.
@@ -183,9 +211,9 @@ fn target_exists(restore: &Restore, observed: &Observed) -> Option<String> {
     let into = restore.spec.into.platform.as_ref()?;
     if observed.target.is_some() {
         return Some(format!(
-            "Platform {} exists, and a Restore changes nothing that does. Name one that does not exist; or delete it, and \
-             put its volume aside.",
-            into.name
+            "Platform {} exists, and a Restore changes nothing that does without consent. Name one that does not exist. {}",
+            into.name,
+            in_place::ways_out(observed).unwrap_or_default()
         ));
     }
     let volume = observed.volume.as_ref()?;

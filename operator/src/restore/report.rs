@@ -12,7 +12,10 @@ use payplane_crds::{
 };
 use serde::Deserialize;
 
-use super::{Answer, build};
+use super::{
+    Answer, build,
+    plan::in_place::{in_place, kept},
+};
 use crate::{
     condition::Conditions,
     job::{self, End, Failed},
@@ -62,7 +65,53 @@ pub fn report(restore: &Restore, answer: &Answer, now: Timestamp) -> RestoreStat
             conditions: conditions.waiting(PROGRESSING, "Restoring.").into_vec(),
             ..fresh
         },
+        Answer::Standing | Answer::Stepped => standing(restore, conditions, now, fresh),
+        Answer::Undoing(job) => undoing(restore, job.as_deref(), conditions, fresh),
         Answer::Seen { job, pod } => of_job(restore, job, pod.as_deref(), conditions, fresh),
+    }
+}
+
+/// In place: when it began is when the Platform stopped.
+fn standing(
+    restore: &Restore,
+    conditions: Conditions<'_>,
+    now: Timestamp,
+    fresh: RestoreStatus,
+) -> RestoreStatus {
+    let message = "The Platform is brought to stand still: its database and its engines stop.";
+    RestoreStatus {
+        state: RestoreState::Running,
+        started_at: began(restore).or(Some(Time(now))),
+        conditions: conditions.waiting(PROGRESSING, message).into_vec(),
+        ..fresh
+    }
+}
+
+fn began(restore: &Restore) -> Option<Time> {
+    in_place(restore)?;
+    restore.status.as_ref()?.started_at.clone()
+}
+
+/// In place: it failed, and that is not the end yet.
+fn undoing(
+    restore: &Restore,
+    job: Option<&Job>,
+    conditions: Conditions<'_>,
+    fresh: RestoreStatus,
+) -> RestoreStatus {
+    let name = build::undo::name(restore);
+    let message = match job.map(|job| job::end(job, None)) {
+        Some(End::Failed(_)) => format!(
+            "It failed, and Job {name}, which brings the ledger of before back, did as well: see its pods' logs, and delete the Job \
+             to have it made again. Until then the Platform stands still."
+        ),
+        _ => "It failed, and the ledger of before is brought back.".into(),
+    };
+    RestoreStatus {
+        state: RestoreState::Running,
+        started_at: began(restore),
+        conditions: conditions.waiting(RESTORE_FAILED, &message).into_vec(),
+        ..fresh
     }
 }
 
@@ -73,7 +122,8 @@ fn of_job(
     conditions: Conditions<'_>,
     fresh: RestoreStatus,
 ) -> RestoreStatus {
-    let known = RestoreStatus { started_at: job.creation_timestamp().map(|time| Time(time.0)), ..fresh };
+    let started_at = began(restore).or_else(|| job.creation_timestamp().map(|time| Time(time.0)));
+    let known = RestoreStatus { started_at, ..fresh };
     match job::end(job, pod) {
         End::Open => RestoreStatus {
             state: RestoreState::Running,
@@ -107,6 +157,11 @@ fn succeeded(
     let times = known.started_at.as_ref().zip(finished_at.as_ref());
     let counted = operations.map_or_else(String::new, |count| format!("{count} operations "));
     let message = match &restore.spec.into.platform {
+        Some(into) if into.replace.is_some() => format!(
+            "The ledger is there, {counted}found sound, and Platform {} uses it. The one of before is kept in {}.",
+            into.name,
+            kept(restore, into)
+        ),
         Some(into) => {
             format!("The ledger is there, {counted}found sound. Create Platform {} to use it.", into.name)
         }
@@ -125,6 +180,7 @@ fn succeeded(
         finished_at,
         operations,
         later_batches: later,
+        replaced: in_place(restore).map(|(into, _)| kept(restore, into)),
         epoch: epoch.filter(|_| restore.spec.into.platform.is_some()),
         conditions: conditions.ready(COMPLETED, &message).settled(true, COMPLETED, &message).into_vec(),
         ..known
@@ -134,6 +190,9 @@ fn succeeded(
 /// As a condition's reason and message.
 fn failure(restore: &Restore, failed: Failed) -> (&'static str, String) {
     let left = match &restore.spec.into.platform {
+        Some(into) if into.replace.is_some() => {
+            format!(" The ledger of before is in its place again, and Platform {} uses it.", into.name)
+        }
         Some(into) => {
             format!(" No database starts on {}; delete it to try again.", build::volume_name(&into.name))
         }

@@ -44,6 +44,7 @@ fn answer(postgres: Option<StatefulSet>, engine: Option<Deployment>) -> Answer {
         cluster: None,
         operated_kafka: None,
         endpoint: "main-engine.pay.svc:8443".into(),
+        ledger: Some("c-1".into()),
         redis: RedisSeen::None,
         migration: Migration::NotAsked,
         rollout: Verdict::Proceed,
@@ -139,6 +140,7 @@ fn a_platform_is_ready_whatever_its_redis_does_and_says_what_that_is() {
             kafka: None,
             cluster: None,
             operated_kafka: None,
+            ledger: None,
             endpoint: String::new(),
             redis: seen,
             migration: Migration::NotAsked,
@@ -200,4 +202,26 @@ fn what_new_engines_answer_is_told_while_they_take_over() {
     let status = report(&platform(), &applied, Timestamp::UNIX_EPOCH);
     let message = &find(&status.conditions, READY).unwrap().message;
     assert!(message.contains("2 of 400 calls (0.5 %)"), "{message}");
+}
+
+#[test]
+fn a_platform_that_stands_still_says_for_which_restore_and_how_to_get_it_going() {
+    let mut object = platform();
+    object.status = Some(report(&object, &answer(postgres(1), engine(7, [2, 2, 2])), Timestamp::UNIX_EPOCH));
+    let mark = super::super::restoring::Mark { restore: "back".into(), uid: "r-1".into() };
+    let still = Still { mark, ledger: Some("c-1".into()), claim: "data-main-postgres-0".into() };
+    let status = report(&object, &Answer::Still(still), Timestamp::UNIX_EPOCH);
+    let words = [READY, RECONCILING, RESTORING, POSTGRES_READY, ENGINE_READY].map(|type_| {
+        let all: Vec<_> = status.conditions.iter().filter(|one| one.type_ == type_).collect();
+        assert_eq!(all.len(), 1, "{type_}: {all:?}");
+        format!("{} {}", all[0].status, all[0].reason)
+    });
+    let [no, yes] = ["False Restoring", "True Restoring"];
+    assert_eq!(words, [no, yes, yes, no, no]);
+    let message = &find(&status.conditions, READY).unwrap().message;
+    assert!(message.contains("Restore back") && message.contains("data-main-postgres-0"), "{message}");
+    assert_eq!((status.ready_replicas, status.ledger.as_deref()), (Some(0), Some("c-1")));
+    assert_eq!(status.endpoint, object.status.as_ref().unwrap().endpoint, "it comes back there");
+    let after = report(&object, &answer(postgres(1), engine(7, [2, 2, 2])), Timestamp::UNIX_EPOCH);
+    assert!(find(&after.conditions, RESTORING).is_none());
 }

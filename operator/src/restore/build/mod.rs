@@ -1,23 +1,28 @@
-//! What a Restore consists of: a volume with the login of its owner, and one Job. Pure.
+//! What a Restore consists of: a volume with the login of its owner, and one Job; and one that undoes it (`undo`). Pure.
 //!
 //! The Job's steps, each in a container of its own: open the copy and the log, and unpack the copy, where they are packed; check
 //! the copy and the stored log and lay the copy out; bring it up to the
 //! point; serve it to this pod alone; make it a ledger of its own; verify it; take the mark away that keeps a database from
 //! starting on the volume. The Job has no second try and a deadline.
+//!
+//! In place the ledger is made in a folder beside the one that is there. Only the last step moves that aside and the new one in
+//! its place, so until then nothing has to be undone but a folder.
+
+pub mod undo;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::{
         batch::v1::Job,
-        core::v1::{Container, EmptyDirVolumeSource, PersistentVolumeClaim, PodSpec, Secret, Volume},
+        core::v1::{Container, EmptyDirVolumeSource, EnvVar, PersistentVolumeClaim, PodSpec, Secret, Volume},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::ResourceExt;
 use payplane_crds::{Restore, platform::Resources, restore::NewPlatform};
 
-use super::plan::Source;
+use super::plan::{Source, in_place::in_place};
 use crate::{
     context::Settings,
     job,
@@ -43,6 +48,10 @@ pub const VERIFY: &str = "verify";
 /// The user `postgres` of Debian-based images.
 const USER: i64 = 999;
 const OWNER_DIR: &str = "/etc/payplane/database-owner";
+/// Where a database looks for its ledger.
+const LEDGER: &str = "/target/ledger";
+/// Where a ledger is made that is to replace another one.
+const BESIDE: &str = "/target/ledger.restored";
 /// How to log in to the copy while it is served to this pod alone.
 const LOGIN_DIR: &str = "/scratch/login";
 
@@ -54,6 +63,20 @@ pub fn job_name(restore: &Restore) -> String {
 /// The names of the Platform that will use the volume.
 pub fn names(restore: &Restore, platform: &str) -> Names {
     Names { namespace: restore.namespace().unwrap_or_default(), platform: platform.into() }
+}
+
+/// Name of the folder on its volume in which the ledger is kept that this Restore replaces.
+pub fn kept_folder(restore: &Restore) -> String {
+    format!("ledger.replaced-{}", restore.uid().unwrap_or_default())
+}
+
+/// Where the ledger is made, and where the one is kept that it replaces.
+fn folders(restore: &Restore) -> [EnvVar; 2] {
+    let (ledger, kept) = match in_place(restore) {
+        Some(_) => (BESIDE, format!("/target/{}", kept_folder(restore))),
+        None => (LEDGER, String::new()),
+    };
+    [variable("LEDGER", ledger.into()), variable("KEPT", kept)]
 }
 
 /// Name of the volume that the Platform's StatefulSet will find.
@@ -116,8 +139,9 @@ pub fn job(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Job {
         ..ObjectMeta::default()
     };
     let pod = PodSpec {
-        // A server that stores its log holds the volume of the copies, which one node can mount at a time.
-        affinity: place(source).shares_volume(log.as_ref()).then(|| beside(platform, POSTGRES)),
+        // A server that stores its log holds the volume of the copies, which one node can mount at a time. In place it is stopped.
+        affinity: (in_place(restore).is_none() && place(source).shares_volume(log.as_ref()))
+            .then(|| beside(platform, POSTGRES)),
         containers: vec![last],
         init_containers: Some(steps),
         volumes: Some(volumes(restore, source)),
@@ -195,7 +219,8 @@ fn step(restore: &Restore, source: &Source<'_>, settings: &Settings, name: &str,
 
 /// The server, for as long as the ledger is made and verified.
 fn serve(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Container {
-    job::serve(container(restore, source, settings, "serve"), "/target/ledger", &["archive_mode=off"])
+    let folder = if in_place(restore).is_some() { BESIDE } else { LEDGER };
+    job::serve(container(restore, source, settings, "serve"), folder, &["archive_mode=off"])
 }
 
 fn container(restore: &Restore, source: &Source<'_>, settings: &Settings, name: &str) -> Container {
@@ -205,16 +230,17 @@ fn container(restore: &Restore, source: &Source<'_>, settings: &Settings, name: 
     let until = point.time.as_ref().map_or_else(String::new, |time| time.0.to_string());
     let sequence = point.sequence.map_or_else(String::new, |seal| seal.to_string());
     let log = if point.copy.is_some() { "ignore" } else { "replay" };
+    let env = [
+        variable("BACKUP", source.backup.name_any()),
+        variable("PLATFORM", restore.spec.platform_ref.name.clone()),
+        variable("POINT", until),
+        variable("SEQUENCE", sequence),
+        variable("LOG", log.into()),
+        variable("DEADLINE", restore.spec.deadline_seconds.to_string()),
+    ];
     Container {
         name: name.into(),
-        env: Some(vec![
-            variable("BACKUP", source.backup.name_any()),
-            variable("PLATFORM", restore.spec.platform_ref.name.clone()),
-            variable("POINT", until),
-            variable("SEQUENCE", sequence),
-            variable("LOG", log.into()),
-            variable("DEADLINE", restore.spec.deadline_seconds.to_string()),
-        ]),
+        env: Some(env.into_iter().chain(folders(restore)).collect()),
         image: Some(image.unwrap_or_else(|| settings.postgres_image.clone())),
         image_pull_policy: Some("IfNotPresent".into()),
         resources: Some(resources(&asked, "100m", "256Mi")),

@@ -13,7 +13,7 @@ there=$(cat "$copy/PG_VERSION")
 [ "$here" = "$there" ] || fail "the copy is of PostgreSQL $there, the image has $here: use an image of version $there"
 pg_verifybackup --quiet "$copy"
 
-[ ! -e /target/ledger ] || fail "the volume holds a ledger already; it is left alone"
+[ ! -e "$LEDGER" ] || fail "the volume holds a ledger already; it is left alone"
 # Until everything is proved no database starts on it.
 : >/target/ledger.restoring
 
@@ -49,10 +49,10 @@ if [ -n "$POINT$SEQUENCE" ] && [ ! -d "$log" ]; then
 fi
 if [ "$LOG" = replay ] && [ -z "$POINT$SEQUENCE" ] && [ -d "$log" ]; then check_all; fi
 
-mkdir -p /target/ledger /scratch/login
-chmod 0700 /target/ledger
-cp -a "$copy/." /target/ledger/
-rm -f /target/ledger/backup_manifest
+mkdir -p "$LEDGER" /scratch/login
+chmod 0700 "$LEDGER"
+cp -a "$copy/." "$LEDGER"/
+rm -f "$LEDGER"/backup_manifest
 
 # What the copy's own settings say about other files does not hold here; all that matters comes on the command line.
 printf 'local all all trust\nhost all all 127.0.0.1/32 trust\n' >/scratch/pg_hba.conf
@@ -63,6 +63,6 @@ done
 if [ "$LOG" = replay ] && [ -d "$log" ]; then
     # shellcheck disable=SC2016 # the script that is written expands its own arguments
     printf '#!/bin/sh\n# Damage ends the recovery (above 125); absence is the end of the log.\n[ -e "%s/$1.gz" ] || exit 1\ngzip -dc "%s/$1.gz" >"$2" || exit 200\n' "$log" "$log" >/scratch/fetch.sh
-    : >/target/ledger/recovery.signal
+    : >"$LEDGER/recovery.signal"
 fi
 sync

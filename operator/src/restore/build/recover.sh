@@ -20,14 +20,14 @@ ask() { psql -h /tmp -U payplane_owner -d payplane -AtqX -v ON_ERROR_STOP=1 "$@"
 
 start() {
     # Damage just behind the point must not keep it from being reached.
-    [ "$(cat /target/ledger/PG_VERSION)" -lt 15 ] || set -- "$@" -c recovery_prefetch=off
-    postgres -D /target/ledger -c listen_addresses= -c unix_socket_directories=/tmp -c hba_file=/scratch/pg_hba.conf \
+    [ "$(cat "$LEDGER"/PG_VERSION)" -lt 15 ] || set -- "$@" -c recovery_prefetch=off
+    postgres -D "$LEDGER" -c listen_addresses= -c unix_socket_directories=/tmp -c hba_file=/scratch/pg_hba.conf \
         -c ssl=off -c archive_mode=off -c log_destination=stderr -c logging_collector=off \
         -c recovery_target_timeline=latest "$@" >/scratch/recovery.log 2>&1 &
     server=$!
 }
 
-stop() { pg_ctl stop -D /target/ledger -m fast -w -t "$DEADLINE" >/dev/null; }
+stop() { pg_ctl stop -D "$LEDGER" -m fast -w -t "$DEADLINE" >/dev/null; }
 
 # Waits until the recovery stands (1) or has ended (0), and says which.
 stands="select case when not pg_is_in_recovery() then 0 when pg_get_wal_replay_pause_state() = 'paused' then 1 end"
@@ -96,12 +96,12 @@ else
                   from payplane.seals s join payplane.batches b on b.batch_id = s.batch_id
                   where s.seal between $SEQUENCE - $window + 1 and $SEQUENCE order by s.seal) to stdout" >/scratch/seals
     stop
-    rm -rf /target/ledger
-    mkdir /target/ledger
-    chmod 0700 /target/ledger
-    cp -a "/backups/$BACKUP/." /target/ledger/
-    rm -f /target/ledger/backup_manifest
-    : >/target/ledger/recovery.signal
+    rm -rf "$LEDGER"
+    mkdir "$LEDGER"
+    chmod 0700 "$LEDGER"
+    cp -a "/backups/$BACKUP/." "$LEDGER"/
+    rm -f "$LEDGER"/backup_manifest
+    : >"$LEDGER/recovery.signal"
 
     target=$(tail -n 1 /scratch/seals | cut -f5)
     while :; do

@@ -168,3 +168,153 @@ fn what_is_in_a_bucket_is_fetched_with_the_log_whether_it_is_sealed_or_not() {
         assert!(!mounts.contains("\"backups\""), "there is no volume with copies: {container}");
     }
 }
+
+/// Variables of a container, and the folder that a server serves.
+fn variables(container: &Value) -> Value {
+    let all = container["env"].as_array().unwrap().iter();
+    all.map(|one| (one["name"].as_str().unwrap().to_owned(), one["value"].clone())).collect()
+}
+
+#[test]
+fn in_place_the_ledger_is_made_beside_and_the_one_of_before_is_kept() {
+    let archive = json!({"managed": {"archive": {}}});
+    let platform = fixture::platform(json!({ "postgres": archive }));
+    let backup: Backup = serde_json::from_value(json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "Backup", "metadata": {"name": "nightly", "namespace": "pay"},
+        "spec": {"platformRef": {"name": "main"}}, "status": {"state": "Succeeded"},
+    }))
+    .unwrap();
+    let built = |into: Value| {
+        let restore = restore(json!({ "platform": into }), json!({}));
+        let source = Source {
+            backup: &backup,
+            postgres: platform.spec.postgres.managed.as_ref(),
+            engine_image: None,
+            keys: Keys::default(),
+            makes_volume: false,
+            makes_secret: false,
+        };
+        serde_json::to_value(job(&restore, &source, &fixture::settings())).unwrap()["spec"]["template"]["spec"].take()
+    };
+    let pod = built(json!({"name": "main", "replace": "c-1"}));
+    let steps = pod["initContainers"].as_array().unwrap();
+    for step in [&steps[0], &steps[1], &pod["containers"][0]] {
+        let told = variables(step);
+        assert_eq!(told["LEDGER"], "/target/ledger.restored", "{step}");
+        assert_eq!(told["KEPT"], "/target/ledger.replaced-r-1", "{step}");
+    }
+    assert_eq!(steps[2]["command"][2], "/target/ledger.restored");
+    assert_eq!(pod.get("affinity"), None, "the server that it would be beside is stopped");
+    let beside = built(json!({"name": "new"}));
+    assert!(beside["affinity"].is_object());
+    assert_eq!(beside["initContainers"][2]["command"][2], "/target/ledger");
+    assert_eq!(variables(&beside["containers"][0])["KEPT"], "");
+}
+
+#[test]
+fn what_undoes_it_has_the_same_folders_and_is_tried_again() {
+    let restore = restore(json!({"platform": {"name": "main", "replace": "c-1"}}), json!({}));
+    let into = restore.spec.into.platform.clone().unwrap();
+    let job = serde_json::to_value(undo::undo(&restore, &into, None, &fixture::settings())).unwrap();
+    assert_eq!(job["metadata"]["name"], "back-undo");
+    assert_eq!(job["metadata"]["labels"]["payplane.io/restore"], "back", "its end wakes the Restore");
+    assert_eq!(job["metadata"]["ownerReferences"][0]["uid"], "r-1");
+    assert_eq!(job["spec"]["backoffLimit"], 6);
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!(pod["volumes"][0]["persistentVolumeClaim"]["claimName"], "data-main-postgres-0");
+    assert_eq!(pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"], true);
+    assert_eq!(
+        variables(&pod["containers"][0]),
+        json!({"LEDGER": "/target/ledger.restored", "KEPT": "/target/ledger.replaced-r-1"})
+    );
+}
+
+/// The two scripts on a folder of this machine, ended after so many of their lines.
+mod scripts {
+    use std::{fs, path::Path, process::Command};
+
+    /// Runs a script on this volume, as far as its so many last commands not. True if it came to its end.
+    pub fn run(text: &str, volume: &Path, commands: usize) -> bool {
+        let place = volume.to_str().unwrap();
+        let text = text.replace("/target", place).replace("sync", ":");
+        // Ends like a pod that is killed before the command of this number.
+        let guard = format!(
+            "left={commands}; guard() {{ [ $left -gt 0 ] || exit 9; left=$((left - 1)); }}; \
+             mv() {{ guard; command mv \"$@\"; }}; mkdir() {{ guard; command mkdir \"$@\"; }}; \
+             rm() {{ guard; command rm \"$@\"; }}\n"
+        );
+        let status = Command::new("sh")
+            .args(["-c", &format!("{guard}{text}")])
+            .env("LEDGER", volume.join("ledger.restored"))
+            .env("KEPT", volume.join("ledger.replaced-r-1"))
+            .status()
+            .unwrap();
+        assert!(status.success() || status.code() == Some(9), "{status}");
+        status.success()
+    }
+
+    /// What is on the volume: each name with the text in it.
+    pub fn on(volume: &Path) -> Vec<String> {
+        let mut found: Vec<String> = fs::read_dir(volume)
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                let said = fs::read_to_string(entry.path().join("PG_VERSION")).unwrap_or_default();
+                format!("{}={said}", entry.file_name().into_string().unwrap())
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// A volume with a ledger, one that was restored beside it, and the mark.
+    pub fn volume(name: &str, has_ledger: bool) -> std::path::PathBuf {
+        let volume = std::env::temp_dir().join(format!("payplane-in-place-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&volume);
+        let ledgers = [("ledger", "old"), ("ledger.restored", "new")];
+        for (folder, text) in ledgers.into_iter().filter(|(_, text)| has_ledger || *text == "new") {
+            fs::create_dir_all(volume.join(folder)).unwrap();
+            fs::write(volume.join(folder).join("PG_VERSION"), text).unwrap();
+        }
+        fs::write(volume.join("ledger.restoring"), "").unwrap();
+        volume
+    }
+}
+
+#[test]
+fn a_ledger_is_whole_in_its_place_or_was_never_touched_wherever_the_scripts_end() {
+    const RELEASE: &str = include_str!("release.sh");
+    const UNDO: &str = include_str!("undo.sh");
+    const NEVER: usize = 99;
+    let volume = scripts::volume("done", true);
+    assert!(scripts::run(RELEASE, &volume, NEVER));
+    assert_eq!(scripts::on(&volume), ["ledger.replaced-r-1=old", "ledger=new"]);
+    let mut ended = 0;
+    for has_ledger in [true, false] {
+        let before: &[&str] = if has_ledger { &["ledger=old"] } else { &["ledger="] };
+        for (at, again) in (0..4).flat_map(|at| (0..5).map(move |again| (at, again))) {
+            let volume = scripts::volume("ended", has_ledger);
+            if scripts::run(RELEASE, &volume, at) {
+                continue;
+            }
+            ended += 1;
+            let on = scripts::on(&volume);
+            assert!(on.contains(&"ledger.restoring=".into()), "a database could start: {on:?}");
+            // What brings it back is ended as well, and begins anew.
+            if !scripts::run(UNDO, &volume, again) {
+                assert!(scripts::on(&volume).contains(&"ledger.restoring=".into()));
+                assert!(scripts::run(UNDO, &volume, NEVER));
+            }
+            let after = scripts::on(&volume);
+            // Where there was none, an empty folder is as good.
+            assert!(after == before || (!has_ledger && after.is_empty()), "{at} {again}: {after:?}");
+            std::fs::remove_dir_all(&volume).unwrap();
+        }
+    }
+    assert_eq!(
+        ended,
+        2 * 3 * 5,
+        "each of the three commands that change something was the first not to come"
+    );
+    std::fs::remove_dir_all(&volume).unwrap();
+}

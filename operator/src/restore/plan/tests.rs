@@ -25,12 +25,19 @@ fn backup(platform: &str, state: &str) -> Option<Backup> {
     .unwrap()
 }
 
-fn word(next: &Next<'_>) -> String {
+/// What it says to do.
+pub(super) fn word(next: &Next<'_>) -> String {
     match next {
         Next::Wait(waiting) => format!("wait {}", waiting.reason),
         Next::Refuse { reason, .. } => format!("refuse {reason}"),
         Next::Begin(source) => format!("begin {} {}", source.makes_volume, source.makes_secret),
         Next::Look(_) => "look".into(),
+        Next::Bind => "bind".into(),
+        Next::Mark(_) => "mark".into(),
+        Next::StandBy => "stand by".into(),
+        Next::Undo => "undo".into(),
+        Next::LookAtUndo(_) => "look at undo".into(),
+        Next::GiveBack { is_replaced, .. } => format!("give back {is_replaced}"),
     }
 }
 

@@ -92,3 +92,47 @@ fn success_tells_what_was_proved_and_failure_that_nothing_can_be_used() {
         "the epoch of what was thrown away says nothing"
     );
 }
+
+#[test]
+fn in_place_it_tells_where_the_ledger_of_before_is() {
+    let main = || json!({"platform": {"name": "main", "replace": "c-1"}});
+    let adopted = || ended("adopt", 0, r#"{"epoch":2}"#);
+    let done = told(main(), Some(("Complete", "Completed")), json!([adopted()]));
+    assert_eq!((done.state, done.epoch), (RestoreState::Succeeded, Some(2)));
+    assert_eq!(done.replaced.as_deref(), Some("data-main-postgres-0/ledger.replaced-"));
+    let message = |status: &RestoreStatus| find(&status.conditions, READY).unwrap().message.clone();
+    assert!(message(&done).contains("Platform main uses it"), "{done:?}");
+    let failed = told(main(), Some(("Failed", "BackoffLimitExceeded")), json!([ended("prepare", 1, "gap")]));
+    assert_eq!((failed.state, failed.replaced.as_deref()), (RestoreState::Failed, None));
+    assert!(message(&failed).contains("is in its place again"), "{failed:?}");
+}
+
+#[test]
+fn in_place_it_has_not_ended_before_what_was_is_back() {
+    let restore: Restore = serde_json::from_value(json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "Restore", "metadata": {"name": "back", "namespace": "pay"},
+        "spec": {
+            "platformRef": {"name": "main"}, "backupRef": {"name": "nightly"},
+            "into": {"platform": {"name": "main", "replace": "c-1"}},
+        },
+        "status": {"state": "Running", "startedAt": "2027-01-01T00:00:00Z"},
+    }))
+    .unwrap();
+    let job = |type_: &str| {
+        let status = json!({"conditions": [{"type": type_, "status": "True"}]});
+        Some(Box::new(serde_json::from_value(json!({"metadata": {}, "status": status})).unwrap()))
+    };
+    for (answer, reason, says) in [
+        (Answer::Standing, "Progressing", "stand still"),
+        (Answer::Undoing(None), "RestoreFailed", "is brought back"),
+        (Answer::Undoing(job("Other")), "RestoreFailed", "is brought back"),
+        (Answer::Undoing(job("Failed")), "RestoreFailed", "delete the Job"),
+    ] {
+        let status = report(&restore, &answer, Timestamp::UNIX_EPOCH);
+        assert_eq!((status.state, letters(&status).as_str()), (RestoreState::Running, "FTF--"), "{says}");
+        assert_eq!(status.started_at, restore.status.as_ref().unwrap().started_at, "it began once");
+        let ready = find(&status.conditions, READY).unwrap();
+        assert_eq!(ready.reason, reason);
+        assert!(ready.message.contains(says), "{ready:?}");
+    }
+}

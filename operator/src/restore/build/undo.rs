@@ -1,0 +1,76 @@
+//! The Job that brings back what was, after a Restore in place failed. Unlike that it is tried again: it must succeed. Pure.
+
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Container, PodSpec},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+use payplane_crds::{Restore, platform::ManagedPostgres, restore::NewPlatform};
+
+use super::{BESIDE, USER, kept_folder, volume_name};
+use crate::{
+    context::Settings,
+    job,
+    meta::{RESTORE, labels, owner},
+    platform::container::{claim_volume, mount, resources, security, variable},
+};
+
+/// Component label of the Job, and name of its container.
+const COMPONENT: &str = "restore-undo";
+/// It moves two folders and deletes one.
+const DEADLINE_SECONDS: i64 = 3_600;
+const TRIES_MAX: i32 = 6;
+
+/// Name of the Job.
+pub fn name(restore: &Restore) -> String {
+    format!("{}-undo", restore.name_any())
+}
+
+/// The Job.
+pub fn undo(
+    restore: &Restore,
+    into: &NewPlatform,
+    postgres: Option<&ManagedPostgres>,
+    settings: &Settings,
+) -> Job {
+    let mut labels = labels(&into.name, COMPONENT);
+    labels.insert(RESTORE.into(), restore.name_any());
+    let metadata = ObjectMeta {
+        name: Some(name(restore)),
+        namespace: restore.namespace(),
+        labels: Some(labels),
+        owner_references: Some(vec![owner(restore)]),
+        ..ObjectMeta::default()
+    };
+    let pod = PodSpec {
+        containers: vec![container(restore, postgres, settings)],
+        volumes: Some(vec![claim_volume("target", volume_name(&into.name))]),
+        ..job::pod(USER)
+    };
+    let mut job = job::once(metadata, DEADLINE_SECONDS, pod);
+    if let Some(spec) = &mut job.spec {
+        spec.backoff_limit = Some(TRIES_MAX);
+    }
+    job
+}
+
+fn container(restore: &Restore, postgres: Option<&ManagedPostgres>, settings: &Settings) -> Container {
+    let image = postgres.and_then(|postgres| postgres.image.clone());
+    let asked = postgres.map(|postgres| postgres.resources.clone()).unwrap_or_default();
+    Container {
+        name: COMPONENT.into(),
+        command: Some(["sh", "-c", include_str!("undo.sh")].map(String::from).to_vec()),
+        env: Some(vec![
+            variable("LEDGER", BESIDE.into()),
+            variable("KEPT", format!("/target/{}", kept_folder(restore))),
+        ]),
+        image: Some(image.unwrap_or_else(|| settings.postgres_image.clone())),
+        image_pull_policy: Some("IfNotPresent".into()),
+        resources: Some(resources(&asked, "100m", "64Mi")),
+        security_context: Some(security()),
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
+        volume_mounts: Some(vec![mount("target", "/target", false)]),
+        ..Container::default()
+    }
+}
