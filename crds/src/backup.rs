@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{bucket::Bucket, encryption::Encryption, timeout_policy::PlatformName};
+use crate::{bucket::Bucket, encryption::Encryption, restore::BackupName, timeout_policy::PlatformName};
 
 /// One copy of a Platform's ledger. It is taken from the running database, restored into a scratch server and verified
 /// there: sums, balances, holds and the hash chain up to the head that the ledger had when the copy began. Only then has it
@@ -30,8 +30,11 @@ use crate::{bucket::Bucket, encryption::Encryption, timeout_policy::PlatformName
     printcolumn(name = "Platform", type_ = "string", json_path = ".spec.platformRef.name"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "Operations", type_ = "integer", json_path = ".status.operations", description = "Operations that were verified in the restored copy"),
-    printcolumn(name = "Bytes", type_ = "integer", json_path = ".status.bytes", description = "Size of the copy"),
+    printcolumn(name = "Type", type_ = "string", json_path = ".status.type", description = "Full, or Incremental: only what its parent has not"),
+    printcolumn(name = "Bytes", type_ = "integer", json_path = ".status.bytes", description = "Size of what was stored for it"),
+    printcolumn(name = "Total", type_ = "integer", json_path = ".status.totalBytes", description = "Size of all that a restore of it reads"),
     printcolumn(name = "Objects", type_ = "integer", json_path = ".status.objects.count", description = "Custom resources that are kept with the copy"),
+    printcolumn(name = "Parent", type_ = "string", json_path = ".status.parent", description = "The Backup that it builds on", priority = 1),
     printcolumn(name = "Sealed for", type_ = "string", json_path = ".status.sealedFor[*]", description = "Ids of the keys that open it", priority = 1),
     printcolumn(name = "Taken", type_ = "date", json_path = ".status.startedAt", description = "Payments that were acknowledged before are in it"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -57,6 +60,11 @@ pub struct BackupSpec {
     /// Seals the copy. Default: it is stored as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
+    /// The Backup to build on, in the same place: only files that it and those that it builds on do not have are stored, and all of
+    /// them are needed for a restore. If nothing can build on it the copy is a full one, and status.fullBecause says why.
+    /// Default: a full copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_ref: Option<BackupName>,
     /// How long it may take, restoring and verifying included. What takes longer has failed.
     #[serde(default = "an_hour")]
     #[schemars(range(min = 60, max = 86_400))]
@@ -104,6 +112,15 @@ pub enum BackupState {
     Failed,
 }
 
+/// What a copy stores.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum BackupType {
+    /// All of the database.
+    Full,
+    /// What changed since its parent.
+    Incremental,
+}
+
 /// What is known about a Backup.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -125,9 +142,23 @@ pub struct BackupStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 320))]
     pub location: Option<String>,
-    /// Size of the copy.
+    /// What the copy stores.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub type_: Option<BackupType>,
+    /// The Backup that it builds on, which it needs. Absent if it is a full one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 52))]
+    pub parent: Option<String>,
+    /// Why it is a full one though spec.parentRef names a Backup to build on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub full_because: Option<String>,
+    /// Size of what was stored for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<i64>,
+    /// Size of all that a restore of it reads: its own, and that of the copies that it builds on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_bytes: Option<i64>,
     /// Ids of the keys that open the copy: any of them. Empty if it is not sealed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(max = 16)))]

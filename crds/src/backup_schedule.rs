@@ -82,6 +82,9 @@ pub struct BackupScheduleSpec {
     #[serde(default = "an_hour")]
     #[schemars(range(min = 60, max = 86_400))]
     pub deadline_seconds: i64,
+    /// Lets copies build on the one before them, and store what changed only. Default: every copy is a full one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incremental: Option<Incremental>,
     /// Which copies are kept.
     #[serde(default)]
     pub retention: Retention,
@@ -98,7 +101,18 @@ fn an_hour() -> i64 {
     3_600
 }
 
-/// Which copies are kept: those that one of the two keeps. The newest good one always is.
+/// Copies that build on the one before them. After a run that failed, or whose copy nothing can build on, comes a full one.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Incremental {
+    /// One of so many copies is a full one; the others build on it and on each other. A restore reads as many at most, and needs
+    /// each of them.
+    #[serde(default = "seven")]
+    #[schemars(range(min = 2, max = 30))]
+    pub full_every: i32,
+}
+
+/// Which copies are kept: those that one of the two keeps, and those that they build on. The newest good one always is.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Retention {

@@ -233,6 +233,8 @@ pub mod reason {
     pub const LOST_BY_RESTORE: &str = "LostByRestore";
     /// The object could not be read as its kind.
     pub const MALFORMED: &str = "Malformed";
+    /// A copy that should go stays, because one that stays builds on it.
+    pub const COPY_NEEDED: &str = "CopyNeeded";
     /// Copies could not be deleted; the message has the last words.
     pub const PRUNE_FAILED: &str = "PruneFailed";
     /// A restore would lose more than the objective allows.

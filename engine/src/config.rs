@@ -305,25 +305,37 @@ pub struct KeysConfig {
     pub keys_dirs: Vec<PathBuf>,
 }
 
-/// Flags of `store-copy`.
+/// Which copy.
 #[derive(Clone, Debug, Args)]
-pub struct StoreCopyConfig {
-    /// Where to.
+pub struct CopyConfig {
+    /// Where it is kept.
     #[command(flatten)]
     pub storage: StorageConfig,
     /// With which keys.
     #[command(flatten)]
     pub keys: KeysConfig,
-    /// Name of the copy. One that is there is left alone.
+    /// Its name. One that is there is never written over.
     #[arg(long, env = "PAYPLANE_NAME")]
     pub name: String,
+}
+
+/// Flags of `store-copy`.
+#[derive(Clone, Debug, Args)]
+pub struct StoreCopyConfig {
+    /// Which one.
+    #[command(flatten)]
+    pub copy: CopyConfig,
     /// Whose it is: only who says the same may delete it.
     #[arg(long, env = "PAYPLANE_UID")]
     pub uid: String,
     /// The directory that pg_basebackup has packed it into, with `system` and `begin` beside. Its files go.
     #[arg(long, env = "PAYPLANE_FROM")]
     pub from: PathBuf,
-    /// Also writes its size and the ids of its keys to this file, as one short line of JSON.
+    /// The copy to build on, as NAME:UID: only files that it and those that it builds on do not have are kept. If nothing can build on
+    /// it, because it is not there, damaged, or sealed for other keys, the copy is a full one, and the summary says why.
+    #[arg(long, env = "PAYPLANE_PARENT")]
+    pub parent: Option<String>,
+    /// Also writes its size, the ids of its keys and what it builds on to this file, as one short line of JSON.
     #[arg(long, env = "PAYPLANE_SUMMARY_FILE")]
     pub summary_file: Option<PathBuf>,
 }
@@ -331,15 +343,9 @@ pub struct StoreCopyConfig {
 /// Flags of `fetch-copy`.
 #[derive(Clone, Debug, Args)]
 pub struct FetchCopyConfig {
-    /// Where from.
+    /// Which one. All that it builds on is read too.
     #[command(flatten)]
-    pub storage: StorageConfig,
-    /// With which keys.
-    #[command(flatten)]
-    pub keys: KeysConfig,
-    /// Name of the copy.
-    #[arg(long, env = "PAYPLANE_NAME")]
-    pub name: String,
+    pub copy: CopyConfig,
     /// The directory to lay it out in, under its name.
     #[arg(long, env = "PAYPLANE_TO")]
     pub to: PathBuf,
@@ -354,15 +360,9 @@ pub struct FetchCopyConfig {
 /// Flags of `store-objects`.
 #[derive(Clone, Debug, Args)]
 pub struct StoreObjectsConfig {
-    /// Where to.
+    /// Of which copy. Without keys the document is kept as it is.
     #[command(flatten)]
-    pub storage: StorageConfig,
-    /// With which keys. Without any the document is kept as it is.
-    #[command(flatten)]
-    pub keys: KeysConfig,
-    /// Name of the copy.
-    #[arg(long, env = "PAYPLANE_NAME")]
-    pub name: String,
+    pub copy: CopyConfig,
     /// UID of its Backup.
     #[arg(long, env = "PAYPLANE_UID")]
     pub uid: String,
@@ -378,15 +378,9 @@ pub struct StoreObjectsConfig {
 /// Flags of `fetch-objects`.
 #[derive(Clone, Debug, Args)]
 pub struct FetchObjectsConfig {
-    /// Where from.
+    /// Of which copy.
     #[command(flatten)]
-    pub storage: StorageConfig,
-    /// With which keys.
-    #[command(flatten)]
-    pub keys: KeysConfig,
-    /// Name of the copy.
-    #[arg(long, env = "PAYPLANE_NAME")]
-    pub name: String,
+    pub copy: CopyConfig,
     /// The file to write. One that is there is left alone.
     #[arg(long, env = "PAYPLANE_TO")]
     pub to: PathBuf,
@@ -421,6 +415,9 @@ pub struct PruneCopiesConfig {
     /// A copy as NAME:UID. Only one that carries this UID is deleted. Can be given several times.
     #[arg(long = "doomed", env = "PAYPLANE_DOOMED")]
     pub doomed: Vec<String>,
+    /// Also writes to this file which of them stay, because a copy that stays builds on them, as one short line of JSON.
+    #[arg(long, env = "PAYPLANE_SUMMARY_FILE")]
+    pub summary_file: Option<PathBuf>,
 }
 
 /// Flags of `load-export`.

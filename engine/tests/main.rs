@@ -17,6 +17,7 @@ mod epoch;
 mod events;
 mod export;
 mod holds;
+mod incremental;
 mod items;
 mod keys;
 mod order;

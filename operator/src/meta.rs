@@ -15,6 +15,8 @@ pub const LEFT_TO_OTHERS: &str = "payplane-operator-left-to-others";
 pub const PLATFORM: &str = "payplane.io/platform";
 /// Annotation of a Job that copies a ledger: where the ledger's chain ended before, as SEAL:LINK.
 pub const HEAD: &str = "payplane.io/head";
+/// Annotation of a Job that copies a ledger: why the copy is a full one, though it was to build on another one.
+pub const FULL_BECAUSE: &str = "payplane.io/full-because";
 /// Label of a Job and its pod: the Backup that they work for.
 pub const BACKUP: &str = "payplane.io/backup";
 /// Label of a BackupSchedule's Backups: the BackupSchedule's name.

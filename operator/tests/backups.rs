@@ -43,6 +43,8 @@ async fn what_makes_no_sense_is_refused_by_name() {
             (json!({"timeZone": "Europe Zurich"}), "timeZone"),
             (json!({"retention": {"keepLast": 0}}), "keepLast"),
             (json!({"retention": {"keepWithinSeconds": -1}}), "keepWithinSeconds"),
+            (json!({"incremental": {"fullEvery": 1}}), "fullEvery"),
+            (json!({"incremental": {"fullEvery": 31}}), "fullEvery"),
             (json!({"objectives": {"rpoSeconds": 0}}), "rpoSeconds"),
             (json!({"deadlineSeconds": 1}), "deadlineSeconds"),
             (json!({"volume": {"claimName": "a", "storageClassName": "b"}}), "storageClassName"),

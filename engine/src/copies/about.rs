@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::log;
+
 /// `about.json`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct About {
@@ -19,6 +21,18 @@ pub struct About {
     /// What each file has of one that is not sealed, by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sums: BTreeMap<String, Sum>,
+    /// The copy that it builds on. None of a full one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+}
+
+/// Another copy.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Parent {
+    /// Its name.
+    pub name: String,
+    /// UID of its Backup.
+    pub uid: String,
 }
 
 /// By what a file is known again.
@@ -37,11 +51,19 @@ impl About {
         about.makes_sense().then_some(about)
     }
 
-    /// Whether both are what their names say: they become parts of paths.
+    /// Whether it is packed, and not a directory as the server has it.
+    pub fn is_packed(&self) -> bool {
+        !self.keys.is_empty() || !self.sums.is_empty()
+    }
+
+    /// Whether they are what their names say: they become parts of paths.
     pub fn makes_sense(&self) -> bool {
         let is_system =
             (1..=20).contains(&self.system.len()) && self.system.bytes().all(|one| one.is_ascii_digit());
-        is_system && self.begin.len() == 16 && self.begin.bytes().all(is_hexadecimal)
+        is_system
+            && self.begin.len() == 16
+            && self.begin.bytes().all(is_hexadecimal)
+            && self.parent.as_ref().is_none_or(|parent| is_name(&parent.name))
     }
 }
 
@@ -58,8 +80,16 @@ pub fn of_plain(label: &str, control: &[u8]) -> Option<About> {
         begin,
         keys: Vec::new(),
         sums: BTreeMap::new(),
+        parent: None,
     };
     about.makes_sense().then_some(about)
+}
+
+/// Whether a copy can have this name: that of a Backup, and not that of the log.
+pub fn is_name(name: &str) -> bool {
+    let is_part =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    !name.is_empty() && !name.starts_with('.') && name != log::FOLDER && name.bytes().all(is_part)
 }
 
 /// As PostgreSQL writes it.
@@ -88,6 +118,14 @@ mod tests {
             assert_eq!(about(system, begin), None, "{system} {begin}");
         }
         assert_eq!(About::parse(b"{}"), None);
+        for (parent, makes_sense) in
+            [("hourly-1", true), ("../etc", false), (".by", false), ("wal", false), ("", false)]
+        {
+            let text = serde_json::json!({
+                "uid": "u", "system": "7", "begin": "0000000000000003", "keys": [], "parent": {"name": parent, "uid": "u-1"},
+            });
+            assert_eq!(About::parse(text.to_string().as_bytes()).is_some(), makes_sense, "{parent}");
+        }
     }
 
     #[test]

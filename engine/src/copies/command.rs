@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde::Serialize;
 
 use super::{
-    CopiesError, Keys, Storage, copy, local, log,
+    CopiesError, Keys, Parent, Storage, copy, local, log,
     prune::{self, Doomed},
     spool::Spool,
 };
@@ -18,18 +18,35 @@ use crate::{
 #[derive(Serialize)]
 struct Summary<'a> {
     bytes: u64,
+    total: u64,
     keys: &'a [String],
+    parent: Option<&'a str>,
+    full_because: Option<String>,
 }
+
+/// As many copies that need others as are told: they fit beside twenty others into what a container can say at its end.
+const NEEDED_BY_MAX: usize = 5;
+
+/// As much of a reason as fits beside the rest into what a container can say at its end.
+const REASON_MAX: usize = 600;
 
 /// Keeps a copy.
 ///
 /// # Errors
 /// When it is not kept.
 pub fn store(config: &StoreCopyConfig) -> Result<(), CopiesError> {
-    let keys = Keys::read(&config.keys.keys_dirs)?;
-    let storage = Storage::open(&config.storage)?;
-    let stored = copy::store(&storage, &keys, (&config.name, &config.uid), &config.from)?;
-    let summary = Summary { bytes: stored.bytes, keys: &stored.keys };
+    let keys = Keys::read(&config.copy.keys.keys_dirs)?;
+    let storage = Storage::open(&config.copy.storage)?;
+    let parent = config.parent.as_deref().map(Doomed::parse).transpose()?.map(Parent::from);
+    let whose = (config.copy.name.as_str(), config.uid.as_str());
+    let stored = copy::store_onto(&storage, &keys, whose, &config.from, parent.as_ref())?;
+    let summary = Summary {
+        bytes: stored.bytes,
+        total: stored.total,
+        keys: &stored.keys,
+        parent: stored.parent.as_ref().map(|parent| parent.name.as_str()),
+        full_because: stored.full_because.map(|why| why.chars().take(REASON_MAX).collect()),
+    };
     let text = serde_json::to_string(&summary).unwrap_or_default();
     summarise(config.summary_file.as_deref(), &text)
 }
@@ -39,9 +56,9 @@ pub fn store(config: &StoreCopyConfig) -> Result<(), CopiesError> {
 /// # Errors
 /// When the copy cannot be had, or the key of either is missing.
 pub fn fetch(config: &FetchCopyConfig) -> Result<(), CopiesError> {
-    let keys = Keys::read(&config.keys.keys_dirs)?;
-    let storage = Storage::open(&config.storage)?;
-    let about = copy::fetch(&storage, &keys, &config.name, &config.to, config.must_be_sealed)?;
+    let keys = Keys::read(&config.copy.keys.keys_dirs)?;
+    let storage = Storage::open(&config.copy.storage)?;
+    let about = copy::fetch(&storage, &keys, &config.copy.name, &config.to, config.must_be_sealed)?;
     if let Some(platform) = &config.log_of {
         let laid = log::fetch(&storage, &keys, (platform, &about), &config.to)?;
         for (segment, why) in &laid.damaged {
@@ -59,7 +76,12 @@ pub fn prune(config: &PruneCopiesConfig) -> Result<(), CopiesError> {
     let doomed = config.doomed.iter().map(|one| Doomed::parse(one)).collect::<Result<Vec<_>, _>>()?;
     let pruned = prune::prune(&Storage::open(&config.storage)?, &doomed)?;
     println!("deleted {} copies and {} segments of the log", pruned.copies, pruned.segments);
-    Ok(())
+    let by: Vec<_> = pruned.needed_by.iter().take(NEEDED_BY_MAX).collect();
+    if !pruned.needed.is_empty() {
+        println!("not deleted, because {by:?} need them: {:?}", pruned.needed);
+    }
+    let summary = serde_json::json!({"needed": pruned.needed, "needed_by": by});
+    summarise(config.summary_file.as_deref(), &summary.to_string())
 }
 
 /// Stores segments as they come, until it is told to stop.

@@ -5,31 +5,62 @@ use std::{collections::BTreeMap, fs, os::unix::fs::symlink, path::Path};
 
 use super::{
     CopiesError, Keys,
-    about::{self, About},
+    about::{self, About, Parent, Sum},
+    incremental::{self, Base},
     local, log,
     storage::Storage,
     transfer,
 };
-use crate::age::Recipient;
+use crate::{age::Recipient, telemetry::Causes};
 
+/// The list of its files.
+pub(super) const MANIFEST: &str = "backup_manifest";
+/// The database's files; of an incremental copy those that its parent has not.
+pub(super) const BASE: &str = "base.tar.gz";
+/// The log that it needs to be whole.
+pub(super) const WAL: &str = "pg_wal.tar.gz";
 /// What a copy consists of. Nothing else is taken, whatever else there is.
-const FILES: [&str; 3] = ["backup_manifest", "base.tar.gz", "pg_wal.tar.gz"];
+pub(super) const FILES: [&str; 3] = [MANIFEST, BASE, WAL];
 
 /// A copy that is kept.
 #[derive(Debug)]
 pub struct Stored {
     /// Its size.
     pub bytes: u64,
+    /// Size of all that a restore of it reads: its own, and that of the copies that it builds on.
+    pub total: u64,
     /// Ids of the keys that open it.
     pub keys: Vec<String>,
+    /// The copy that it builds on. None of a full one.
+    pub parent: Option<Parent>,
+    /// Why it is full though it was to build on another one.
+    pub full_because: Option<String>,
 }
 
-/// Keeps the files of this directory as a copy. The last thing to be written is what makes it one. The files go.
+/// Keeps the files of this directory as a full copy.
+///
+/// # Errors
+/// When it is not kept.
 pub fn store(
+    storage: &Storage,
+    keys: &Keys,
+    whose: (&str, &str),
+    from: &Path,
+) -> Result<Stored, CopiesError> {
+    store_onto(storage, keys, whose, from, None)
+}
+
+/// Keeps the files of this directory as a copy that builds on `parent`, or as a full one if nothing can build on that. The last thing
+/// to be written is what makes it one. The files go.
+///
+/// # Errors
+/// When it is not kept.
+pub fn store_onto(
     storage: &Storage,
     keys: &Keys,
     (name, uid): (&str, &str),
     from: &Path,
+    parent: Option<&Parent>,
 ) -> Result<Stored, CopiesError> {
     let about_name = about_name(name);
     if name == log::FOLDER || storage.has(&about_name)? || storage.has(&format!("{name}/PG_VERSION"))? {
@@ -38,6 +69,15 @@ pub fn store(
     let seals_for = keys.seal()?.unwrap_or_default();
     let ids: Vec<String> = seals_for.iter().map(Recipient::id).collect();
     let mut about = described(from, uid, ids)?;
+    let (base, full_because) = match parent.map(|parent| Base::find(storage, keys, parent, &about.system)) {
+        None => (None, None),
+        Some(Ok(base)) => (Some(base), None),
+        Some(Err(why)) => (None, Some(Causes(&why).to_string())),
+    };
+    if let Some(base) = &base {
+        base.reduce(from)?;
+    }
+    about.parent = base.as_ref().map(|base| base.parent.clone());
     // Whose copy it is, for whoever deletes it: before there is anything to delete.
     storage.write(&by_name(name), uid.as_bytes())?;
     let mut bytes = 0;
@@ -51,10 +91,11 @@ pub fn store(
         fs::remove_file(&path).map_err(local("remove", &path))?;
     }
     let text = serde_json::to_vec(&about).map_err(|_| CopiesError::About(about_name.clone()))?;
-    match storage.write_new(&about_name, &text)? {
-        true => Ok(Stored { bytes, keys: about.keys }),
-        false => Err(CopiesError::Taken(name.into())),
+    if !storage.write_new(&about_name, &text)? {
+        return Err(CopiesError::Taken(name.into()));
     }
+    let total = bytes + base.map_or(0, |base| base.bytes);
+    Ok(Stored { bytes, total, keys: about.keys, parent: about.parent, full_because })
 }
 
 /// What it will say of itself, from what was found out beside the packed files.
@@ -64,11 +105,14 @@ fn described(from: &Path, uid: &str, keys: Vec<String>) -> Result<About, CopiesE
         fs::read_to_string(&path).map(|word| word.trim().to_owned()).map_err(local("read", &path))
     };
     let (system, begin) = (word("system")?, word("begin")?);
-    let about = About { uid: uid.into(), system, begin, keys, sums: BTreeMap::new() };
+    let about = About { uid: uid.into(), system, begin, keys, sums: BTreeMap::new(), parent: None };
     about.makes_sense().then_some(about).ok_or_else(|| CopiesError::About(from.display().to_string()))
 }
 
-/// Opens a copy into `to/NAME`. One that was never sealed is linked there, unless `must_be_sealed`.
+/// Opens a copy into `to/NAME`, with what it builds on. One that was never packed is linked there, unless `must_be_sealed`.
+///
+/// # Errors
+/// When it cannot be had, or is not what was kept.
 pub fn fetch(
     storage: &Storage,
     keys: &Keys,
@@ -76,49 +120,88 @@ pub fn fetch(
     to: &Path,
     must_be_sealed: bool,
 ) -> Result<About, CopiesError> {
-    let about_name = about_name(name);
     let folder = to.join(name);
-    let Some(text) = storage.read(&about_name)? else {
-        return plain(storage, name, &folder, must_be_sealed);
-    };
-    let about = About::parse(&text).ok_or_else(|| CopiesError::About(about_name.clone()))?;
-    if about.keys.is_empty() && must_be_sealed {
+    // What it says of itself does not matter then.
+    if must_be_sealed && !storage.has(&about_name(name))? && is_directory(storage, name)? {
         return Err(CopiesError::Plain(name.into()));
     }
-    fs::create_dir_all(&folder).map_err(local("make", &folder))?;
-    for file in FILES {
-        let (kept, to) = (file_name(name, file, &about), folder.join(file));
-        if about.keys.is_empty() {
-            let sum = about.sums.get(file).ok_or_else(|| CopiesError::About(about_name.clone()))?;
-            transfer::get_plain(storage, &kept, &to, Some(sum))?;
-        } else {
-            transfer::get(storage, keys, &kept, &to)?;
+    let mut chain = incremental::walk(storage, name, must_be_sealed)?;
+    match chain.as_slice() {
+        [only] if !only.about.is_packed() => plain(storage, name, &folder)?,
+        chain => {
+            fs::create_dir_all(&folder).map_err(local("make", &folder))?;
+            match chain {
+                [only] => {
+                    for file in FILES {
+                        lay_out(storage, keys, (name, &only.about), file, &folder.join(file))?;
+                    }
+                }
+                chain => incremental::fetch(storage, keys, chain, &folder)?,
+            }
         }
     }
-    Ok(about)
+    Ok(chain.swap_remove(0).about)
 }
 
-fn plain(storage: &Storage, name: &str, folder: &Path, must_be_sealed: bool) -> Result<About, CopiesError> {
-    let there = storage.path(name).filter(|there| there.join("PG_VERSION").exists());
-    let there = there.ok_or_else(|| CopiesError::Missing(name.into()))?;
-    if must_be_sealed {
-        return Err(CopiesError::Plain(name.into()));
+/// Opens a file of a copy that is packed, into one that was not there.
+pub(super) fn lay_out(
+    storage: &Storage,
+    keys: &Keys,
+    copy: (&str, &About),
+    file: &str,
+    to: &Path,
+) -> Result<(), CopiesError> {
+    match sum(copy, file)? {
+        Some(sum) => transfer::get_plain(storage, &file_name(copy.0, file, copy.1), to, Some(sum)),
+        None => transfer::get(storage, keys, &file_name(copy.0, file, copy.1), to),
     }
-    let about = of_plain(storage, name)?.ok_or_else(|| CopiesError::Missing(name.into()))?;
-    symlink(there, folder).map_err(local("link", folder))?;
-    Ok(about)
+}
+
+/// Gives a file of a copy that is packed to `take`, opened, piece by piece. Only at its end is it known to be whole. How large it
+/// is, as it is kept.
+pub(super) fn each(
+    storage: &Storage,
+    keys: &Keys,
+    copy: (&str, &About),
+    file: &str,
+    take: impl FnMut(&[u8]) -> Result<(), CopiesError>,
+) -> Result<u64, CopiesError> {
+    match sum(copy, file)? {
+        Some(sum) => transfer::each_plain(storage, &file_name(copy.0, file, copy.1), Some(sum), take),
+        None => transfer::each(storage, keys, &file_name(copy.0, file, copy.1), take),
+    }
+}
+
+/// What a file has of a copy that is not sealed. None if it is.
+fn sum<'a>((name, about): (&str, &'a About), file: &str) -> Result<Option<&'a Sum>, CopiesError> {
+    if !about.keys.is_empty() {
+        return Ok(None);
+    }
+    about.sums.get(file).map(Some).ok_or_else(|| CopiesError::About(about_name(name)))
+}
+
+fn plain(storage: &Storage, name: &str, folder: &Path) -> Result<(), CopiesError> {
+    let there = storage.path(name).filter(|there| there.join("PG_VERSION").exists());
+    let there = there.ok_or_else(|| CopiesError::About(about_name(name)))?;
+    symlink(there, folder).map_err(local("link", folder))
+}
+
+fn is_directory(storage: &Storage, name: &str) -> Result<bool, CopiesError> {
+    Ok(storage.path(name).is_some() && storage.has(&format!("{name}/PG_VERSION"))?)
 }
 
 /// What a directory that was never packed says of itself, if there is one.
 fn of_plain(storage: &Storage, name: &str) -> Result<Option<About>, CopiesError> {
-    if storage.path(name).is_none() || !storage.has(&format!("{name}/PG_VERSION"))? {
+    if !is_directory(storage, name)? {
         return Ok(None);
     }
     let label_name = format!("{name}/backup_label");
     let damaged = || CopiesError::About(label_name.clone());
     let label = storage.read(&label_name)?.ok_or_else(damaged)?;
     let control = storage.read(&format!("{name}/global/pg_control"))?.ok_or_else(damaged)?;
-    about::of_plain(&String::from_utf8_lossy(&label), &control).ok_or_else(damaged).map(Some)
+    let about = about::of_plain(&String::from_utf8_lossy(&label), &control).ok_or_else(damaged)?;
+    let uid = storage.read(&by_name(name))?.unwrap_or_default();
+    Ok(Some(About { uid: String::from_utf8_lossy(&uid).trim().to_owned(), ..about }))
 }
 
 /// What a copy says of itself, if there is a whole one of this name.

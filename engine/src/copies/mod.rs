@@ -5,7 +5,7 @@
 //! | name | what |
 //! |---|---|
 //! | `NAME/base.tar.gz.age`, `NAME/pg_wal.tar.gz.age`, `NAME/backup_manifest.age` | a copy, as `pg_basebackup` writes it |
-//! | `NAME/about.json` | whose it is, where its log begins, which keys open it; written last, so a copy that has it is whole |
+//! | `NAME/about.json` | whose it is, where its log begins, which keys open it, what it builds on; written last, so a copy that has it is whole |
 //! | `.by/NAME` | the Backup's UID, for whoever deletes it |
 //! | `.objects/NAME/…` | the custom resources of its Platform (`objects`) |
 //! | `wal/PLATFORM/SYSTEM/SEGMENT.gz.age` | a segment of the log |
@@ -18,6 +18,7 @@
 mod about;
 pub mod command;
 pub mod copy;
+pub mod incremental;
 mod keys;
 pub mod log;
 pub mod objects;
@@ -33,6 +34,7 @@ use crate::{
     mounted::MountedError,
 };
 
+pub use about::Parent;
 pub use keys::Keys;
 pub use storage::{Fault, Storage};
 
@@ -128,6 +130,30 @@ pub enum CopiesError {
         "there is no copy {0}: its Backup was made with another volume or bucket, or somebody deleted it"
     )]
     Missing(String),
+    /// A copy that another one builds on is not there.
+    #[error(
+        "copy {name} builds on copy {parent}, which is not there: somebody deleted it; take a copy that does not build on it"
+    )]
+    NoParent {
+        /// Which copy.
+        name: String,
+        /// What it builds on.
+        parent: String,
+    },
+    /// A file of a copy is in none of the copies that should have it.
+    #[error("{file} is in none of the copies {copies}: the copy is damaged; take another one")]
+    Lost {
+        /// Which file.
+        file: String,
+        /// Where it should be.
+        copies: String,
+    },
+    /// Too many copies build on each other.
+    #[error("copy {0} builds on as many others as a copy may: the next one has to be full")]
+    TooLong(String),
+    /// A copy is of another server.
+    #[error("copy {0} is of another server: the next one has to be full")]
+    OtherServer(String),
     /// A copy that has to be sealed is not.
     #[error("copy {0} is not sealed, though its Backup asks for it: somebody put another copy in its place")]
     Plain(String),
@@ -159,9 +185,13 @@ impl CopiesError {
     pub const fn code(&self) -> u8 {
         match self {
             Self::NoKey | Self::Key { .. } | Self::Open { source: OpenError::NoKey { .. }, .. } => 3,
-            Self::Open { .. } | Self::Altered { .. } | Self::About(_) | Self::Plain(_) | Self::Objects(_) => {
-                4
-            }
+            Self::Open { .. }
+            | Self::Altered { .. }
+            | Self::About(_)
+            | Self::NoParent { .. }
+            | Self::Lost { .. }
+            | Self::Plain(_)
+            | Self::Objects(_) => 4,
             Self::Bucket { fault, .. } => fault.code(),
             // Credentials that are not there are as good as wrong ones.
             Self::Credentials(_) => 6,
@@ -173,6 +203,8 @@ impl CopiesError {
             | Self::Taken(_)
             | Self::Missing(_)
             | Self::NoObjects(_)
+            | Self::TooLong(_)
+            | Self::OtherServer(_)
             | Self::NoList { .. }
             | Self::Another(_) => 1,
         }

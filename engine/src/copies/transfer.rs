@@ -64,28 +64,51 @@ impl Summed {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// In lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Copies what is kept under this name and was never sealed, into a file that was not there.
 pub fn get_plain(storage: &Storage, name: &str, to: &Path, sum: Option<&Sum>) -> Result<(), CopiesError> {
     let mut file = File::create_new(to).map_err(local("write", to))?;
-    let (mut digest, mut bytes) = (Sha256::new(), 0);
-    let done = raw(storage, name, |piece| {
-        digest.update(piece);
-        bytes += piece.len() as u64;
-        file.write_all(piece).map_err(local("write", to))
-    });
-    let found = Sum { bytes, sha256: hex(&digest.finalize()) };
-    let judged = done.and_then(|()| match sum {
-        Some(sum) if *sum != found => Err(altered(name, &found, sum)),
-        _ => Ok(()),
-    });
-    if judged.is_err() {
+    let done = each_plain(storage, name, sum, |piece| file.write_all(piece).map_err(local("write", to)));
+    if done.is_err() {
         let _ = fs::remove_file(to);
     }
-    judged
+    done.map(drop)
+}
+
+/// Gives what is kept under this name and was never sealed to `take`, and holds it to its sum at its end. How large it is.
+pub fn each_plain(
+    storage: &Storage,
+    name: &str,
+    sum: Option<&Sum>,
+    take: impl FnMut(&[u8]) -> Result<(), CopiesError>,
+) -> Result<u64, CopiesError> {
+    let found = summed(storage, name, take)?;
+    match sum {
+        Some(sum) if *sum != found => Err(altered(name, &found, sum)),
+        _ => Ok(found.bytes),
+    }
+}
+
+/// The sum of what is kept under this name, as it is.
+pub fn weigh(storage: &Storage, name: &str) -> Result<Sum, CopiesError> {
+    summed(storage, name, |_| Ok(()))
+}
+
+fn summed(
+    storage: &Storage,
+    name: &str,
+    mut take: impl FnMut(&[u8]) -> Result<(), CopiesError>,
+) -> Result<Sum, CopiesError> {
+    let mut digest = Sha256::new();
+    let bytes = raw(storage, name, |piece| {
+        digest.update(piece);
+        take(piece)
+    })?;
+    Ok(Sum { bytes, sha256: hex(&digest.finalize()) })
 }
 
 fn altered(name: &str, found: &Sum, expected: &Sum) -> CopiesError {
@@ -101,7 +124,7 @@ pub fn get(storage: &Storage, keys: &Keys, name: &str, to: &Path) -> Result<(), 
         // What was authenticated before the error is a part, which could pass for the whole.
         let _ = fs::remove_file(to);
     }
-    done
+    done.map(drop)
 }
 
 /// What is kept under this name, opened. For what is small.
@@ -129,42 +152,46 @@ pub fn is_same(
     match is_sealed {
         true => each(storage, keys, name, compare)?,
         false => raw(storage, name, compare)?,
-    }
+    };
     Ok(left.is_some_and(<[u8]>::is_empty))
 }
 
-/// Gives what is kept to `take`, each piece after it was authenticated.
-fn each(
+/// Gives what is kept to `take`, each piece after it was authenticated. How large it is, as it is kept.
+pub fn each(
     storage: &Storage,
     keys: &Keys,
     name: &str,
     mut take: impl FnMut(&[u8]) -> Result<(), CopiesError>,
-) -> Result<(), CopiesError> {
+) -> Result<u64, CopiesError> {
     let refused = |source| CopiesError::Open { name: name.into(), source };
     let mut opener = Opener::new(keys.open(), Some(name));
     let mut opened = Vec::with_capacity(2 * PIECE);
-    raw(storage, name, |piece| {
+    let bytes = raw(storage, name, |piece| {
         opener.push(piece, &mut opened).map_err(refused)?;
         take(&opened)?;
         opened.clear();
         Ok(())
     })?;
     opener.finish(&mut opened).map_err(refused)?;
-    take(&opened)
+    take(&opened).map(|()| bytes)
 }
 
-/// Gives what is kept to `take`, as it is.
+/// Gives what is kept to `take`, as it is. How large it is.
 fn raw(
     storage: &Storage,
     name: &str,
     mut take: impl FnMut(&[u8]) -> Result<(), CopiesError>,
-) -> Result<(), CopiesError> {
+) -> Result<u64, CopiesError> {
     let mut reader = storage.reader(name)?;
     let mut piece = vec![0; PIECE];
+    let mut bytes = 0;
     loop {
         match reader.read(&mut piece)? {
-            0 => return Ok(()),
-            read => take(&piece[..read])?,
+            0 => return Ok(bytes),
+            read => {
+                take(&piece[..read])?;
+                bytes += read as u64;
+            }
         }
     }
 }

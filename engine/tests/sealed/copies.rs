@@ -171,8 +171,8 @@ fn a_copy_that_was_never_packed_is_deleted_by_its_uid_and_keeps_the_log_that_it_
         world.files.write(&format!("copies/wal/main/{system}/0000000100000000{segment:08X}.gz"), "a segment");
     }
     let prune = |doomed: &str| prune::prune(&world.storage, &[Doomed::parse(doomed).unwrap()]).unwrap();
-    assert_eq!(prune("old:another"), Pruned { copies: 0, segments: 1 });
-    assert_eq!(prune("old:u-1"), Pruned { copies: 1, segments: 2 });
+    assert_eq!(prune("old:another"), Pruned { copies: 0, segments: 1, ..Pruned::default() });
+    assert_eq!(prune("old:u-1"), Pruned { copies: 1, segments: 2, ..Pruned::default() });
     assert!(!world.path("copies/old").exists() && !world.path("copies/old.partial").exists());
     assert!(world.path("copies/new/global/pg_control").exists());
     assert_eq!(world.storage.list(&format!("wal/main/{system}")).unwrap().len(), 2);

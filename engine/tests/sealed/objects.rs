@@ -1,6 +1,6 @@
 //! The custom resources beside a copy: what comes back is what was kept, whole, or nothing does.
 
-use std::{fs, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use payplane_engine::{
     age::OpenError,
@@ -84,6 +84,11 @@ fn they_come_back_as_they_were_and_sealed_ones_can_be_read_by_nobody() {
                 .iter()
                 .any(|word| contents.windows(word.len()).any(|one| one == *word));
             assert_eq!(can_be_read, !is_sealed);
+        }
+        for ending in ["json", "about.json"] {
+            let sealed = if is_sealed { ".age" } else { "" };
+            let mode = fs::metadata(world.kept(&format!("{ending}{sealed}"))).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "others than the owner may read {ending}");
         }
         let again = world.store(&list(1), is_sealed).unwrap_err();
         assert!(matches!(again, CopiesError::Taken(_)), "{again}");

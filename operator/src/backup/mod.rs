@@ -23,7 +23,7 @@ use crate::{
     status,
 };
 
-use plan::Next;
+use plan::{Base, Next};
 
 /// What came of one look.
 #[derive(Debug)]
@@ -64,8 +64,8 @@ impl Reconciled for Backup {
             Next::Look(job) => {
                 Answer::Seen { job: Box::new(job.clone()), pod: observed.pod.clone().map(Box::new) }
             }
-            Next::Begin { engine, platform, postgres, makes_claim, has_account } => {
-                let makes = Makes { claim: makes_claim, objects: has_account };
+            Next::Begin { engine, platform, postgres, makes_claim, has_account, base } => {
+                let makes = Makes { claim: makes_claim, objects: has_account, base };
                 begin(self, context, engine, (platform, postgres), makes).await? // writes
             }
         };
@@ -75,10 +75,11 @@ impl Reconciled for Backup {
     }
 }
 
-/// What is made beside the copy of the ledger.
+/// What is made beside the copy of the ledger, and what that builds on.
 struct Makes {
     claim: bool,
     objects: bool,
+    base: Base,
 }
 
 async fn begin(
@@ -95,7 +96,7 @@ async fn begin(
     if makes.claim {
         apply::create(&context.client, &build::claim(backup, platform)).await?;
     }
-    let mut job = build::job(backup, platform, postgres, &context.settings, head.as_deref());
+    let mut job = build::job(backup, platform, postgres, &context.settings, (head.as_deref(), &makes.base));
     if makes.objects {
         build::objects::add(&mut job, backup, platform, &context.settings);
     }

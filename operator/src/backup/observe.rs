@@ -12,7 +12,7 @@ use payplane_crds::{Backup, Platform};
 use super::build;
 use crate::{
     api,
-    context::Context,
+    context::{Context, Guarded},
     engine::{Engine, PlatformKey},
     error::Error,
     job,
@@ -34,6 +34,8 @@ pub struct Observed {
     pub has_account: bool,
     /// Whether the Secret is there with the credentials of the bucket; true if it names none.
     pub has_credentials: bool,
+    /// The Backup that it names to build on.
+    pub parent: Option<Backup>,
     /// The Job that works for it.
     pub job: Option<Job>,
     /// The Job's pod.
@@ -72,6 +74,13 @@ pub async fn observe(backup: &Backup, context: &Context) -> Result<Observed, Err
     let has_account = api::call("read a ServiceAccount", account).await?.is_some();
     let keys = backup.spec.encryption.as_ref().map(|encryption| encryption.secret_ref.name.as_str());
     let (has_keys, has_credentials) = (has(keys).await?, has(build::place(backup).secret()).await?);
+    let parent = match backup.spec.parent_ref.as_ref().filter(|_| job.is_none()) {
+        None => None,
+        Some(parent) => {
+            let backups = Api::<Guarded<Backup>>::namespaced(client.clone(), &namespace);
+            api::call("read a Backup", backups.get_opt(&parent.name)).await?
+        }
+    };
     let key = PlatformKey { namespace, name: backup.spec.platform_ref.name.clone() };
     Ok(Observed {
         platform: context.stores.platform(&key),
@@ -80,6 +89,7 @@ pub async fn observe(backup: &Backup, context: &Context) -> Result<Observed, Err
         has_keys,
         has_account,
         has_credentials,
+        parent: parent.and_then(|guarded| guarded.0.ok()),
         job,
         pod,
     })

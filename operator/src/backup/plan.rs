@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt;
 use payplane_crds::{
-    Backup, Platform,
+    Backup, BackupState, Platform,
     condition::{
         POSTGRES_READY,
         reason::{CLAIM_NOT_FOUND, PLATFORM_NOT_READY, SECRET_NOT_FOUND, UNSUPPORTED},
@@ -11,7 +12,7 @@ use payplane_crds::{
     platform::ManagedPostgres,
 };
 
-use super::observe::Observed;
+use super::{build, observe::Observed};
 use crate::{condition::is_true, engine::Engine, payment::Waiting, status::Reported};
 
 /// What to do next.
@@ -38,11 +39,52 @@ pub enum Next<'a> {
         makes_claim: bool,
         /// Whether somebody may list the objects. The ledger's copy does not wait for that.
         has_account: bool,
+        /// What the copy builds on.
+        base: Base,
     },
     /// Give up: what it waited for did not come in time.
     GiveUp,
     /// See how far the Job is.
     Look(&'a Job),
+}
+
+/// What a copy builds on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Base {
+    /// Nothing, and nothing is asked for.
+    Nothing,
+    /// The copy of this Backup.
+    Copy {
+        /// Its name.
+        name: String,
+        /// Its UID, which its copy carries.
+        uid: String,
+    },
+    /// Nothing, because what is asked for cannot be built on, for this reason.
+    Unfit(String),
+}
+
+/// Whether the copy can build on the Backup that it names. A schedule deletes its copies by what it knows of them, so only its own
+/// build on them.
+pub fn base(backup: &Backup, parent: Option<&Backup>) -> Base {
+    let Some(asked) = &backup.spec.parent_ref else { return Base::Nothing };
+    let name = &asked.name;
+    let Some(parent) = parent else {
+        return Base::Unfit(format!("There is no Backup {name:?} in this namespace."));
+    };
+    let state = parent.status.as_ref().map(|status| status.state).unwrap_or_default();
+    let schedule = |backup: &Backup| backup.owner_references().iter().map(|owner| owner.uid.clone()).next();
+    if state != BackupState::Succeeded {
+        Base::Unfit(format!("Backup {name:?} has not succeeded."))
+    } else if parent.spec.platform_ref != backup.spec.platform_ref {
+        Base::Unfit(format!("Backup {name:?} is of another Platform."))
+    } else if !build::place(parent).is_same(&build::place(backup)) {
+        Base::Unfit(format!("Backup {name:?} is kept in another place."))
+    } else if schedule(parent) != schedule(backup) {
+        Base::Unfit(format!("Backup {name:?} has another owner, who deletes its copy."))
+    } else {
+        Base::Copy { name: name.clone(), uid: parent.uid().unwrap_or_default() }
+    }
 }
 
 /// One step.
@@ -77,7 +119,10 @@ pub fn plan<'a>(backup: &Backup, observed: &'a Observed, now: Timestamp) -> Next
         return Next::Wait(Waiting::unwatched(SECRET_NOT_FOUND, &message));
     }
     let has_account = observed.has_account;
-    let begin = |makes_claim| Next::Begin { engine, platform, postgres, makes_claim, has_account };
+    let begin = |makes_claim| {
+        let base = base(backup, observed.parent.as_ref());
+        Next::Begin { engine, platform, postgres, makes_claim, has_account, base }
+    };
     if let Some(bucket) = &backup.spec.bucket {
         let name = &bucket.credentials_ref.name;
         let message = format!(

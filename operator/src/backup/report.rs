@@ -8,6 +8,7 @@ use k8s_openapi::{
 use kube::ResourceExt;
 use payplane_crds::{
     Backup, BackupState, BackupStatus,
+    backup::BackupType,
     condition::{
         OBJECTS_COPIED,
         reason::{BACKUP_FAILED, COMPLETED, ENGINE_UNAVAILABLE, LEDGER_NOT_SOUND, PROGRESSING, TIMED_OUT},
@@ -21,7 +22,7 @@ use super::{Answer, build, job_of};
 use crate::{
     condition::Conditions,
     job::{self, End, Failed},
-    meta::HEAD,
+    meta::{FULL_BECAUSE, HEAD},
     sealed::{self, SEAL},
     status::Reported,
 };
@@ -35,8 +36,14 @@ struct Copied {
     bytes: i64,
     #[serde(default)]
     keys: Vec<String>,
+    /// Where nothing says so it is the same: a full copy.
+    total: Option<i64>,
+    parent: Option<String>,
+    full_because: Option<String>,
 }
 
+/// As much of a reason as a status tells, in characters.
+const BECAUSE_MAX: usize = 800;
 /// As many ids of keys as a status tells.
 const KEYS_MAX: usize = 16;
 
@@ -96,9 +103,8 @@ fn of_job(
     let known = BackupStatus {
         started_at: job.creation_timestamp().map(|time| Time(time.0)),
         head: job.annotations().get(HEAD).cloned(),
-        bytes: copied.as_ref().map(|copied| copied.bytes),
-        sealed_for: copied.map(|copied| copied.keys.into_iter().take(KEYS_MAX).collect()).unwrap_or_default(),
-        ..fresh
+        observed_generation: fresh.observed_generation,
+        ..copied.map_or_else(BackupStatus::default, |copied| of_copy(job, copied))
     };
     match job::end(job, pod) {
         End::Open => {
@@ -118,7 +124,9 @@ fn of_job(
             let location = build::place(backup).location(&backup.name_any());
             let counted = operations.map_or_else(String::new, |count| format!("{count} operations, "));
             let copied = objects::of(job, pod);
-            let message = format!("{counted}restored from {location} and found sound. {}", copied.message);
+            let built = built(&known);
+            let message =
+                format!("{counted}restored from {location}{built} and found sound. {}", copied.message);
             BackupStatus {
                 state: BackupState::Succeeded,
                 finished_at: job::ended_at(job),
@@ -139,12 +147,38 @@ fn of_job(
             BackupStatus {
                 state: BackupState::Failed,
                 finished_at: job::ended_at(job),
-                bytes: None,
-                sealed_for: Vec::new(),
+                started_at: known.started_at,
+                head: known.head,
                 conditions: conditions.stalled(reason, &message).settled(false, reason, &message).into_vec(),
-                ..known
+                ..fresh
             }
         }
+    }
+}
+
+/// What is told of a copy that was kept.
+fn of_copy(job: &Job, copied: Copied) -> BackupStatus {
+    let because = copied.full_because.or_else(|| job.annotations().get(FULL_BECAUSE).cloned());
+    BackupStatus {
+        type_: Some(match &copied.parent {
+            Some(_) => BackupType::Incremental,
+            None => BackupType::Full,
+        }),
+        full_because: because.map(|why| why.chars().take(BECAUSE_MAX).collect()),
+        parent: copied.parent,
+        bytes: Some(copied.bytes),
+        total_bytes: Some(copied.total.unwrap_or(copied.bytes)),
+        sealed_for: copied.keys.into_iter().take(KEYS_MAX).collect(),
+        ..BackupStatus::default()
+    }
+}
+
+/// On what it was built, for people.
+fn built(status: &BackupStatus) -> String {
+    match (&status.parent, &status.full_because) {
+        (Some(parent), _) => format!(" with {parent}, which it builds on,"),
+        (None, Some(why)) => format!(", a full copy ({})", why.trim_end_matches('.')),
+        (None, None) => String::new(),
     }
 }
 

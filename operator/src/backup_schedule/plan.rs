@@ -1,14 +1,18 @@
 //! What is due, what comes next, and which copies go. Pure.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
 use payplane_crds::{
-    Backup, BackupSchedule, BackupScheduleStatus, BackupState, condition::OBJECTIVE_MET,
+    Backup, BackupSchedule, BackupScheduleStatus, BackupState, condition::OBJECTIVE_MET, restore::BackupName,
     standing_order::InForce,
 };
+use serde::Deserialize;
 
 use super::{
     ARCHIVING, PRUNING, build,
@@ -19,6 +23,7 @@ use crate::{
     condition::is_true,
     job::{self, End},
     meta::DOOMED,
+    sealed::PRUNE,
 };
 
 /// Failed Backups whose objects stay to be looked at.
@@ -72,20 +77,69 @@ pub fn plan(schedule: &BackupSchedule, valid: &Valid, observed: &Observed, now: 
     let (gone, prune) = match observed.pruner.as_ref().map(|job| (job, job::end(job, None))) {
         // One Job at a time, and a failed one first runs out: what it could not delete stays.
         Some((_, End::Open | End::Failed(_))) => (Vec::new(), Vec::new()),
-        Some((job, End::Succeeded)) => split(job, old),
+        Some((job, End::Succeeded)) => split((job, observed.pruner_pod.as_ref()), old),
         None => (Vec::new(), old.iter().map(doomed).collect()),
     };
     Plan {
         is_suspended,
         running,
         waits,
-        due: made.map(|time| Box::new(build::backup(schedule, time))),
+        due: made.map(|time| Box::new(due_at(schedule, children, time))),
         last: made.map_or(last, |time| time),
         next: valid.schedule.next_after(now.max(last)).filter(|_| !is_suspended),
         prune,
         gone,
         in_force: (!is_suspended).then(|| valid.in_force.clone()),
     }
+}
+
+/// The Backup of this time, and what it builds on.
+fn due_at(schedule: &BackupSchedule, children: &[Child], time: Timestamp) -> Backup {
+    let mut backup = build::backup(schedule, time);
+    backup.spec.parent_ref = parent(schedule, children).map(|name| BackupName { name });
+    backup
+}
+
+/// The last Backup, unless it failed or the next one has to be full. What it builds on has to be known.
+fn parent(schedule: &BackupSchedule, children: &[Child]) -> Option<String> {
+    let every = usize::try_from(schedule.spec.incremental.as_ref()?.full_every).ok()?;
+    let last = children.iter().rev().find(|child| has_ended(child))?;
+    let by_name: BTreeMap<_, _> = children.iter().map(|child| (child.backup.name_any(), child)).collect();
+    let mut chain = 0;
+    let mut next = Some(last.backup.name_any());
+    while let Some(name) = next {
+        let child = by_name.get(&name).filter(|child| child.state() == BackupState::Succeeded)?;
+        chain += 1;
+        if every <= chain {
+            return None;
+        }
+        next = needs(child);
+    }
+    Some(last.backup.name_any())
+}
+
+/// The Backup whose copy this one's builds on, or will.
+fn needs(child: &Child) -> Option<String> {
+    match child.state() {
+        BackupState::Succeeded => child.backup.status.as_ref()?.parent.clone(),
+        BackupState::New | BackupState::Running => {
+            child.backup.spec.parent_ref.as_ref().map(|parent| parent.name.clone())
+        }
+        BackupState::Failed => None,
+    }
+}
+
+/// All that the copies build on that do not go, by name.
+fn needed(children: &[Child], old: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut needed = BTreeSet::new();
+    // A copy builds on older ones only.
+    for child in children.iter().rev() {
+        let name = child.backup.name_any();
+        if !old.contains(&name) || needed.contains(&name) {
+            needed.extend(needs(child));
+        }
+    }
+    needed
 }
 
 fn has_ended(child: &Child) -> bool {
@@ -100,7 +154,8 @@ fn last(schedule: &BackupSchedule, children: &[Child], now: Timestamp) -> Option
     told.filter(|told| *told <= now).max(children.last().map(|child| child.time))
 }
 
-/// Backups beyond the retention, oldest first. The newest good one never is, and what is being taken neither.
+/// Backups beyond the retention, oldest first. The newest good one never is, what is being taken neither, and nothing that one of
+/// those that stay builds on. Of too many the newest go first, so that none goes before what builds on it.
 fn old(schedule: &BackupSchedule, children: &[Child], now: Timestamp) -> Vec<Backup> {
     let keep = &schedule.spec.retention;
     let keep_last = usize::try_from(keep.keep_last).unwrap_or(1).max(1);
@@ -111,20 +166,40 @@ fn old(schedule: &BackupSchedule, children: &[Child], now: Timestamp) -> Vec<Bac
     let good = newest_first(BackupState::Succeeded).skip(keep_last).filter(|child| !is_young(child));
     let failed = newest_first(BackupState::Failed).skip(FAILED_KEPT);
     let mut old: Vec<_> = good.chain(failed).collect();
-    old.sort_by_key(|child| child.time);
-    old.into_iter().take(PRUNED_MAX).map(|child| child.backup.clone()).collect()
+    let needed = needed(children, &old.iter().map(|child| child.backup.name_any()).collect());
+    old.retain(|child| !needed.contains(&child.backup.name_any()));
+    old.sort_by_key(|child| std::cmp::Reverse(child.time));
+    old.truncate(PRUNED_MAX);
+    old.into_iter().rev().map(|child| child.backup.clone()).collect()
 }
 
 fn doomed(backup: &Backup) -> Doomed {
     Doomed { name: backup.name_any(), uid: backup.uid().unwrap_or_default() }
 }
 
-/// Those whose copies this Job has deleted, and those that the next one has to.
-fn split(job: &Job, old: Vec<Backup>) -> (Vec<Backup>, Vec<Doomed>) {
+/// Those whose copies this Job has deleted, and those that the next one has to. What it found to be needed by a copy without a
+/// Backup waits until the Job is gone, and is tried again then.
+fn split((job, pod): (&Job, Option<&Pod>), old: Vec<Backup>) -> (Vec<Backup>, Vec<Doomed>) {
     let list = job.annotations().get(DOOMED).map(String::as_str).unwrap_or_default();
-    let is_deleted = |backup: &Backup| list.split(' ').any(|one| one == build::listed(&[doomed(backup)]));
-    let (gone, left): (Vec<_>, Vec<_>) = old.into_iter().partition(is_deleted);
-    (gone, left.iter().map(doomed).collect())
+    let needed = found_needed(pod).needed;
+    let is_listed = |backup: &Backup| list.split(' ').any(|one| one == build::listed(&[doomed(backup)]));
+    let is_needed = |backup: &Backup| needed.contains(&build::listed(&[doomed(backup)]));
+    let (done, left): (Vec<_>, Vec<_>) = old.into_iter().partition(is_listed);
+    (done.into_iter().filter(|backup| !is_needed(backup)).collect(), left.iter().map(doomed).collect())
+}
+
+/// What a Job found that deletes copies to be needed still.
+pub fn found_needed(pod: Option<&Pod>) -> Needed {
+    job::said(pod, PRUNE).unwrap_or_default()
+}
+
+/// What that Job says at its end, as NAME:UID.
+#[derive(Default, Deserialize)]
+pub struct Needed {
+    /// Copies that it did not delete.
+    pub needed: Vec<String>,
+    /// Copies that build on them.
+    pub needed_by: Vec<String>,
 }
 
 /// How long until something happens by itself. None if nothing does.

@@ -9,8 +9,8 @@ use payplane_crds::{
     condition::{
         ARCHIVE_CURRENT, OBJECTIVE_MET, OBJECTS_COPIED, PRUNED, SUCCEEDED, SUSPENDED as SUSPENDED_TYPE,
         reason::{
-            ARCHIVE_BEHIND, ARCHIVE_ON_TIME, AS_SPECIFIED, BACKUP_FAILED, ENGINE_UNAVAILABLE, INVALID,
-            NAME_TAKEN, NO_BACKUP, NO_OBJECTIVES, OBJECTIVES_MET, PROGRESSING, PRUNE_FAILED,
+            ARCHIVE_BEHIND, ARCHIVE_ON_TIME, AS_SPECIFIED, BACKUP_FAILED, COPY_NEEDED, ENGINE_UNAVAILABLE,
+            INVALID, NAME_TAKEN, NO_BACKUP, NO_OBJECTIVES, OBJECTIVES_MET, PROGRESSING, PRUNE_FAILED,
             RECOVERY_POINT_TOO_OLD, RECOVERY_TOO_SLOW, SCHEDULED, SUSPENDED,
         },
     },
@@ -19,7 +19,7 @@ use payplane_crds::{
 use super::{
     Answer, Made,
     observe::{Child, Observed},
-    plan::Plan,
+    plan::{Plan, found_needed},
 };
 use crate::{
     condition::{Conditions, find, is_true},
@@ -221,7 +221,18 @@ fn pruned<'a>(conditions: Conditions<'a>, observed: &Observed) -> Conditions<'a>
             conditions.set(PRUNED, "Unknown", PROGRESSING, "Copies beyond spec.retention are being deleted.")
         }
         End::Succeeded => {
-            conditions.set(PRUNED, "True", AS_SPECIFIED, "Copies beyond spec.retention were deleted.")
+            let found = found_needed(observed.pruner_pod.as_ref());
+            if found.needed.is_empty() {
+                let message = "Copies beyond spec.retention were deleted.";
+                return conditions.set(PRUNED, "True", AS_SPECIFIED, message);
+            }
+            let message = format!(
+                "Not deleted: {}. Copies build on them whose Backups are not here any more: {}. Delete those by payplane-engine \
+                 prune-copies --doomed, or keep all of them.",
+                found.needed.join(", "),
+                found.needed_by.join(", ")
+            );
+            conditions.set(PRUNED, "False", COPY_NEEDED, &message)
         }
         End::Failed(failed) => {
             let words = match failed {

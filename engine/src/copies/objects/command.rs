@@ -11,9 +11,9 @@ use crate::config::{FetchObjectsConfig, StoreObjectsConfig};
 /// # Errors
 /// When it is not kept.
 pub fn store(config: &StoreObjectsConfig) -> Result<(), CopiesError> {
-    let keys = Keys::read(&config.keys.keys_dirs)?;
-    let storage = Storage::open(&config.storage)?;
-    let stored = store_document(&storage, &keys, (&config.name, &config.uid), &config.from)?;
+    let keys = Keys::read(&config.copy.keys.keys_dirs)?;
+    let storage = Storage::open(&config.copy.storage)?;
+    let stored = store_document(&storage, &keys, (&config.copy.name, &config.uid), &config.from)?;
     let Some(document) = stored else { return Ok(()) };
     summarise(config.summary_file.as_deref(), &document.text())
 }
@@ -23,9 +23,9 @@ pub fn store(config: &StoreObjectsConfig) -> Result<(), CopiesError> {
 /// # Errors
 /// When it cannot be had.
 pub fn fetch(config: &FetchObjectsConfig) -> Result<(), CopiesError> {
-    let keys = Keys::read(&config.keys.keys_dirs)?;
-    let storage = Storage::open(&config.storage)?;
-    let document = fetch_document(&storage, &keys, &config.name, config.must_be_sealed, &config.to)?;
+    let keys = Keys::read(&config.copy.keys.keys_dirs)?;
+    let storage = Storage::open(&config.copy.storage)?;
+    let document = fetch_document(&storage, &keys, &config.copy.name, config.must_be_sealed, &config.to)?;
     println!("{}", document.text());
     Ok(())
 }

@@ -1,8 +1,10 @@
-//! Copies in a directory. What is written is there as a whole or not at all, and on the disk before that is said.
+//! Copies in a directory. What is written is there as a whole or not at all, and on the disk before that is said. Nobody but its
+//! owner reads it.
 
 use std::{
     fs::{self, File},
     io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
 };
 
@@ -112,9 +114,12 @@ impl Writer {
         let folder = parent(&path);
         fs::create_dir_all(folder).map_err(local("make", folder))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // What a crash has left of an earlier try is written anew.
         let beside = folder.join(format!(".{name}.partial"));
-        let file = File::create(&beside).map_err(local("write", &beside))?;
+        // What a crash has left of an earlier try is written anew.
+        gone(fs::remove_file(&beside)).map_err(local("remove", &beside))?;
+        let mut options = File::options();
+        let file = options.write(true).create_new(true).mode(0o600).open(&beside);
+        let file = file.map_err(local("write", &beside))?;
         Ok(Self { file, beside, path, bytes: 0 })
     }
 

@@ -1,7 +1,7 @@
 //! What a Backup consists of: the volume for its copy and one Job. Pure.
 //!
 //! The Job's steps: copy the running database, restore the copy into a scratch directory, serve it to this pod alone,
-//! verify the ledger in it. Where the copy is sealed, or kept in a bucket, it is packed, kept there, and what is restored is what
+//! verify the ledger in it. Where the copy is sealed, kept in a bucket, or builds on another one, it is packed, kept there, and what is restored is what
 //! comes out of there, opened. The objects are copied before all of that (`objects`). The Job has no second try and a deadline:
 //! an end is an end, and nothing hangs.
 
@@ -19,10 +19,11 @@ use k8s_openapi::{
 use kube::ResourceExt;
 use payplane_crds::{Backup, Platform, platform::ManagedPostgres};
 
+use super::plan::Base;
 use crate::{
     context::Settings,
     job,
-    meta::{BACKUP, HEAD, labels, owner},
+    meta::{BACKUP, FULL_BECAUSE, HEAD, labels, owner},
     place::Place,
     platform::{
         Names, POSTGRES, claim_of_copies,
@@ -63,13 +64,14 @@ pub fn claim(backup: &Backup, platform: &Platform) -> PersistentVolumeClaim {
     claim_of_copies(&backup.spec.volume, platform)
 }
 
-/// The Job. `head` is the end of the ledger's chain, as SEAL:LINK, if anything is sealed: the copy must contain it.
+/// The Job. `head` is the end of the ledger's chain, as SEAL:LINK, if anything is sealed: the copy must contain it. `base` is what
+/// it builds on.
 pub fn job(
     backup: &Backup,
     platform: &Platform,
     postgres: &ManagedPostgres,
     settings: &Settings,
-    head: Option<&str>,
+    (head, base): (Option<&str>, &Base),
 ) -> Job {
     let mut labels = labels(&platform.name_any(), COMPONENT);
     labels.insert(BACKUP.into(), backup.name_any());
@@ -77,14 +79,15 @@ pub fn job(
     let metadata = ObjectMeta {
         name: Some(job_name(backup)),
         namespace: platform.namespace(),
-        annotations: head.map(|head| BTreeMap::from([(HEAD.into(), head.into())])),
+        annotations: annotations(head, base),
         labels: Some(labels),
         owner_references: Some(vec![owner(backup)]),
         ..ObjectMeta::default()
     };
     let keys = Keys::of([backup.spec.encryption.as_ref()]);
     let place = place(backup);
-    let is_packed = place.is_bucket() || backup.spec.encryption.is_some();
+    let is_packed =
+        place.is_bucket() || backup.spec.encryption.is_some() || matches!(base, Base::Copy { .. });
     let image = program::image(platform, settings);
     let steps = match is_packed {
         false => vec![
@@ -99,7 +102,7 @@ pub fn job(
         ],
         true => vec![
             with_login(step(backup, postgres, settings, COPY, include_str!("pack.sh"))),
-            seal(backup, image.clone(), (&place, &keys)),
+            seal(backup, image.clone(), (&place, &keys), base),
             sealed::open(image, (&place, &keys), &backup.name_any(), None, backup.spec.encryption.is_some()),
             on_copies(step(backup, postgres, settings, UNPACK, UNPACK_SCRIPT), "opened"),
             with_login(on_copies(
@@ -132,6 +135,17 @@ pub fn job(
     job::once(metadata, backup.spec.deadline_seconds, pod)
 }
 
+/// What the Job remembers.
+fn annotations(head: Option<&str>, base: &Base) -> Option<BTreeMap<String, String>> {
+    let head = head.map(|head| (HEAD.to_owned(), head.to_owned()));
+    let unfit = match base {
+        Base::Unfit(why) => Some((FULL_BECAUSE.to_owned(), why.clone())),
+        Base::Nothing | Base::Copy { .. } => None,
+    };
+    let all: BTreeMap<_, _> = head.into_iter().chain(unfit).collect();
+    (!all.is_empty()).then_some(all)
+}
+
 fn step(
     backup: &Backup,
     postgres: &ManagedPostgres,
@@ -155,14 +169,19 @@ fn with_login(mut container: Container) -> Container {
     container
 }
 
-/// Keeps what was packed, sealed where there are keys.
-fn seal(backup: &Backup, image: String, (place, keys): (&Place<'_>, &Keys<'_>)) -> Container {
-    let args = vec![
+/// Keeps what was packed, sealed where there are keys, without what is kept already.
+fn seal(backup: &Backup, image: String, (place, keys): (&Place<'_>, &Keys<'_>), base: &Base) -> Container {
+    let parent = match base {
+        Base::Copy { name, uid } => Some(format!("--parent={name}:{uid}")),
+        Base::Nothing | Base::Unfit(_) => None,
+    };
+    let args = [
         format!("--name={}", backup.name_any()),
         format!("--uid={}", backup.uid().unwrap_or_default()),
         "--from=/scratch/copy".into(),
         "--summary-file=/dev/termination-log".into(),
     ];
+    let args = args.into_iter().chain(parent).collect();
     let mounts = vec![mount("scratch", "/scratch", false)];
     sealed::container((image, SEAL), "store-copy", (place, false), keys, (args, mounts))
 }

@@ -19,7 +19,8 @@ fn made(head: Option<&str>) -> Value {
 fn made_of(backup: &Backup, head: Option<&str>) -> Value {
     let platform = fixture::platform(json!({"postgres": {"managed": {}}}));
     let postgres = platform.spec.postgres.managed.clone().unwrap();
-    serde_json::to_value(job(backup, &platform, &postgres, &fixture::settings(), head)).unwrap()
+    serde_json::to_value(job(backup, &platform, &postgres, &fixture::settings(), (head, &Base::Nothing)))
+        .unwrap()
 }
 
 fn sealed() -> Value {
@@ -155,7 +156,7 @@ fn with_objects(encryption: Value) -> Value {
     backup.spec.encryption = serde_json::from_value(encryption).unwrap();
     let platform = fixture::platform(json!({"postgres": {"managed": {}}}));
     let postgres = platform.spec.postgres.managed.clone().unwrap();
-    let mut job = job(&backup, &platform, &postgres, &fixture::settings(), None);
+    let mut job = job(&backup, &platform, &postgres, &fixture::settings(), (None, &Base::Nothing));
     objects::add(&mut job, &backup, &platform, &fixture::settings());
     serde_json::to_value(job).unwrap()
 }
@@ -243,8 +244,14 @@ fn only_a_volume_that_the_server_has_too_ties_the_job_to_its_node() {
         backup.spec.bucket = serde_json::from_value(of_copy).unwrap();
         let platform = fixture::platform(json!({"postgres": {"managed": {"archive": {"bucket": of_log}}}}));
         let postgres = platform.spec.postgres.managed.clone().unwrap();
-        let job =
-            serde_json::to_value(job(&backup, &platform, &postgres, &fixture::settings(), None)).unwrap();
+        let job = serde_json::to_value(job(
+            &backup,
+            &platform,
+            &postgres,
+            &fixture::settings(),
+            (None, &Base::Nothing),
+        ))
+        .unwrap();
         assert_eq!(job["spec"]["template"]["spec"].get("affinity").is_some(), expected, "{job}");
     }
 }
@@ -255,7 +262,7 @@ fn objects_are_kept_where_the_copy_is() {
     backup.spec.bucket = Some(place::fixture::bucket());
     let platform = fixture::platform(json!({"postgres": {"managed": {}}}));
     let postgres = platform.spec.postgres.managed.clone().unwrap();
-    let mut job = job(&backup, &platform, &postgres, &fixture::settings(), None);
+    let mut job = job(&backup, &platform, &postgres, &fixture::settings(), (None, &Base::Nothing));
     objects::add(&mut job, &backup, &platform, &fixture::settings());
     let job = serde_json::to_value(job).unwrap();
     let pod = &job["spec"]["template"]["spec"];
@@ -263,4 +270,28 @@ fn objects_are_kept_where_the_copy_is() {
     let args: Vec<&str> =
         pod["initContainers"][1]["args"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert_eq!((args[0], &args[1..7]), ("store-objects", place::fixture::FLAGS.as_slice()));
+}
+
+#[test]
+fn a_copy_that_builds_on_another_is_packed_and_one_that_cannot_remembers_why() {
+    let platform = fixture::platform(json!({"postgres": {"managed": {}}}));
+    let postgres = platform.spec.postgres.managed.clone().unwrap();
+    let made = |base: &Base| {
+        let made = job(&backup(), &platform, &postgres, &fixture::settings(), (Some("7:ab"), base));
+        serde_json::to_value(made).unwrap()
+    };
+    let onto = made(&Base::Copy { name: "before".into(), uid: "b-0".into() });
+    let pod = &onto["spec"]["template"]["spec"];
+    let names: Vec<&str> = all(pod).into_iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["copy", "seal", "open", "unpack", "restore", "scratch", "verify"]);
+    let args = pod["initContainers"][1]["args"].as_array().unwrap();
+    assert!(args.contains(&json!("--parent=before:b-0")), "{args:?}");
+    assert_eq!(onto["metadata"]["annotations"], json!({"payplane.io/head": "7:ab"}));
+
+    let full = made(&Base::Unfit("Backup \"before\" has not succeeded.".into()));
+    assert!(!full.to_string().contains("--parent"), "{full}");
+    assert_eq!(
+        full["metadata"]["annotations"]["payplane.io/full-because"],
+        "Backup \"before\" has not succeeded."
+    );
 }

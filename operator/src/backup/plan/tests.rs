@@ -106,3 +106,52 @@ async fn a_copy_is_not_begun_without_the_credentials_of_its_bucket_and_makes_no_
     assert_eq!(word(&plan(&in_bucket, &observed(false), Timestamp::UNIX_EPOCH)), "wait SecretNotFound");
     assert_eq!(word(&plan(&in_bucket, &observed(true), Timestamp::UNIX_EPOCH)), "begin false");
 }
+
+/// A Backup that names another one, and that one with these changes.
+fn pair(changes: Value) -> (Backup, Backup) {
+    let one = |name: &str, spec: Value| {
+        json!({
+            "apiVersion": "payplane.io/v1alpha1", "kind": "Backup",
+            "metadata": {
+                "name": name, "namespace": "pay", "uid": format!("u-{name}"),
+                "ownerReferences": [{"apiVersion": "v1", "kind": "BackupSchedule", "name": "hourly", "uid": "s-1"}],
+            },
+            "spec": spec,
+            "status": {"state": "Succeeded"},
+        })
+    };
+    let mut parent = one("before", json!({"platformRef": {"name": "main"}}));
+    for (pointer, value) in changes.as_object().unwrap() {
+        *parent.pointer_mut(pointer).unwrap() = value.clone();
+    }
+    let backup = one("after", json!({"platformRef": {"name": "main"}, "parentRef": {"name": "before"}}));
+    (serde_json::from_value(backup).unwrap(), serde_json::from_value(parent).unwrap())
+}
+
+#[test]
+fn a_copy_builds_on_a_good_one_of_the_same_ledger_place_and_owner() {
+    let other_owner = json!([{"apiVersion": "v1", "kind": "BackupSchedule", "name": "x", "uid": "s-2"}]);
+    for (changes, blamed) in [
+        (json!({}), None),
+        (json!({"/status/state": "Running"}), Some("has not succeeded")),
+        (json!({"/status/state": "Failed"}), Some("has not succeeded")),
+        (json!({"/spec/platformRef/name": "other"}), Some("another Platform")),
+        (
+            json!({"/spec": {"platformRef": {"name": "main"}, "volume": {"claimName": "mine"}}}),
+            Some("another place"),
+        ),
+        (json!({"/metadata/ownerReferences": other_owner}), Some("another owner")),
+        (json!({"/metadata/ownerReferences": []}), Some("another owner")),
+    ] {
+        let (backup, parent) = pair(changes.clone());
+        match (base(&backup, Some(&parent)), blamed) {
+            (Base::Copy { name, uid }, None) => assert_eq!((&*name, &*uid), ("before", "u-before")),
+            (Base::Unfit(why), Some(blamed)) => assert!(why.contains(blamed), "{changes}: {why}"),
+            (other, _) => panic!("{changes}: {other:?}"),
+        }
+    }
+    let (mut backup, parent) = pair(json!({}));
+    assert!(matches!(base(&backup, None), Base::Unfit(why) if why.contains("There is no Backup")));
+    backup.spec.parent_ref = None;
+    assert_eq!(base(&backup, Some(&parent)), Base::Nothing, "only who asks for it");
+}

@@ -159,3 +159,38 @@ fn a_sealed_copy_says_which_key_opens_it_and_a_failure_whether_it_was_the_key() 
         assert!(status.sealed_for.is_empty() && status.bytes.is_none(), "there is nothing to rely on");
     }
 }
+
+#[test]
+fn a_copy_says_what_it_builds_on_or_why_it_is_full() {
+    let sound = r#"{"sound":true,"operations":42}"#;
+    let complete = Some(("Complete", "Completed"));
+    let told = |said: &str, annotation: Option<&str>| {
+        let steps = json!([ended("copy", 0, "", 10), ended("seal", 0, said, 12)]);
+        let Answer::Seen { mut job, pod } = seen(complete, steps, json!([ended("verify", 0, sound, 20)]))
+        else {
+            return BackupStatus::default();
+        };
+        let annotations = job.metadata.annotations.get_or_insert_default();
+        annotations.extend(annotation.map(|why| (FULL_BECAUSE.to_owned(), why.to_owned())));
+        report(&backup(), &Answer::Seen { job, pod }, Timestamp::UNIX_EPOCH)
+    };
+    let built = told(r#"{"bytes":10,"total":100,"keys":[],"parent":"before","full_because":null}"#, None);
+    assert_eq!((built.type_, built.parent.as_deref()), (Some(BackupType::Incremental), Some("before")));
+    assert_eq!((built.bytes, built.total_bytes, &built.full_because), (Some(10), Some(100), &None));
+    let message = &find(&built.conditions, SUCCEEDED).unwrap().message;
+    assert!(message.contains("main-backups/nightly with before, which it builds on"), "{message}");
+
+    let damaged = r#"{"bytes":90,"total":90,"keys":[],"parent":null,"full_because":"it is damaged"}"#;
+    for (said, annotation, why) in [
+        (damaged, None, "it is damaged"),
+        (r#"{"bytes":90}"#, Some("There is no Backup \"before\"."), "There is no Backup"),
+    ] {
+        let full = told(said, annotation);
+        assert_eq!((full.type_, &full.parent), (Some(BackupType::Full), &None));
+        assert_eq!((full.bytes, full.total_bytes), (Some(90), Some(90)));
+        assert!(full.full_because.as_ref().is_some_and(|told| told.contains(why)), "{full:?}");
+        let message = &find(&full.conditions, SUCCEEDED).unwrap().message;
+        assert!(message.contains("a full copy") && message.contains(why), "{message}");
+    }
+    assert_eq!(told(r#"{"bytes":90}"#, None).full_because, None, "nothing was asked for");
+}

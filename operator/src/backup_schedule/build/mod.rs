@@ -48,6 +48,7 @@ pub fn backup(of: &BackupSchedule, time: Timestamp) -> Backup {
             volume: of.spec.volume.clone(),
             bucket: of.spec.bucket.clone(),
             encryption: of.spec.encryption.clone(),
+            parent_ref: None,
             deadline_seconds: of.spec.deadline_seconds,
         },
         status: None,
@@ -91,7 +92,8 @@ pub fn prune(
         owner_references: Some(vec![owner(of)]),
         ..ObjectMeta::default()
     };
-    let args = doomed.iter().map(|one| format!("--doomed={}", listed(std::slice::from_ref(one)))).collect();
+    let args = doomed.iter().map(|one| format!("--doomed={}", listed(std::slice::from_ref(one))));
+    let args = args.chain(["--summary-file=/dev/termination-log".into()]).collect();
     let place = place(of);
     let (keys, mounts) = (Keys::default(), Vec::new());
     let container = sealed::container((image, PRUNE), "prune-copies", (&place, false), &keys, (args, mounts));

@@ -21,7 +21,7 @@ fn copies_are_deleted_by_name_and_uid_where_they_are() {
         let container = &job["spec"]["template"]["spec"]["containers"][0];
         let args: Vec<&str> =
             container["args"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        let doomed = ["--doomed=a:u-a", "--doomed=b:u-b"];
+        let doomed = ["--doomed=a:u-a", "--doomed=b:u-b", "--summary-file=/dev/termination-log"];
         assert_eq!(args, [&["prune-copies"], place.as_slice(), &doomed].concat());
         assert_eq!((&container["name"], &container["image"]), (&json!("prune"), &json!("engine:1")));
         assert_eq!(job["metadata"]["annotations"]["payplane.io/doomed"], "a:u-a b:u-b");

@@ -111,6 +111,95 @@ fn backups_go_after_their_copies_and_a_failed_job_takes_none() {
     assert_eq!(after(Some("Complete"), &other), (0, 2), "one of the same name before is another");
 }
 
+/// Backups by the hour: what became of each, and the hour of the one that it builds on.
+fn chain(schedule: &BackupSchedule, children: &[(u32, &str, Option<u32>)]) -> Vec<Child> {
+    let one = |(hour, state, parent): &(u32, &str, Option<u32>)| {
+        let mut child = child(schedule, *hour, state);
+        let parent = parent.map(|hour| format!("hourly-20270101t{hour:02}00z"));
+        if state == &"Succeeded" {
+            child.backup.status.get_or_insert_default().parent.clone_from(&parent);
+        }
+        child.backup.spec.parent_ref = parent.map(|name| BackupName { name });
+        child
+    };
+    children.iter().map(one).collect()
+}
+
+#[test]
+fn a_copy_builds_on_the_one_before_unless_that_failed_or_a_full_one_is_due() {
+    let (good, bad) = ("Succeeded", "Failed");
+    for (children, expected) in [
+        (&[][..], None),
+        (&[(1, good, None)], Some(1)),
+        (&[(1, good, None), (2, good, Some(1))], Some(2)),
+        // The third one was the last of its chain.
+        (&[(1, good, None), (2, good, Some(1)), (3, good, Some(2))], None),
+        (&[(1, good, None), (2, good, Some(1)), (3, good, Some(2)), (4, good, None)], Some(4)),
+        (&[(1, good, None), (2, bad, Some(1))], None),
+        // Somebody deleted the object of what it builds on.
+        (&[(2, good, Some(1))], None),
+    ] {
+        let asked = schedule(json!({"incremental": {"fullEvery": 3}}));
+        let children = chain(&asked, children);
+        let expected = expected.map(|hour: u32| format!("hourly-20270101t{hour:02}00z"));
+        assert_eq!(parent(&asked, &children), expected, "{children:?}");
+        let made = due_at(&asked, &children, at("2027-01-01T09:00:00Z"));
+        assert_eq!(made.spec.parent_ref.map(|parent| parent.name), expected);
+        assert_eq!(parent(&schedule(json!({})), &children), None, "only where it is asked for");
+    }
+    // Without a number it is one in seven.
+    let asked = schedule(json!({"incremental": {}}));
+    let long: Vec<_> = (1..8).map(|hour| (hour, good, (1 < hour).then(|| hour - 1))).collect();
+    assert!(parent(&asked, &chain(&asked, &long[..6])).is_some());
+    assert_eq!(parent(&asked, &chain(&asked, &long)), None);
+}
+
+#[test]
+fn what_a_kept_copy_builds_on_is_kept() {
+    let good = "Succeeded";
+    let hours = |children: &[(u32, &str, Option<u32>)], keep_last: u32| -> Vec<u32> {
+        let schedule = schedule(json!({"retention": {"keepLast": keep_last}}));
+        let old = old(&schedule, &chain(&schedule, children), at("2027-01-01T23:00:00Z"));
+        let hour = |backup: &Backup| backup.name_any()[16..18].parse().unwrap();
+        old.iter().map(hour).collect()
+    };
+    let two = [(1, good, None), (2, good, Some(1)), (3, good, None), (4, good, Some(3)), (5, good, Some(4))];
+    assert_eq!(hours(&two, 1), [1, 2], "5 needs 4 and 3");
+    assert_eq!(hours(&two, 3), [1, 2]);
+    assert_eq!(hours(&two, 4), Vec::<u32>::new(), "2 needs 1");
+    let running = [(1, good, None), (2, good, None), (3, "Running", Some(1))];
+    assert_eq!(hours(&running, 1), Vec::<u32>::new(), "what is being taken needs it");
+    let failed = [(1, good, None), (2, good, None), (3, "Failed", Some(1))];
+    assert_eq!(hours(&failed, 1), [1], "of what failed nothing is needed");
+    // More than one Job deletes: what builds on others goes before them.
+    let long: Vec<_> = (1..23).map(|hour| (hour, good, (1 < hour && hour < 22).then(|| hour - 1))).collect();
+    assert_eq!(hours(&long, 1), (2..22).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_object_stays_of_a_copy_that_was_found_to_be_needed() {
+    let keep = json!({"retention": {"keepLast": 1}});
+    let children = [(1, "Succeeded"), (2, "Succeeded"), (3, "Succeeded")];
+    let (first, _) = look(keep.clone(), &children, "2027-01-01T03:10:00Z");
+    let schedule = schedule(keep);
+    let job = build::prune(&schedule, &first.prune, None, &settings());
+    let old: Vec<_> = [1, 2].map(|hour| child(&schedule, hour, "Succeeded").backup).into();
+    let pod = |message: &str| -> Pod {
+        let ended = json!({"name": "prune", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {"exitCode": 0, "message": message}}});
+        serde_json::from_value(json!({"status": {"containerStatuses": [ended]}})).unwrap()
+    };
+    let gone = |pod: Option<&Pod>| -> Vec<String> {
+        let (gone, left) = split((&job, pod), old.clone());
+        assert!(left.is_empty(), "it is tried again when this Job is gone");
+        gone.iter().map(ResourceExt::name_any).collect()
+    };
+    let needed = pod(r#"{"needed":["hourly-20270101t0100z:b-1"],"needed_by":["by-hand:b-9"]}"#);
+    assert_eq!(gone(Some(&needed)), ["hourly-20270101t0200z"]);
+    assert_eq!(gone(Some(&pod(r#"{"needed":[],"needed_by":[]}"#))).len(), 2);
+    assert_eq!(gone(None).len(), 2, "a Job of before says nothing");
+}
+
 proptest! {
     /// Whatever there is and whatever is asked for: the newest good copy stays, and so do as many as are asked for.
     #[test]

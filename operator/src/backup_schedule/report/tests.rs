@@ -133,3 +133,26 @@ fn a_failed_run_an_overlap_and_a_log_that_is_late_are_said() {
         assert_eq!(says(&told(json!({}), &[], archive), ARCHIVE_CURRENT), expected, "{what}");
     }
 }
+
+#[test]
+fn copies_that_are_needed_by_others_are_said_to_stay() {
+    let (schedule, now) = (schedule(json!({})), at("2027-01-01T09:10:00Z"));
+    let said = |message: &str| {
+        let ended = json!({"name": "prune", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {"exitCode": 0, "message": message}}});
+        let complete = json!({"status": {"conditions": [{"type": "Complete", "status": "True"}]}});
+        let observed = Observed {
+            pruner: Some(serde_json::from_value(complete).unwrap()),
+            pruner_pod: serde_json::from_value(json!({"status": {"containerStatuses": [ended]}})).unwrap(),
+            ..Observed::default()
+        };
+        let valid = validate(&schedule, &fixture::settings(), now).unwrap();
+        let plan = plan::plan(&schedule, &valid, &observed, now);
+        report(&schedule, &observed, &Answer::Followed(Box::new(plan), Made::Nothing), now)
+    };
+    assert_eq!(says(&said(r#"{"needed":[],"needed_by":[]}"#), PRUNED), "True AsSpecified");
+    let status = said(r#"{"needed":["hourly-1:b-1"],"needed_by":["by-hand:b-9"]}"#);
+    assert_eq!(says(&status, PRUNED), "False CopyNeeded");
+    let message = &find(&status.conditions, PRUNED).unwrap().message;
+    assert!(message.contains("hourly-1:b-1") && message.contains("by-hand:b-9"), "{message}");
+}

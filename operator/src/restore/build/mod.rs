@@ -182,7 +182,8 @@ fn volumes(restore: &Restore, source: &Source<'_>) -> Vec<Volume> {
 
 /// Whether anything may be packed.
 const fn opens(source: &Source<'_>) -> bool {
-    !source.keys.0.is_empty() || source.backup.spec.bucket.is_some()
+    let spec = &source.backup.spec;
+    !source.keys.0.is_empty() || spec.bucket.is_some() || spec.parent_ref.is_some()
 }
 
 /// Lays out, where scripts look for copies, what they would find had nothing been packed.

@@ -318,3 +318,12 @@ fn a_ledger_is_whole_in_its_place_or_was_never_touched_wherever_the_scripts_end(
     );
     std::fs::remove_dir_all(&volume).unwrap();
 }
+
+#[test]
+fn a_copy_that_may_build_on_others_is_opened_first() {
+    let spec = json!({"platformRef": {"name": "main"}, "parentRef": {"name": "before"}});
+    let job = made_from(json!({"platform": {"name": "new"}}), json!({}), Keys::default(), spec);
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!(names_of(&pod["initContainers"])[..3], ["open", "unpack", "prepare"]);
+    assert!(pod["initContainers"][0]["args"].to_string().contains("--folder=/copies"));
+}
