@@ -70,6 +70,8 @@ pub const OLDEST_ENGINE: &str = "payplane.io/oldest-engine";
 pub const ROTATION: &str = "payplane.io/rotation";
 /// Annotation of the Job of a change of logins: hash of the password that it gives the database's owner.
 pub const OWNER_PASSWORD: &str = "payplane.io/owner-password";
+/// Annotation of Kafka's StatefulSet: hash of the users and rights that were written last.
+pub const KAFKA_RIGHTS: &str = "payplane.io/kafka-rights";
 /// Annotation of a certificate's Secret: when to issue the next one.
 pub const RENEW_AT: &str = "payplane.io/renew-at";
 /// ConfigMap in every namespace of a tenant: the engine's address and the certificate to check it with.

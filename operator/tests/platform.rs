@@ -269,6 +269,12 @@ async fn what_can_never_be_is_refused_with_the_way_out() {
                 Some("exactly one of managed, operator and external"),
             ),
             (json!({"kafka": {"operator": {}}}), None),
+            (json!({"kafka": {"managed": {"replicas": 2}}}), Some("replicas is 1 or 3")),
+            (json!({"kafka": {"managed": {"replicas": 5}}}), Some("less than or equal to 3")),
+            (json!({"kafka": {"managed": {"users": [{"name": "payplane-engine"}]}}}), Some("choose another")),
+            (json!({"kafka": {"managed": {"users": [{"name": "a"}, {"name": "a"}]}}}), Some("Duplicate value")),
+            (json!({"kafka": {"managed": {"users": [{"name": "a", "groups": ["*"]}]}}}), Some("groups")),
+            (json!({"kafka": {"managed": {"replicas": 3, "users": [{"name": "a"}]}}}), None),
             (json!({"redis": {}}), Some("exactly one of managed and external")),
             (
                 json!({"redis": {"managed": {}, "external": {"secretRef": {"name": "x"}}}}),

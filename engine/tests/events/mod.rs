@@ -7,7 +7,8 @@ mod faults;
 mod flow;
 mod letters;
 mod oracle;
-mod secured;
+mod quorum;
+mod rights;
 mod threshold;
 mod traffic;
 

@@ -1,5 +1,5 @@
-//! A throwaway Kafka: one broker that is its own controller, on loopback, from the jars of the Kafka image; and a consumer
-//! that reads what is there.
+//! A throwaway Kafka: one broker that is its own controller, on loopback, from the jars of the Kafka image, for tests of the
+//! engine; and a consumer that reads what is there. As the operator runs it, it is in [`super::nodes`].
 //!
 //! A watchdog process ends the broker and removes its files when this process ends in whatever way: it waits for the end
 //! of a pipe whose other side only this process holds.
@@ -23,23 +23,19 @@ use uuid::Uuid;
 
 use super::{PATIENCE, TempDir, eventually, postgres::free_port};
 
-const START: &str = include_str!("../../../operator/src/platform/kafka/build/start.sh");
-
 const HEAP: [&str; 4] = ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
 /// How long a broker may take to start: a virtual machine and a log to recover, perhaps on a busy machine.
-const STARTS_IN: Duration = Duration::from_secs(300);
+pub(crate) const STARTS_IN: Duration = Duration::from_secs(300);
 
 /// How often a client in a test looks for a broker that is away.
-const RECONNECT_MS: &str = "200";
+pub(crate) const RECONNECT_MS: &str = "200";
 
 /// A broker of its own.
 #[derive(Debug)]
 pub(crate) struct Kafka {
     directory: PathBuf,
     port: u16,
-    /// Where it is encrypted and asks for a login, if it was started as the operator starts it.
-    secured: Option<u16>,
     broker: Mutex<Option<Child>>,
     _watchdog: Child,
 }
@@ -127,7 +123,7 @@ impl Kafka {
             directory.display()
         );
         std::fs::write(directory.join("server.properties"), properties).unwrap();
-        let kafka = Self { directory, port, secured: None, broker: Mutex::default(), _watchdog: watchdog };
+        let kafka = Self { directory, port, broker: Mutex::default(), _watchdog: watchdog };
         let format = kafka
             .java("kafka.tools.StorageTool")
             .args(["format", "--cluster-id", "5L6g3nShT-eMCtK--X86sw", "--config"])
@@ -138,70 +134,12 @@ impl Kafka {
         kafka
     }
 
-    /// By the script that the operator gives its broker, with a certificate and a login, on other ports.
-    pub(crate) async fn secured() -> Self {
-        let directory = std::env::temp_dir().join(format!("payplane-kafka-{}", Uuid::new_v4().simple()));
-        let write = |name: &str, text: &str| {
-            let path = directory.join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        let ports = [free_port(), free_port(), free_port()];
-        let mut script = START.to_owned();
-        for (fixed, port) in ["9093", "9094", "9095"].into_iter().zip(ports) {
-            assert!(script.contains(fixed), "{fixed} is in the script no more");
-            script = script.replace(fixed, &port.to_string());
-        }
-        let (authority, certificate, key) = certificates();
-        write("start.sh", &script);
-        write("tls/tls.crt", &certificate);
-        write("tls/tls.key", &key);
-        write("client/ca.crt", &authority);
-        write("client/username", "payplane-engine");
-        write("client/password", &"f00d".repeat(16));
-        write("client/brokers", &format!("localhost:{}", ports[0]));
-        let watchdog = watchdog(&directory);
-        let (port, secured) = (ports[2], Some(ports[0]));
-        let kafka = Self { directory, port, secured, broker: Mutex::default(), _watchdog: watchdog };
-        kafka.launch();
-        kafka.answers().await;
-        kafka
-    }
-
-    /// What the engine gets from the operator.
-    pub(crate) fn client_dir(&self) -> PathBuf {
-        self.directory.join("client")
-    }
-
-    fn as_the_operator_does(&self) -> Command {
-        let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/e2e/cluster/images/kafka");
-        let mut command = Command::new("sh");
-        command
-            .arg(self.directory.join("start.sh"))
-            .env("ADVERTISED_HOST", "localhost")
-            .env("CLIENT_DIR", self.client_dir())
-            .env("DATA_DIR", self.directory.join("data"))
-            .env("KAFKA_BIN", image.join("bin"))
-            .env("KAFKA_HEAP_OPTS", "-Xms64m -Xmx256m")
-            .env("KAFKA_HOME", jars().parent().unwrap())
-            .env("KAFKA_LOG4J_CONFIG", image.join("config/log4j2.properties"))
-            .env("RETENTION_BYTES", "1048576")
-            .env("TLS_DIR", self.directory.join("tls"))
-            .env("WORK_DIR", self.directory.join("work"));
-        command
-    }
-
     /// Starts the broker; whoever needs it waits for it.
     pub(crate) fn launch(&self) {
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(self.directory.join("log")).unwrap();
-        let mut command = match self.secured {
-            Some(_) => self.as_the_operator_does(),
-            None => self.java("kafka.Kafka"),
-        };
-        if self.secured.is_none() {
-            command.arg(self.directory.join("server.properties"));
-        }
+        let mut command = self.java("kafka.Kafka");
+        command.arg(self.directory.join("server.properties"));
         let broker =
             command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         std::fs::write(self.directory.join("pid"), broker.id().to_string()).unwrap();
@@ -245,19 +183,7 @@ impl Kafka {
 
     /// Reads a topic from its beginning.
     pub(crate) async fn reader(&self, topic: &str) -> Reader {
-        let consumer: BaseConsumer = self
-            .client()
-            .set("group.id", "nobody")
-            .set("enable.auto.commit", "false")
-            .set("auto.offset.reset", "earliest")
-            .create()
-            .unwrap();
-        let mut reader = Reader { consumer: Some(consumer), seen: Vec::new() };
-        let started = std::time::Instant::now();
-        while !reader.assign(topic).await {
-            assert!(started.elapsed() < STARTS_IN, "there is no topic {topic}");
-        }
-        reader
+        Reader::new(&mut self.client(), "nobody", topic).await
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
@@ -294,6 +220,22 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// Reads a topic from its beginning.
+    pub(crate) async fn new(client: &mut ClientConfig, group: &str, topic: &str) -> Self {
+        let consumer: BaseConsumer = client
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "earliest")
+            .create()
+            .unwrap();
+        let mut reader = Self { consumer: Some(consumer), seen: Vec::new() };
+        let started = std::time::Instant::now();
+        while !reader.assign(topic).await {
+            assert!(started.elapsed() < STARTS_IN, "there is no topic {topic}");
+        }
+        reader
+    }
+
     /// Reads until what was read is as wanted.
     pub(crate) async fn until(&mut self, what: &str, is_enough: impl Fn(&[Seen]) -> bool) -> &[Seen] {
         let started = std::time::Instant::now();
@@ -373,7 +315,7 @@ pub(crate) fn cache() -> PathBuf {
         .unwrap()
 }
 
-fn jars() -> PathBuf {
+pub(crate) fn jars() -> PathBuf {
     let jars = cache().join("kafka/libs");
     assert!(
         jars.join("../pom.xml").exists(),
@@ -396,7 +338,7 @@ pub(crate) fn certificates() -> (String, String, String) {
     (authority, leaf.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
 }
 
-fn watchdog(directory: &Path) -> Child {
+pub(crate) fn watchdog(directory: &Path) -> Child {
     let directory = directory.display();
     let script = format!(
         "trap '' INT TERM HUP; cat > /dev/null; kill -9 $(cat {directory}/pid) 2> /dev/null; sleep 0.2; \

@@ -7,6 +7,7 @@ pub(crate) mod forgery;
 pub(crate) mod issuer;
 pub(crate) mod kafka;
 pub(crate) mod ledger;
+pub(crate) mod nodes;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod redis;

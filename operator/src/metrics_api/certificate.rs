@@ -20,7 +20,7 @@ use crate::{
     error::Error,
     meta::{MANAGER, RENEW_AT},
     platform::{
-        certificate::{self, Pair},
+        certificate::{self, Pair, Subject},
         secret,
     },
     telemetry,
@@ -110,7 +110,7 @@ fn issue(found: Option<&Secret>, place: &Place, now: Timestamp) -> Result<Option
         Some(kept) => kept,
         None => certificate::authority(&format!("Payplane metrics API of {}", place.namespace), now)?,
     };
-    match certificate::leaf(&authority, vec![place.host()], now) {
+    match certificate::leaf(&authority, Subject::server(vec![place.host()]), now) {
         Ok(leaf) => Ok(Some(write(place, &authority, &leaf, now))),
         // What cannot sign is no authority.
         Err(_) if found.is_some() => issue(None, place, now),

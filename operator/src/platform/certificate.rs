@@ -36,16 +36,35 @@ pub fn authority(name: &str, now: Timestamp) -> Result<Pair, Error> {
     Ok(Pair { certificate, key: key.serialize_pem() })
 }
 
-/// Issues a server's certificate for these names.
+/// Whose certificate it is, and what it is good for.
+pub struct Subject {
+    names: Vec<String>,
+    usages: Vec<ExtendedKeyUsagePurpose>,
+}
+
+impl Subject {
+    /// A server that is reached by these names; the first one is what it is called.
+    pub fn server(names: Vec<String>) -> Self {
+        Self { names, usages: vec![ExtendedKeyUsagePurpose::ServerAuth] }
+    }
+
+    /// A server that also proves who it is to others of its kind.
+    pub fn peer(names: Vec<String>) -> Self {
+        let usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        Self { names, usages }
+    }
+}
+
+/// Issues a certificate.
 ///
 /// # Errors
 /// When the authority's key or certificate cannot be read.
-pub fn leaf(authority: &Pair, names: Vec<String>, now: Timestamp) -> Result<Pair, Error> {
+pub fn leaf(authority: &Pair, Subject { names, usages }: Subject, now: Timestamp) -> Result<Pair, Error> {
     let issuer = Issuer::from_ca_cert_pem(&authority.certificate, KeyPair::from_pem(&authority.key)?)?;
     let mut params = CertificateParams::new(names.clone())?;
     params.distinguished_name.push(DnType::CommonName, names.into_iter().next().unwrap_or_default());
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.extended_key_usages = usages;
     params.use_authority_key_identifier_extension = true;
     lasts(&mut params, now, LEAF_DAYS);
     let key = KeyPair::generate()?;
@@ -93,8 +112,8 @@ mod tests {
     #[test]
     fn an_authority_signs_again_after_it_was_read_back() {
         let authority = authority("main", now()).unwrap();
-        let first = leaf(&authority, vec!["main-engine".into()], now()).unwrap();
-        let second = leaf(&authority, vec!["main-engine".into()], now()).unwrap();
+        let first = leaf(&authority, Subject::server(vec!["main-engine".into()]), now()).unwrap();
+        let second = leaf(&authority, Subject::peer(vec!["main-engine".into()]), now()).unwrap();
         assert!(first.certificate.starts_with("-----BEGIN CERTIFICATE-----"));
         assert_ne!(first.key, second.key, "every leaf has a key of its own");
     }
@@ -103,7 +122,7 @@ mod tests {
     fn a_foreign_key_does_not_sign() {
         let (one, other) = (authority("a", now()).unwrap(), authority("b", now()).unwrap());
         let broken = Pair { certificate: "no certificate".into(), key: other.key };
-        assert!(leaf(&broken, vec!["x".into()], now()).is_err());
-        assert!(leaf(&one, vec!["x".into()], now()).is_ok());
+        assert!(leaf(&broken, Subject::server(vec!["x".into()]), now()).is_err());
+        assert!(leaf(&one, Subject::server(vec!["x".into()]), now()).is_ok());
     }
 }

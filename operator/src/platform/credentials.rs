@@ -12,7 +12,7 @@ use payplane_crds::Platform;
 
 use super::{
     build::secret::{self, Login},
-    certificate::{self, Pair},
+    certificate::{self, Pair, Subject},
     cluster,
     kafka::{MadeKafka, secrets, validate::ValidKafka},
     names::{Names, POSTGRES_PORT},
@@ -85,7 +85,7 @@ pub async fn ensure(
         context,
         &authority,
         names.engine_tls(),
-        names.dns_names(&names.engine()),
+        Subject::server(names.dns_names(&names.engine())),
         &observed.engine_tls,
         now,
     )
@@ -101,7 +101,7 @@ pub async fn ensure(
         Valid::Managed { owner_password } => {
             let database = own_database(names, Some(authority.certificate.clone()));
             let next = owner(platform, context, names, &database, (owner_password, Some(observed))).await?;
-            let dns = names.dns_names(&names.postgres());
+            let dns = Subject::server(names.dns_names(&names.postgres()));
             let certificate =
                 leaf(platform, context, &authority, names.postgres_tls(), dns, &observed.postgres_tls, now)
                     .await?;
@@ -149,14 +149,14 @@ pub async fn leaf(
     context: &Context,
     authority: &Pair,
     name: String,
-    dns_names: Vec<String>,
+    subject: Subject,
     existing: &Option<Secret>,
     now: Timestamp,
 ) -> Result<String, Error> {
     if let Some(current) = existing.as_ref().and_then(|secret| current_leaf(secret, authority, now)) {
         return Ok(current);
     }
-    let issued = certificate::leaf(authority, dns_names, now)?;
+    let issued = certificate::leaf(authority, subject, now)?;
     let renew_at = certificate::renew_at(now);
     let wanted = secret::leaf(platform, name, &issued, &authority.certificate, renew_at);
     apply::apply(&context.client, &wanted).await?;

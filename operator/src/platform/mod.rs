@@ -53,9 +53,9 @@ pub use validate::Database;
 use build::Parts;
 #[cfg(test)]
 pub use build::fixture;
-pub use build::{claim, container, program, single};
+pub use build::{budget, claim, container, program, single};
 use foreign::cloudnative_pg::Cluster;
-use kafka::operated::Operated;
+use kafka::{Nodes, operated::Operated};
 use migration::Migration;
 pub use names::Names;
 use observe::Observed;
@@ -106,7 +106,7 @@ pub struct Applied {
     /// Absent until the database answers for the first time.
     pub engine: Option<Deployment>,
     /// Absent without Kafka, or when somebody else runs it.
-    pub kafka: Option<StatefulSet>,
+    pub kafka: Option<Nodes>,
     /// Where CloudNativePG runs the database.
     pub cluster: Option<Cluster>,
     /// Where Strimzi runs Kafka.
@@ -131,7 +131,7 @@ pub struct Applied {
 struct Running {
     postgres: Option<StatefulSet>,
     engine: Option<Deployment>,
-    kafka: Option<StatefulSet>,
+    kafka: Option<Nodes>,
     cluster: Option<Cluster>,
     operated_kafka: Option<Operated>,
 }
@@ -266,7 +266,7 @@ async fn act(
         None => None,
         Some(wanted) => Some(foreign::bring(client, wanted, &observed.cluster.found).await?),
     };
-    let kafka = kafka::act(client, kafka).await?;
+    let kafka = Box::pin(kafka::act(client, kafka, &observed.kafka)).await?;
     let operated_kafka =
         Box::pin(kafka::operated::act(client, operated_kafka, &observed.kafka.operated)).await?;
     apply::apply(client, &engine.account).await?;
@@ -320,7 +320,9 @@ pub fn is_paused(platform: &Platform) -> bool {
 /// Whether a Platform waits for a Job with these labels.
 pub fn awaits(labels: &BTreeMap<String, String>) -> bool {
     let component = labels.get("app.kubernetes.io/component").map(String::as_str);
-    component.is_some_and(|component| [migration::COMPONENT, retire::COMPONENT].contains(&component))
+    component.is_some_and(|component| {
+        [migration::COMPONENT, retire::COMPONENT, kafka::rights::COMPONENT].contains(&component)
+    })
 }
 
 /// Name of the Deployment of a Platform's engines.

@@ -7,7 +7,7 @@ use payplane_crds::{Platform, platform::RedisSpec};
 use super::{
     Names,
     build::{self, redis},
-    certificate::Pair,
+    certificate::{Pair, Subject},
     credentials,
     report::RedisSeen,
     validate::{optional, value},
@@ -48,7 +48,7 @@ pub async fn bring(
         });
     }
     let existing = read(&names.redis_tls()).await?;
-    let dns = names.dns_names(&names.redis());
+    let dns = Subject::server(names.dns_names(&names.redis()));
     let now = jiff::Timestamp::now();
     let certificate =
         credentials::leaf(platform, context, authority, names.redis_tls(), dns, &existing, now).await?;

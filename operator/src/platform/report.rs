@@ -20,7 +20,12 @@ use payplane_crds::{
     },
 };
 
-use super::{Answer, Applied, Still, cluster, kafka::report as kafka, retire::Rotation, rollout::Verdict};
+use super::{
+    Answer, Applied, Still, cluster,
+    kafka::{report as kafka, rights::Rights},
+    retire::Rotation,
+    rollout::Verdict,
+};
 use crate::{
     condition::Conditions,
     meta::{self, RESTART},
@@ -178,7 +183,12 @@ pub fn is_quiet(applied: &Applied) -> bool {
     let is_settled = matches!(applied.rollout, Verdict::Proceed | Verdict::StayBack { .. });
     // Jobs are not watched.
     let is_rotating = matches!(applied.rotation, Rotation::Replacing | Rotation::Retiring);
-    has_all && is_settled && !is_rotating
+    // Nor are pods, and why they fail is told.
+    let is_granting = applied
+        .kafka
+        .as_ref()
+        .is_some_and(|nodes| matches!(nodes.rights, Rights::Running | Rights::Failing(_)));
+    has_all && is_settled && !is_rotating && !is_granting
 }
 
 /// Whether all engines are of this login, and none of before is left.

@@ -1,4 +1,5 @@
-//! Events: a Platform with a Kafka of its own, a consumer in the cluster, and a broker that stands still.
+//! Events: a Platform with a Kafka of its own, a consumer in the cluster, a broker that stands still, and one of three nodes
+//! that is killed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,37 +8,45 @@ use std::{
 };
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
 use payplane_crds::Platform;
 use payplane_e2e::cluster::{DEADLINE, SYSTEM, apply, condition, delete, is_true, remove_platform, wait_for};
 use payplane_e2e::tenant::{example, payment_id};
 use payplane_e2e::{TestTenant, client, faults};
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt as _, process::Command};
 
 const PLATFORM: &str = "events";
+const THREE: &str = "three-nodes";
+/// The user whom the examples name.
+const USER: &str = "books";
 const PAYMENTS: usize = 20;
 
 fn platforms(client: &Client) -> Api<Platform> {
     Api::namespaced(client.clone(), SYSTEM)
 }
 
-/// The example of a broker of its own, until it answers.
-async fn with_a_broker(client: &Client) {
-    let manifest = example(include_str!("../../../examples/events/platform.yaml"));
-    apply(&platforms(client), PLATFORM, json!({"metadata": {}, "spec": manifest["spec"]})).await;
-    wait_for(&platforms(client), PLATFORM, "publishes", |platform| {
+/// An example of Kafka of its own, until it answers.
+async fn with_kafka(client: &Client, name: &str, text: &str) {
+    let manifest = example(text);
+    assert_eq!(manifest["metadata"]["name"], name);
+    apply(&platforms(client), name, json!({"metadata": {}, "spec": manifest["spec"]})).await;
+    wait_for(&platforms(client), name, "publishes", |platform| {
         let conditions = platform.status.as_ref().map(|status| status.conditions.as_slice());
-        is_true(conditions, "Ready") && is_true(conditions, "KafkaReady")
+        is_true(conditions, "Ready")
+            && condition(conditions, "KafkaReady").is_some_and(|kafka| kafka.reason == "AsSpecified")
     })
     .await;
 }
 
 /// Everything in the topic, as soon as all of these are in it: a consumer that starts on a busy machine gives up too early.
-async fn consumed(payments: &[String]) -> Vec<Value> {
+async fn consumed(client: &Client, platform: &str, payments: &[String]) -> Vec<Value> {
     let began = Instant::now();
     loop {
-        let events = read().await;
+        let events = read(client, platform).await;
         let operations: BTreeSet<&str> =
             events.iter().filter_map(|event| event["data"]["operation"]["id"].as_str()).collect();
         if payments.iter().all(|payment| operations.contains(payment.as_str())) {
@@ -47,23 +56,33 @@ async fn consumed(payments: &[String]) -> Vec<Value> {
     }
 }
 
-/// What is in the topic, read as any consumer in the cluster would: encrypted, with a login.
-async fn read() -> Vec<Value> {
+/// What is in the topic, read as any consumer in the cluster would: encrypted, with the login of a user.
+async fn read(client: &Client, platform: &str) -> Vec<Value> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM);
+    let login = secrets.get(&format!("{platform}-kafka-user-{USER}")).await.unwrap().data.unwrap();
+    let value = |key: &str| String::from_utf8(login[key].0.clone()).unwrap();
     let script = format!(
-        "cd /etc/payplane/kafka-client && umask 0077 && cat >/tmp/consumer.properties <<EOF\n\
+        "umask 0077 && cat >/tmp/ca.crt <<EOF\n{}\nEOF\ncat >/tmp/consumer.properties <<EOF\n\
          security.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-512\n\
          sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required \
-         username=\"$(cat username)\" password=\"$(cat password)\";\n\
-         ssl.truststore.type=PEM\nssl.truststore.location=/etc/payplane/kafka-client/ca.crt\nEOF\n\
+         username=\"{}\" password=\"{}\";\n\
+         ssl.truststore.type=PEM\nssl.truststore.location=/tmp/ca.crt\nEOF\n\
          export KAFKA_HEAP_OPTS=-Xmx96m\n\
-         exec /opt/kafka/bin/kafka-console-consumer.sh --bootstrap-server {PLATFORM}-kafka.{SYSTEM}.svc:9093 \
-         --consumer.config /tmp/consumer.properties --topic payplane.events --from-beginning --timeout-ms 20000 \
-         2>/tmp/consumer.log"
+         exec /opt/kafka/bin/kafka-console-consumer.sh --bootstrap-server {} --group {USER} \
+         --consumer-property enable.auto.commit=false --consumer-property auto.offset.reset=earliest \
+         --consumer.config /tmp/consumer.properties --topic payplane.events --timeout-ms 20000 2>/tmp/consumer.log",
+        value("ca.crt"),
+        value("username"),
+        value("password"),
+        value("brokers"),
     );
-    let pod = format!("{PLATFORM}-kafka-0");
+    let pod = format!("{platform}-kafka-0");
     let mut command = Command::new("kubectl");
-    command.args(["exec", "-n", SYSTEM, &pod, "-c", "kafka", "--", "sh", "-c", &script]);
-    let output = command.stdin(Stdio::null()).output().await.unwrap();
+    // On its input, because a command line is for everybody to read.
+    command.args(["exec", "-i", "-n", SYSTEM, &pod, "-c", "kafka", "--", "sh"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(script.as_bytes()).await.unwrap();
+    let output = child.wait_with_output().await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines()
         .filter(|line| line.starts_with('{'))
@@ -127,7 +146,7 @@ fn assert_complete(events: &[Value], payments: &[String]) -> usize {
 #[tokio::test]
 async fn payments_arrive_through_kafka_and_wait_for_nobody() {
     let client = client().await;
-    with_a_broker(&client).await;
+    with_kafka(&client, PLATFORM, include_str!("../../../examples/events/platform.yaml")).await;
     let spec = json!({"deletionPolicy": "Retain", "platformRef": {"namespace": SYSTEM, "name": PLATFORM}});
     let tenant = TestTenant::with(&client, "events", spec).await;
     tenant.client_pod().await;
@@ -136,7 +155,7 @@ async fn payments_arrive_through_kafka_and_wait_for_nobody() {
     tenant.fund("alice", "1000.00").await;
     let mut payments = pay(&tenant, "first").await;
     status(&tenant, "were published", |told| told["lagSeals"] == "0" && told["publishing"] == true).await;
-    assert_complete(&consumed(&payments).await, &payments);
+    assert_complete(&consumed(&client, PLATFORM, &payments).await, &payments);
 
     // The broker stands still: every payment settles all the same, and the engine stays ready.
     let paused = faults::pause(&client, &format!("{PLATFORM}-kafka-")).await;
@@ -151,7 +170,7 @@ async fn payments_arrive_through_kafka_and_wait_for_nobody() {
     assert!(is_true(Some(&ready.conditions), "EngineReady"), "{ready:#?}");
     drop(paused);
     status(&tenant, "caught up", |told| told["lagSeals"] == "0").await;
-    let events = consumed(&payments).await;
+    let events = consumed(&client, PLATFORM, &payments).await;
     let repeated = assert_complete(&events, &payments);
     println!(
         "{} payments, {PAYMENTS} of them without a broker, {} seals behind, {} events, {repeated} repeated",
@@ -164,7 +183,7 @@ async fn payments_arrive_through_kafka_and_wait_for_nobody() {
     let replay = json!({"start_seal": 1, "reason": "a consumer lost its table"});
     ask(&tenant, "ReplayEvents", &replay).await.unwrap();
     status(&tenant, "were published again", |told| told["lagSeals"] == "0").await;
-    assert!(events.len() <= assert_complete(&consumed(&payments).await, &payments));
+    assert!(events.len() <= assert_complete(&consumed(&client, PLATFORM, &payments).await, &payments));
     let letters = ask(&tenant, "ListDeadLetters", &json!({})).await.unwrap();
     assert_eq!(letters["deadLetters"], json!([]));
     for method in ["RetryDeadLetter", "DropDeadLetter"] {
@@ -174,6 +193,52 @@ async fn payments_arrive_through_kafka_and_wait_for_nobody() {
     }
     tenant.clean_up().await;
     remove_platform(&client, PLATFORM).await;
+}
+
+/// A consumer that is no user any more can neither log in nor find its Secret.
+async fn without_the_user(client: &Client, platform: &str) {
+    let users = json!({"spec": {"kafka": {"managed": {"users": null}}}});
+    platforms(client).patch(platform, &PatchParams::default(), &Patch::Merge(users)).await.unwrap();
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM);
+    let name = format!("{platform}-kafka-user-{USER}");
+    let began = Instant::now();
+    while secrets.get_opt(&name).await.unwrap().is_some() {
+        assert!(began.elapsed() < DEADLINE, "the Secret of a user who is gone stays");
+        // Between two looks.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Catalogue X6 with three nodes: events arrive while one is away, in order, and none is lost.
+#[tokio::test]
+async fn one_of_three_nodes_of_kafka_is_killed_and_events_go_on() {
+    let client = client().await;
+    with_kafka(&client, THREE, include_str!("../../../examples/events/three-nodes.yaml")).await;
+    let spec = json!({"deletionPolicy": "Retain", "platformRef": {"namespace": SYSTEM, "name": THREE}});
+    let tenant = TestTenant::with(&client, "nodes", spec).await;
+    tenant.client_pod().await;
+    tenant.wallet("alice").await;
+    tenant.wallet("bob").await;
+    tenant.fund("alice", "1000.00").await;
+    let mut payments = pay(&tenant, "first").await;
+    for victim in [1, 2] {
+        let wave = format!("without-{victim}");
+        let prefix = format!("{THREE}-kafka-{victim}");
+        let ((), during) = tokio::join!(faults::kill(&client, &prefix, 0), pay(&tenant, &wave));
+        payments.extend(during);
+        status(&tenant, "caught up", |told| told["lagSeals"] == "0" && told["publishing"] == true).await;
+        wait_for(&platforms(&client), THREE, "has three nodes in sync", |platform| {
+            let conditions = platform.status.as_ref().map(|status| status.conditions.as_slice());
+            condition(conditions, "KafkaReady").is_some_and(|kafka| kafka.reason == "AsSpecified")
+        })
+        .await;
+    }
+    let events = consumed(&client, THREE, &payments).await;
+    let repeated = assert_complete(&events, &payments);
+    println!("2 nodes killed, {} payments, {} events, {repeated} repeated", payments.len(), events.len());
+    without_the_user(&client, THREE).await;
+    tenant.clean_up().await;
+    remove_platform(&client, THREE).await;
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
-//! How many engines may be away at once when nodes are drained.
+//! How many pods may be away at once when nodes are drained.
 
 use k8s_openapi::{
     api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
     apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
+use kube::ResourceExt;
 use payplane_crds::Platform;
 
 use super::ENGINE;
@@ -14,20 +15,25 @@ use crate::{
 
 /// One at a time. A single engine has none: its budget would only stop the drain of its node.
 pub fn engine(platform: &Platform, names: &Names) -> Option<PodDisruptionBudget> {
-    (platform.spec.engine.replicas > 1).then(|| PodDisruptionBudget {
-        metadata: owned(platform, names.engine(), ENGINE),
+    (platform.spec.engine.replicas > 1).then(|| one_at_a_time(platform, names.engine(), ENGINE))
+}
+
+/// Of a component's pods one may be away.
+pub fn one_at_a_time(platform: &Platform, name: String, component: &str) -> PodDisruptionBudget {
+    PodDisruptionBudget {
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
             selector: Some(LabelSelector {
-                match_labels: Some(selector(&names.platform, ENGINE)),
+                match_labels: Some(selector(&platform.name_any(), component)),
                 ..LabelSelector::default()
             }),
             // A pod that does not work protects nothing.
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".into()),
             ..PodDisruptionBudgetSpec::default()
         }),
+        metadata: owned(platform, name, component),
         ..PodDisruptionBudget::default()
-    })
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The objects of a Platform, one builder each. Pure: the same Platform gives the same objects, byte for byte.
 
+pub mod budget;
 pub mod claim;
 pub mod container;
 pub mod program;
@@ -8,7 +9,6 @@ pub mod secret;
 pub mod single;
 pub mod tuning;
 
-mod budget;
 mod config_map;
 mod deployment;
 mod service;

@@ -3,26 +3,22 @@
 use k8s_openapi::api::core::v1::Secret;
 use payplane_crds::{
     Platform,
-    condition::reason::{SECRET_NOT_FOUND, STORAGE_CLASS_NOT_FOUND},
+    condition::reason::{NAME_TAKEN, SECRET_NOT_FOUND, STORAGE_CLASS_NOT_FOUND},
+    kafka::ManagedKafka,
 };
 
 use super::observe::{ObservedKafka, external_secret, storage_class};
 use crate::platform::validate::{Refused, optional, value};
 
 /// Kafka that can be built.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub enum ValidKafka {
     /// None is wanted.
     None,
-    /// It is run here; this is the engine's password if it was made before.
-    Managed {
-        /// The engine's password.
-        password: Option<String>,
-    },
+    /// It is run here.
+    Managed(ManagedKafka),
     /// Strimzi runs it.
     Operated {
-        /// The engine's password if it was made before.
-        password: Option<String>,
         /// PEM of the authority that signs the nodes' certificates, when it is known.
         ca_pem: Option<String>,
     },
@@ -60,15 +56,28 @@ pub fn validate(platform: &Platform, observed: &ObservedKafka) -> Result<ValidKa
         let message = format!("There is no StorageClass {:?}.", storage_class(platform).unwrap_or_default());
         return Err(Refused { reason: STORAGE_CLASS_NOT_FOUND, message, look_again: true });
     }
-    let password = observed.client.as_ref().map(|secret| value(secret, "password")).transpose()?;
-    if platform.spec.kafka.as_ref().is_some_and(|kafka| kafka.operator.is_some()) {
+    let Some(managed) = platform.spec.kafka.as_ref().and_then(|kafka| kafka.managed.clone()) else {
+        // Strimzi would go on with the password that it has.
+        observed.client.as_ref().map(|secret| value(secret, "password")).transpose()?;
         let certificate = |secret: &Secret| optional(secret, "ca.crt");
         // One that is away for a moment is remembered, so that nobody connects without checking.
         let live = observed.operated.ca.as_ref().and_then(certificate);
         let ca_pem = live.or_else(|| observed.client.as_ref().and_then(certificate));
-        return Ok(ValidKafka::Operated { password, ca_pem });
+        return Ok(ValidKafka::Operated { ca_pem });
+    };
+    match observed.taken.first() {
+        Some(user) => Err(taken(platform, user)),
+        None => Ok(ValidKafka::Managed(managed)),
     }
-    Ok(ValidKafka::Managed { password })
+}
+
+fn taken(platform: &Platform, user: &str) -> Refused {
+    let name = super::super::names(platform).kafka_reader(user);
+    let message = format!(
+        "spec.kafka.managed.users: user {user:?} needs the Secret {name:?}, and somebody else made one of that name. Delete it, \
+         or name the user otherwise."
+    );
+    Refused { reason: NAME_TAKEN, message, look_again: true }
 }
 
 #[cfg(test)]
@@ -104,10 +113,10 @@ mod tests {
     fn what_is_missing_is_named() {
         let external = platform(json!({"external": {"secretRef": {"name": "bus"}}}));
         let managed = platform(json!({"managed": {"storage": {"size": "1Gi", "storageClassName": "fast"}}}));
+        let operated = platform(json!({"operator": {}}));
         let no = |message: &str| Err(message.to_owned());
         let found = || Ok(ValidKafka::External { secret: "bus".into() });
-        let password =
-            |password: Option<&str>| Ok(ValidKafka::Managed { password: password.map(String::from) });
+        let run = || Ok(ValidKafka::Managed(managed.spec.kafka.clone().unwrap().managed.unwrap()));
         type Case<'a> = (&'a Platform, Option<&'a [&'a str]>, bool, Result<ValidKafka, String>);
         let cases: [Case<'_>; 9] = [
             (&external, None, true, no("SecretNotFound: There is no Secret \"bus\" in this namespace.")),
@@ -126,11 +135,12 @@ mod tests {
             (&external, Some(&["brokers"]), true, found()),
             (&external, Some(&["brokers", "username", "password", "ca.crt"]), true, found()),
             (&managed, None, false, no("StorageClassNotFound: There is no StorageClass \"fast\".")),
-            (&managed, None, true, password(None)),
-            (&managed, Some(&["password"]), true, password(Some("x"))),
-            // The broker knows it for ever: a new one would lock the engine out.
+            (&managed, None, true, run()),
+            // A password that was lost is made again: Kafka is told.
+            (&managed, Some(&["brokers"]), true, run()),
+            // Strimzi is not.
             (
-                &managed,
+                &operated,
                 Some(&["brokers"]),
                 true,
                 no("SecretNotFound: Secret \"bus\" has no key \"password\" with text in it."),
@@ -139,5 +149,18 @@ mod tests {
         for (platform, client, has_storage_class, expected) in cases {
             assert_eq!(told(platform, client, has_storage_class), expected, "{client:?}");
         }
+    }
+
+    #[test]
+    fn a_secret_of_somebody_else_is_left_alone() {
+        let platform = platform(json!({"managed": {"users": [{"name": "books"}]}}));
+        let observed = ObservedKafka {
+            taken: vec!["books".into()],
+            has_storage_class: true,
+            ..ObservedKafka::default()
+        };
+        let refused = validate(&platform, &observed).unwrap_err();
+        assert_eq!(refused.reason, NAME_TAKEN);
+        assert!(refused.message.contains("\"main-kafka-user-books\""), "{}", refused.message);
     }
 }

@@ -9,41 +9,55 @@ use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
         core::v1::{ConfigMap, Secret, Service, ServicePort, ServiceSpec},
+        policy::v1::PodDisruptionBudget,
     },
-    apimachinery::pkg::util::intstr::IntOrString,
+    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
-use payplane_crds::{Platform, platform::Storage};
+use payplane_crds::{Platform, kafka::ManagedKafka, platform::Storage};
 
-use super::{KAFKA_PORT, MadeKafka};
+use super::{
+    KAFKA_PORT, MadeKafka,
+    rights::{self, WantedRights},
+};
 use crate::{
     context::Settings,
-    meta::{kept, owned, selector},
-    platform::{names::Names, quantity},
+    meta::{owned, selector},
+    platform::{budget, names::Names, quantity},
 };
 
 /// Component label of Kafka's objects.
 pub const KAFKA: &str = "kafka";
 
 const MIB: u64 = 1 << 20;
+/// The user `appuser` of the official image.
+pub const USER: i64 = 1000;
+/// Where the scripts are.
+pub const CONFIG_DIR: &str = "/etc/payplane/kafka";
+/// Where the nodes' certificate is.
+pub const TLS_DIR: &str = "/etc/payplane/tls";
 /// Of the engine's topic, whoever makes it; the volume is shared between them.
 pub const PARTITIONS: i32 = 12;
 
-/// How the broker starts.
+/// How a node starts.
 pub const START: &str = include_str!("start.sh");
 
-/// The broker's objects.
+/// What is run here.
 pub struct KafkaParts {
-    /// How it starts.
+    /// How nodes start, and how rights are written.
     pub config: ConfigMap,
-    /// Its name in the network.
+    /// Their names in the network.
     pub service: Service,
-    /// The broker.
+    /// How many nodes may be away at once. Absent for a single one, which no budget can keep.
+    pub budget: Option<PodDisruptionBudget>,
+    /// The nodes.
     pub stateful_set: StatefulSet,
+    /// Who may do what.
+    pub rights: WantedRights,
 }
 
-/// How the engine reaches the broker, and as whom. Cannot be printed.
+/// How somebody reaches Kafka, and as whom. Cannot be printed.
 pub struct Access {
-    /// Host and port.
+    /// Hosts and ports.
     pub brokers: String,
     /// The user.
     pub username: String,
@@ -67,23 +81,29 @@ pub fn parts(
     names: &Names,
     made: Option<&MadeKafka>,
 ) -> Option<KafkaParts> {
-    let spec = platform.spec.kafka.as_ref()?.managed.as_ref()?;
+    let (spec, made) = (platform.spec.kafka.as_ref()?.managed.as_ref()?, made?);
     Some(KafkaParts {
         config: config(platform, names),
         service: service(platform, names),
-        stateful_set: stateful_set::broker(platform, spec, settings, names, made?),
+        budget: (spec.replicas > 1).then(|| budget::one_at_a_time(platform, names.kafka(), KAFKA)),
+        stateful_set: stateful_set::nodes(platform, spec, settings, names, made),
+        rights: rights::job(platform, spec, settings, names, made),
     })
 }
 
-/// The Secret by which the engine connects: the same keys that an external one has. Without an owner: the broker's volume
-/// stays when the Platform goes, and knows this password.
-pub fn client(platform: &Platform, names: &Names, access: &Access) -> Secret {
+/// What nodes and the Job of rights run.
+pub fn image(spec: &ManagedKafka, settings: &Settings) -> String {
+    spec.image.clone().unwrap_or_else(|| settings.kafka_image.clone())
+}
+
+/// The Secret by which somebody connects: the same keys that an external one has.
+pub fn login(metadata: ObjectMeta, access: &Access) -> Secret {
     let Access { brokers, username, password, ca_pem } = access;
     let data = [("brokers", brokers), ("username", username), ("password", password)];
     let data = data.into_iter().chain(ca_pem.iter().map(|pem| ("ca.crt", pem)));
     let bytes = |(key, value): (&str, &String)| (key.to_owned(), ByteString(value.clone().into_bytes()));
     Secret {
-        metadata: kept(platform, names.kafka_client(), KAFKA),
+        metadata,
         type_: Some("Opaque".into()),
         data: Some(data.map(bytes).collect()),
         ..Secret::default()
@@ -93,12 +113,15 @@ pub fn client(platform: &Platform, names: &Names, access: &Access) -> Secret {
 fn config(platform: &Platform, names: &Names) -> ConfigMap {
     ConfigMap {
         metadata: owned(platform, names.kafka(), KAFKA),
-        data: Some(BTreeMap::from([("start.sh".into(), START.into())])),
+        data: Some(BTreeMap::from([
+            ("rights.sh".into(), rights::SCRIPT.into()),
+            ("start.sh".into(), START.into()),
+        ])),
         ..ConfigMap::default()
     }
 }
 
-/// The name leads to the pod itself, also before it is ready: that is where it finds itself.
+/// Names lead to the pods themselves, also before they are ready: that is where nodes find each other.
 fn service(platform: &Platform, names: &Names) -> Service {
     Service {
         metadata: owned(platform, names.kafka(), KAFKA),
@@ -111,6 +134,7 @@ fn service(platform: &Platform, names: &Names) -> Service {
                 target_port: Some(IntOrString::String("kafka".into())),
                 ..ServicePort::default()
             }]),
+            publish_not_ready_addresses: Some(true),
             selector: Some(selector(&names.platform, KAFKA)),
             type_: Some("ClusterIP".into()),
             ..ServiceSpec::default()

@@ -3,8 +3,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::platform::fixture;
 
+/// Kafka reads 22 letters as 128 bits.
+const CLUSTER_ID: &str = "ece56267c47ece46ece56A";
+
 fn made(hash: &str) -> MadeKafka {
-    MadeKafka { secret: "main-kafka-client".into(), broker_hash: hash.into() }
+    MadeKafka { secret: "main-kafka-client".into(), broker_hash: hash.into(), ..MadeKafka::default() }
 }
 
 fn built(kafka: Value, hash: &str) -> Option<KafkaParts> {
@@ -59,7 +62,6 @@ fn the_broker_runs_under_the_restricted_standard_and_keeps_its_volume() {
     assert_eq!(
         server["volumeMounts"],
         json!([
-            mount("client", "/etc/payplane/kafka-client"),
             mount("config", "/etc/payplane/kafka"),
             {"name": "data", "mountPath": "/var/lib/kafka/data"},
             mount("tls", "/etc/payplane/tls"),
@@ -69,20 +71,50 @@ fn the_broker_runs_under_the_restricted_standard_and_keeps_its_volume() {
     assert_eq!(
         server["env"],
         json!([
-            {"name": "ADVERTISED_HOST", "value": "main-kafka.pay.svc"},
-            {"name": "CLIENT_DIR", "value": "/etc/payplane/kafka-client"},
+            {"name": "CLUSTER_ID", "value": CLUSTER_ID},
             {"name": "DATA_DIR", "value": "/var/lib/kafka/data/log"},
             {"name": "EXTRA_ARGS", "value": "-name kafkaServer"},
+            {"name": "IN_SYNC", "value": "/tmp/payplane/in-sync"},
             {"name": "KAFKA_HEAP_OPTS", "value": "-Xms128m -Xmx256m"},
             {"name": "LOG_DIR", "value": "/tmp/payplane/logs"},
+            {"name": "NODES", "value": "main-kafka-0.main-kafka.pay.svc"},
+            {"name": "NODE_NAME", "value": "main-kafka"},
             {"name": "RETENTION_BYTES", "value": "357913941"},
             {"name": "TLS_DIR", "value": "/etc/payplane/tls"},
+            {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         ]),
         "no value here is a secret"
+    );
+    assert_eq!(
+        (&spec["podManagementPolicy"], &pod["topologySpreadConstraints"]),
+        (&Value::Null, &Value::Null)
     );
     let volume = &spec["volumeClaimTemplates"][0];
     assert_eq!(volume["metadata"], json!({"name": "data", "labels": fixture::selector("kafka")}));
     assert_eq!(volume["spec"]["resources"]["requests"]["storage"], "8Gi");
+}
+
+#[test]
+fn three_nodes_start_at_once_and_are_replaced_one_by_one_each_when_it_is_in_sync() {
+    let parts = built(json!({"managed": {"replicas": 3}}), "b0").unwrap();
+    let set = serde_json::to_value(parts.stateful_set).unwrap();
+    let (spec, pod) = (&set["spec"], &set["spec"]["template"]["spec"]);
+    assert_eq!((&spec["replicas"], &spec["podManagementPolicy"]), (&json!(3), &json!("Parallel")));
+    assert_eq!(spec["updateStrategy"], Value::Null, "the default is one by one");
+    let server = &pod["containers"][0];
+    assert_eq!(server["startupProbe"]["exec"]["command"], json!(["test", "-e", "/tmp/payplane/in-sync"]));
+    assert_eq!(server["readinessProbe"]["tcpSocket"]["port"], "kafka");
+    assert_eq!(pod["topologySpreadConstraints"][0]["whenUnsatisfiable"], "ScheduleAnyway");
+    let nodes = &server["env"].as_array().unwrap()[6];
+    let hosts = [0, 1, 2].map(|ordinal| format!("main-kafka-{ordinal}.main-kafka.pay.svc")).join(" ");
+    assert_eq!(nodes, &json!({"name": "NODES", "value": hosts}));
+    let budget = serde_json::to_value(parts.budget.unwrap()).unwrap();
+    assert_eq!(budget["spec"]["maxUnavailable"], 1);
+    assert_eq!(budget["spec"]["selector"]["matchLabels"], fixture::selector("kafka"));
+    assert!(
+        built(json!({"managed": {}}), "b0").unwrap().budget.is_none(),
+        "it would keep its host from being drained"
+    );
 }
 
 #[test]
@@ -122,7 +154,8 @@ fn the_engine_gets_what_an_external_secret_has_and_it_outlives_the_platform() {
         password: "p".into(),
         ca_pem: Some("PEM".into()),
     };
-    let secret = client(&platform, &fixture::names(), &login);
+    let metadata = crate::meta::kept(&platform, fixture::names().kafka_client(), KAFKA);
+    let secret = super::login(metadata, &login);
     assert_eq!(
         serde_json::to_value(&secret.metadata).unwrap(),
         json!({"name": "main-kafka-client", "namespace": "pay", "labels": fixture::labels("kafka")})
@@ -139,10 +172,6 @@ fn clients_find_the_broker_under_the_name_that_it_tells_them() {
     assert_eq!(service["spec"]["selector"], fixture::selector("kafka"));
     assert_eq!(service["spec"]["ports"][0]["port"], 9093);
     assert!(fixture::names().dns_names("main-kafka").contains(&"main-kafka.pay.svc".to_owned()));
-    let others = START.lines().filter(|line| line.starts_with("listeners=")).collect::<Vec<_>>();
-    assert_eq!(
-        others,
-        ["listeners=CLIENTS://:9093,LOCAL://127.0.0.1:9095,CONTROLLER://127.0.0.1:9094"],
-        "what is not encrypted is on loopback"
-    );
+    assert_eq!(service["spec"]["publishNotReadyAddresses"], true, "nodes find each other to become ready");
+    assert!(!START.contains("PLAINTEXT"), "a listener that is not encrypted");
 }

@@ -19,14 +19,12 @@ use crate::platform::{
         },
     },
     kafka::{
-        KAFKA_PORT,
+        KAFKA_PORT, TOPIC,
         build::{KAFKA, PARTITIONS, retention},
     },
     names::Names,
 };
 
-/// The engine's topic, as the engine calls it when no Secret says otherwise.
-const TOPIC: &str = "payplane.events";
 const SCRAM: &str = "scram-sha-512";
 /// On how many nodes each event is, where there are as many.
 const COPIES: i32 = 3;
