@@ -108,13 +108,15 @@ async fn reads(mut client: ClientConfig, group: &str, topic: &str) -> Result<(),
         loop {
             match consumer.poll(Duration::from_millis(500)) {
                 Some(Ok(_)) => return Ok(()),
-                Some(Err(error)) => match error.rdkafka_error_code() {
-                    Some(code @ (Authentication | GroupAuthorizationFailed | TopicAuthorizationFailed)) => {
+                // What is not ready yet passes.
+                Some(Err(error)) => {
+                    if let Some(
+                        code @ (Authentication | GroupAuthorizationFailed | TopicAuthorizationFailed),
+                    ) = error.rdkafka_error_code()
+                    {
                         return Err(code);
                     }
-                    // What is not ready yet passes.
-                    _ => {}
-                },
+                }
                 None => {}
             }
             assert!(started.elapsed() < 3 * PATIENCE, "neither a message nor a refusal");

@@ -41,7 +41,7 @@ fn a_file_is_stored_unless_the_parent_has_it_with_path_size_and_sum() {
         json!({"Path": "base/5/16384", "Size": 8192}),
         json!({"Path": "base/5/16384", "Size": 8192, "Checksum-Algorithm": "CRC32C", "Checksum": "ab"}),
     ] {
-        assert_eq!(changed(&[weak.clone()], &[weak]), ["base/5/16384"]);
+        assert_eq!(changed(std::slice::from_ref(&weak), std::slice::from_ref(&weak)), ["base/5/16384"]);
     }
     assert_eq!(changed(&[], &[before]), Vec::<String>::new(), "what is gone is not stored");
 }
