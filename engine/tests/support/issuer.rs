@@ -58,10 +58,13 @@ impl Issuer {
     }
 }
 
+/// How long tokens last: longer than any test, of which one leaves a broker away for ten minutes.
+const TOKEN_SECONDS: u64 = 1_800;
+
 /// Claims of a good token, to be spoiled by tests.
 pub(crate) fn claims(subject: &str) -> Value {
     let now = now();
-    json!({ "iss": ISSUER, "aud": [AUDIENCE], "sub": subject, "nbf": now, "iat": now, "exp": now + 600 })
+    json!({ "iss": ISSUER, "aud": [AUDIENCE], "sub": subject, "nbf": now, "iat": now, "exp": now + TOKEN_SECONDS })
 }
 
 pub(crate) fn now() -> u64 {
