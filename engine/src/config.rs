@@ -404,6 +404,9 @@ pub struct StoreLogConfig {
     /// Where the server puts segments, and looks for answers.
     #[arg(long, env = "PAYPLANE_SPOOL")]
     pub spool: PathBuf,
+    /// Where /trouble says why the last segment was not stored. Nowhere by default.
+    #[arg(long, env = "PAYPLANE_HTTP_ADDRESS")]
+    pub http_address: Option<SocketAddr>,
 }
 
 /// Flags of `prune-copies`.

@@ -122,30 +122,34 @@ pub fn open(
     container((image, OPEN), "fetch-copy", (place, true), keys, (args, mounts))
 }
 
+/// What a condition says where one of the engine's commands ends with this code; nothing where the words say all there is.
+pub const fn reason(code: i32) -> Option<&'static str> {
+    match code {
+        NO_KEY => Some(WRONG_KEY),
+        DAMAGED => Some(COPY_DAMAGED),
+        NO_BUCKET => Some(BUCKET_NOT_FOUND),
+        REFUSED => Some(BUCKET_REFUSED),
+        UNREACHABLE => Some(BUCKET_UNREACHABLE),
+        _ => None,
+    }
+}
+
 /// Why a step with keys failed, as a condition's reason and message. None if it is about neither keys nor damage nor a bucket.
 pub fn failure(step: &str, code: i32, words: &str) -> Option<(&'static str, String)> {
     if ![SEAL, KEEP, OPEN].contains(&step) {
         return None;
     }
-    match code {
-        NO_KEY => Some((
-            WRONG_KEY,
-            format!(
-                "Step {step} has not the right key: {words}. Put the key into the Secret that spec.encryption names, and try again with another object."
-            ),
-        )),
-        DAMAGED => Some((
-            COPY_DAMAGED,
-            format!(
-                "Step {step} found that what is stored was changed: {words}. Nothing was restored from it; use another Backup."
-            ),
-        )),
+    let message = match code {
+        NO_KEY => format!(
+            "Step {step} has not the right key: {words}. Put the key into the Secret that spec.encryption names, and try again with another object."
+        ),
+        DAMAGED => format!(
+            "Step {step} found that what is stored was changed: {words}. Nothing was restored from it; use another Backup."
+        ),
         // The words have the way out.
-        NO_BUCKET => Some((BUCKET_NOT_FOUND, format!("Step {step} failed: {words}"))),
-        REFUSED => Some((BUCKET_REFUSED, format!("Step {step} failed: {words}"))),
-        UNREACHABLE => Some((BUCKET_UNREACHABLE, format!("Step {step} failed: {words}"))),
-        _ => None,
-    }
+        _ => format!("Step {step} failed: {words}"),
+    };
+    reason(code).map(|reason| (reason, message))
 }
 
 #[cfg(test)]

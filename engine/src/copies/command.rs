@@ -1,6 +1,6 @@
 //! The subcommands: keep a copy, have it back with the log after it, store a log as it is written, and delete what is old.
 
-use std::{fs, path::Path};
+use std::{fs, future::pending, path::Path};
 
 use serde::Serialize;
 
@@ -8,6 +8,7 @@ use super::{
     CopiesError, Keys, Parent, Storage, copy, local, log,
     prune::{self, Doomed},
     spool::Spool,
+    told,
 };
 use crate::{
     age::{Identity, KeyError},
@@ -84,7 +85,7 @@ pub fn prune(config: &PruneCopiesConfig) -> Result<(), CopiesError> {
     summarise(config.summary_file.as_deref(), &summary.to_string())
 }
 
-/// Stores segments as they come, until it is told to stop.
+/// Stores segments as they come, and tells why one was not stored, until it is told to stop.
 pub async fn watch(config: StoreLogConfig, stop: impl Future<Output = ()>) {
     let spool = Spool {
         storage: config.storage,
@@ -92,7 +93,14 @@ pub async fn watch(config: StoreLogConfig, stop: impl Future<Output = ()>) {
         platform: config.platform,
         directory: config.spool,
     };
-    tokio::select! { () = spool.watch() => {} () = stop => {} }
+    let directory = spool.directory.clone();
+    let telling = async move {
+        match config.http_address {
+            Some(address) => told::tell(address, directory).await,
+            None => pending().await,
+        }
+    };
+    tokio::select! { () = spool.watch() => {} () = telling => {} () = stop => {} }
 }
 
 /// A new key, as `age-keygen` writes one: the entry `key` of a Secret.

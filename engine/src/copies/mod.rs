@@ -25,6 +25,7 @@ pub mod objects;
 pub mod prune;
 pub mod spool;
 pub mod storage;
+mod told;
 mod transfer;
 
 use std::path::{Path, PathBuf};

@@ -3,7 +3,8 @@
 //! The server's `archive_command` puts `SYSTEM.SEGMENT.gz` there and waits for `SYSTEM.SEGMENT.done` or `….failed`, which says
 //! why. So a segment counts as stored when it is, not when it was handed over; what failed the server brings again. Keys are
 //! read for each segment, so a changed Secret is followed without a restart, and none ends this: a server whose log cannot be
-//! stored goes on with its payments.
+//! stored goes on with its payments. Why the last segment was not stored stands in the file [`TROUBLE`] until one is, as the exit
+//! code of a command that ends so and the words: whoever looks after the log is told that over HTTP ([`super::told`]).
 
 use std::{
     fs, io,
@@ -16,6 +17,9 @@ use crate::{config::StorageConfig, telemetry::Causes};
 
 /// How often the directory is looked at. A segment lasts for seconds at full speed, so this is no delay that counts.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The file that says why the last segment was not stored.
+const TROUBLE: &str = ".trouble";
 
 /// What to do with what is put there.
 #[derive(Clone, Debug)]
@@ -59,7 +63,9 @@ impl Spool {
             if self.is_answered(&stem) {
                 continue;
             }
-            match self.store(system, segment, &path) {
+            let stored = self.store(system, segment, &path);
+            self.note(stored.as_ref().err())?;
+            match stored {
                 Ok(()) => self.answer(&stem, "done", "")?,
                 Err(error) => {
                     let why = Causes(&error).to_string();
@@ -83,11 +89,35 @@ impl Spool {
         ["done", "failed"].iter().any(|answer| self.directory.join(format!("{stem}.{answer}")).exists())
     }
 
-    /// Whole or not at all: a reader must not take a part of a reason for the reason.
     fn answer(&self, stem: &str, answer: &str, why: &str) -> io::Result<()> {
-        let beside = self.directory.join(format!(".{stem}.{answer}"));
-        fs::write(&beside, why)?;
-        fs::rename(beside, self.directory.join(format!("{stem}.{answer}")))
+        self.write(&format!("{stem}.{answer}"), why)
+    }
+
+    /// Before the server is answered, so that who hears of a failure finds its reason.
+    fn note(&self, error: Option<&CopiesError>) -> io::Result<()> {
+        match error {
+            Some(error) => self.write(TROUBLE, &format!("{} {}", error.code(), Causes(error))),
+            None => match fs::remove_file(self.directory.join(TROUBLE)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Whole or not at all: a reader must not take a part of a reason for the reason.
+    fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        let beside = self.directory.join(format!(".{name}.part"));
+        fs::write(&beside, text)?;
+        fs::rename(beside, self.directory.join(name))
+    }
+}
+
+/// Why the last segment was not stored: `CODE WORDS`. Nothing if it was, or none was tried yet.
+pub fn trouble(directory: &Path) -> io::Result<Option<String>> {
+    match fs::read_to_string(directory.join(TROUBLE)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -8,7 +8,7 @@ use payplane_engine::{
     copies::{
         CopiesError, Storage,
         prune::{self, Doomed},
-        spool::Spool,
+        spool::{self, Spool},
     },
 };
 
@@ -96,6 +96,8 @@ fn a_bucket_that_takes_nothing_is_told_and_still_read() {
         why.contains("allow these credentials") && !world.path(&format!("{stem}.done")).exists(),
         "{why}"
     );
+    // So is whoever looks after the log.
+    assert_eq!(spool::trouble(&spool.directory).unwrap(), Some(format!("6 {why}")));
 }
 
 #[test]

@@ -1,14 +1,18 @@
 //! The stored log: each segment once, answered when it is stored, and laid out so that damage can be told from its end.
 
-use std::{fs, path::PathBuf};
+use std::{fs, net::SocketAddr, path::PathBuf};
 
 use payplane_engine::{
-    config::StorageConfig,
-    copies::{CopiesError, Keys, Storage, copy, log, spool::Spool},
+    config::{KeysConfig, StorageConfig, StoreLogConfig},
+    copies::{CopiesError, Keys, Storage, command, copy, log, spool::Spool},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
 };
 
 use super::{NEW, OLD};
-use crate::support::TempDir;
+use crate::support::{TempDir, eventually, postgres::free_port};
 
 const SYSTEM: &str = "7412345678901234567";
 
@@ -105,6 +109,46 @@ fn a_segment_is_stored_once_and_answered_when_it_is() {
     let refused = world.hand_over(&segment(3), "another").unwrap_err();
     assert!(refused.contains("another segment"), "{refused}");
     assert_eq!(fs::read(world.stored(&segment(3))).unwrap(), first);
+}
+
+/// What the container that stores the log answers.
+async fn told(address: SocketAddr) -> Option<String> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    stream.write_all(b"GET /trouble HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    Some(body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn why_a_segment_is_not_stored_is_told_until_one_is() {
+    let world = World::new();
+    fs::remove_dir_all(world.path("keys")).unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let config = StoreLogConfig {
+        storage: world.spool.storage.clone(),
+        keys: KeysConfig { keys_dirs: world.spool.keys.clone() },
+        platform: "main".into(),
+        spool: world.spool.directory.clone(),
+        http_address: Some(address),
+    };
+    let watching = tokio::spawn(command::watch(config, std::future::pending()));
+    let tells = async |what: &str, wanted: &dyn Fn(&str) -> bool| {
+        eventually(what, async || told(address).await.filter(|told| wanted(told))).await
+    };
+    tells("nothing was tried yet", &str::is_empty).await;
+    let stem = format!("spool/{SYSTEM}.{}", segment(3));
+    world.files.write(&format!("{stem}.gz"), "three");
+    let why = tells("the key is missing", &|told| told.starts_with("3 ")).await;
+    assert!(why.contains("no entry \"key\""), "{why}");
+    // The server comes again.
+    world.files.write("keys/key", NEW);
+    fs::remove_file(world.path(&format!("{stem}.failed"))).unwrap();
+    tells("it is stored", &str::is_empty).await;
+    eventually("it is answered", async || world.path(&format!("{stem}.done")).exists().then_some(())).await;
+    watching.abort();
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod build;
 mod observe;
 mod plan;
 mod report;
+mod trouble;
 mod validate;
 
 use std::time::Duration;

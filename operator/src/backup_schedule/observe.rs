@@ -5,7 +5,10 @@ use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{Api, ResourceExt, api::ListParams};
 use payplane_crds::{Backup, BackupSchedule, BackupState, Platform};
 
-use super::build;
+use super::{
+    build,
+    trouble::{self, Trouble},
+};
 use crate::{
     api,
     context::{Context, Guarded},
@@ -41,6 +44,8 @@ pub struct Observed {
     pub pruner_pod: Option<Pod>,
     /// How the log is stored, where the Platform asks for it.
     pub archive: Option<Result<Archive, EngineError>>,
+    /// Why it is not, if that is known.
+    pub trouble: Option<Trouble>,
 }
 
 impl Child {
@@ -74,11 +79,17 @@ pub async fn observe(schedule: &BackupSchedule, context: &Context) -> Result<Obs
     };
     let key = PlatformKey { namespace, name: schedule.spec.platform_ref.name.clone() };
     let platform = context.stores.platform(&key);
+    let archive = archive(schedule, context, &key, platform.as_ref()).await;
+    let trouble = match (&archive, &platform) {
+        (Some(Ok(archive)), Some(platform)) if archive.is_failing => trouble::read(context, platform).await?,
+        _ => None,
+    };
     Ok(Observed {
         children: children(schedule, found.items.into_iter().filter_map(|guarded| guarded.0.ok())),
         pruner,
         pruner_pod,
-        archive: archive(schedule, context, &key, platform.as_ref()).await,
+        archive,
+        trouble,
         platform,
     })
 }

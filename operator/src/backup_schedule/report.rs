@@ -265,9 +265,12 @@ fn stored(observed: &Observed, archive: &Archive, now: Timestamp) -> Result<(), 
     } else {
         return Ok(());
     };
+    let (why, way_out) = match &observed.trouble {
+        Some(trouble) => (format!(": {}", trouble.words), "The server tries again by itself"),
+        None => (String::new(), "Look at the place of the backups, and at the log of the server"),
+    };
     Err(format!(
-        "{what}. Payments go on, and the log stays on the ledger's volume until that is full: look at the place of the \
-         backups, and at the log of the server."
+        "{what}{why}. Payments go on, and the log stays on the ledger's volume until that is full. {way_out}."
     ))
 }
 
@@ -276,14 +279,13 @@ fn archiving<'a>(
     observed: &Observed,
     log: Option<Result<(), String>>,
 ) -> Conditions<'a> {
+    let reason = observed.trouble.as_ref().map_or(ARCHIVE_BEHIND, |trouble| trouble.reason);
     match (&observed.archive, log) {
         (None, _) => conditions,
         (Some(Err(error)), _) => {
             conditions.set(ARCHIVE_CURRENT, "Unknown", ENGINE_UNAVAILABLE, &error.advice())
         }
-        (Some(Ok(_)), Some(Err(message))) => {
-            conditions.set(ARCHIVE_CURRENT, "False", ARCHIVE_BEHIND, &message)
-        }
+        (Some(Ok(_)), Some(Err(message))) => conditions.set(ARCHIVE_CURRENT, "False", reason, &message),
         (Some(Ok(_)), _) => {
             conditions.set(ARCHIVE_CURRENT, "True", ARCHIVE_ON_TIME, "The log is stored as it is written.")
         }

@@ -6,7 +6,7 @@
 //! A failure therefore loses nothing and stops no payment; the log grows on the ledger's volume meanwhile, which is what a
 //! BackupSchedule's `ArchiveCurrent` warns of.
 
-use k8s_openapi::api::core::v1::{Container, PersistentVolumeClaim, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{Container, ContainerPort, PersistentVolumeClaim, Volume, VolumeMount};
 use kube::ResourceExt;
 use payplane_crds::{
     Platform,
@@ -30,6 +30,8 @@ pub const DIR: &str = "/backups";
 const SPOOL_DIR: &str = "/spool";
 /// Container that seals them, where they are sealed, and stores them.
 const STORE_LOG: &str = "store-log";
+/// Where that one says why it stores nothing.
+pub const TROUBLE_PORT: i32 = 8080;
 /// Component label of the volume.
 const COMPONENT: &str = "backup";
 
@@ -68,8 +70,8 @@ pub(super) fn server_mount(archive: &Archive) -> VolumeMount {
     }
 }
 
-/// Whether another container than the server's stores it.
-const fn is_handed_over(archive: &Archive) -> bool {
+/// Whether another container than the server's stores it, which tells why it does not.
+pub const fn is_handed_over(archive: &Archive) -> bool {
     archive.encryption.is_some() || archive.bucket.is_some()
 }
 
@@ -83,12 +85,22 @@ pub(super) fn sealer(archive: &Archive, platform: &str, image: String) -> Option
     if !is_handed_over(archive) {
         return None;
     }
-    let args = vec![format!("--platform={platform}"), format!("--spool={SPOOL_DIR}")];
+    let args = vec![
+        format!("--platform={platform}"),
+        format!("--spool={SPOOL_DIR}"),
+        format!("--http-address=0.0.0.0:{TROUBLE_PORT}"),
+    ];
     let mounts = vec![mount("spool", SPOOL_DIR, false)];
     let place = (&place(archive, platform), false);
     let mut container =
         sealed::container((image, STORE_LOG), "store-log", place, &keys(archive), (args, mounts));
     container.restart_policy = Some("Always".into());
+    container.ports = Some(vec![ContainerPort {
+        name: Some("trouble".into()),
+        container_port: TROUBLE_PORT,
+        protocol: Some("TCP".into()),
+        ..ContainerPort::default()
+    }]);
     Some(container)
 }
 

@@ -43,7 +43,9 @@ use crate::{
     status,
 };
 
-pub use archive::{claim_of_copies, copies_name, place as place_of_log};
+pub use archive::{
+    TROUBLE_PORT, claim_of_copies, copies_name, is_handed_over as tells_trouble, place as place_of_log,
+};
 pub use build::{ENGINE, POSTGRES, secret};
 pub use credentials::{own_database, owner_login, random};
 pub use names::{GRPC_PORT, HTTP_PORT};

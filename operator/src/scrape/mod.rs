@@ -27,12 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// An engine's metrics have some 50 KiB.
 const BODY_MAX: usize = 1 << 20;
 
-/// An engine that gives no metrics.
+/// A pod that gives no text.
 #[derive(Debug, thiserror::Error)]
 enum ReadError {
     #[error("connect to the pod")]
     Connect(#[from] std::io::Error),
-    #[error("ask for the metrics")]
+    #[error("ask for the text")]
     Ask(#[from] hyper::Error),
     #[error("build the request")]
     Request(#[from] http::Error),
@@ -46,10 +46,15 @@ enum ReadError {
 
 /// The text that the engine at this address has for Prometheus, if it gives it in time.
 pub async fn text(address: SocketAddr) -> Option<String> {
-    match tokio::time::timeout(PATIENCE, metrics(address)).await.unwrap_or(Err(ReadError::Late)) {
+    get(address, "/metrics").await
+}
+
+/// The text that somebody of ours at this address has below this path, if it comes in time.
+pub async fn get(address: SocketAddr, path: &str) -> Option<String> {
+    match tokio::time::timeout(PATIENCE, ask(address, path)).await.unwrap_or(Err(ReadError::Late)) {
         Ok(text) => Some(text),
         Err(error) => {
-            tracing::debug!(%address, error = %error, "an engine gives no metrics");
+            tracing::debug!(%address, path, error = %error, "a pod gives no text");
             None
         }
     }
@@ -70,11 +75,10 @@ pub fn address(pod: &Pod) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, u16::try_from(named.unwrap_or(HTTP_PORT)).ok()?))
 }
 
-async fn metrics(address: SocketAddr) -> Result<String, ReadError> {
+async fn ask(address: SocketAddr, path: &str) -> Result<String, ReadError> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request =
-        Request::get("/metrics").header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
+    let request = Request::get(path).header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
     let ask = async {
         let answer = sender.send_request(request).await?;
         let status = answer.status();

@@ -5,6 +5,7 @@ use super::{
     super::{
         fixture::{at, child, schedule},
         plan,
+        trouble::Trouble,
         validate::validate,
     },
     *,
@@ -155,4 +156,31 @@ fn copies_that_are_needed_by_others_are_said_to_stay() {
     assert_eq!(says(&status, PRUNED), "False CopyNeeded");
     let message = &find(&status.conditions, PRUNED).unwrap().message;
     assert!(message.contains("hourly-1:b-1") && message.contains("by-hand:b-9"), "{message}");
+}
+
+#[test]
+fn why_the_log_is_not_stored_is_said_where_it_is_known() {
+    let refused = || {
+        let words = "put \"wal/main\" in bucket \"copies\": the server refuses it (AccessDenied): allow these credentials".into();
+        Some(Trouble { reason: "BucketRefused", words })
+    };
+    let full =
+        || Some(Trouble { reason: "ArchiveBehind", words: "write /copies: No space left on device".into() });
+    for (failing, trouble, expected, words) in [
+        (true, refused(), "False BucketRefused", "(AccessDenied): allow these credentials. Payments go on"),
+        (true, full(), "False ArchiveBehind", "No space left on device. Payments go on"),
+        (true, None, "False ArchiveBehind", "Look at the place of the backups"),
+        (false, None, "True ArchiveOnTime", "The log is stored"),
+    ] {
+        let (schedule, now) = (schedule(json!({})), at("2027-01-01T09:10:00Z"));
+        let observed =
+            Observed { archive: log("2027-01-01T09:09:50Z", 0, failing), trouble, ..Observed::default() };
+        let archive = observed.archive.as_ref().unwrap().as_ref().unwrap();
+        let stored = stored(&observed, archive, now);
+        let conditions = Conditions::new(schedule.current(), Some(1), now);
+        let conditions = archiving(conditions, &observed, Some(stored)).into_vec();
+        let found = find(&conditions, ARCHIVE_CURRENT).unwrap();
+        assert_eq!(format!("{} {}", found.status, found.reason), expected, "{}", found.message);
+        assert!(found.message.contains(words), "{}", found.message);
+    }
 }

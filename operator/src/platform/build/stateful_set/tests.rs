@@ -204,6 +204,7 @@ fn a_sealed_log_leaves_the_server_without_keys_and_without_the_volume() {
             "--folder=/copies",
             "--platform=main",
             "--spool=/spool",
+            "--http-address=0.0.0.0:8080",
             "--keys-dir=/etc/payplane/backup-keys/0"
         ])
     );
@@ -227,7 +228,8 @@ fn a_log_in_a_bucket_leaves_the_server_without_credentials() {
     let beside = &pod["initContainers"][1];
     let args: Vec<&str> = beside["args"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert_eq!((args[0], &args[1..7]), ("store-log", place::fixture::FLAGS.as_slice()));
-    assert_eq!(args[7..], ["--platform=main", "--spool=/spool"]);
+    assert_eq!(args[7..], ["--platform=main", "--spool=/spool", "--http-address=0.0.0.0:8080"]);
+    assert_eq!(beside["ports"], json!([{"name": "trouble", "containerPort": 8080, "protocol": "TCP"}]));
     let volume = pod["volumes"].as_array().unwrap().iter().find(|one| one["name"] == "bucket").unwrap();
     assert_eq!(
         (&volume["secret"]["secretName"], &volume["secret"]["optional"]),
