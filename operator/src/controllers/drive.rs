@@ -9,8 +9,9 @@ use std::{
 
 use futures::{Stream, StreamExt, stream::BoxStream};
 use kube::{
+    Resource as _,
     core::error_boundary::InvalidObject,
-    runtime::{Config, Controller, controller::Action, reflector::Store, watcher},
+    runtime::{Config, Controller, controller::Action, events::EventType, reflector::Store, watcher},
 };
 use payplane_crds::condition::reason;
 use serde::de::DeserializeOwned;
@@ -77,7 +78,7 @@ async fn drive<K: Reconciled>(guarded: Arc<Guarded<K>>, context: Arc<Context>) -
         let started = Instant::now();
         let outcome = match &guarded.0 {
             Ok(object) => fresh(object, &context).await,
-            Err(invalid) => malformed::<K>(&context, &guarded, invalid).await,
+            Err(invalid) => malformed::<K>(&context, &key, &guarded, invalid).await,
         };
         context.metrics.reconciled(K::KIND, started.elapsed(), outcome.as_ref().err());
         if let Err(error) = &outcome {
@@ -125,13 +126,19 @@ fn policy<K: Reconciled>(guarded: Arc<Guarded<K>>, error: &Error, context: Arc<C
     }
 }
 
-/// Says of an object that it cannot be read, which is all that can be said of it.
+/// Says of an object that it cannot be read, which is all that can be said of it. By an Event, too: the API server takes no
+/// status of an object that contradicts its own schema.
 async fn malformed<K: Reconciled>(
     context: &Context,
+    key: &Key,
     guarded: &Guarded<K>,
     invalid: &InvalidObject,
 ) -> Result<Again, Error> {
     let message = format!("The object cannot be read as {}: {}.", K::KIND, invalid.error);
+    if context.backoff.is_new(key) {
+        let object = guarded.object_ref(&());
+        context.events.tell(&object, EventType::Warning, reason::MALFORMED, message.clone());
+    }
     let conditions = Conditions::new(&[], invalid.metadata.generation, jiff::Timestamp::now())
         .stalled(reason::MALFORMED, &message)
         .into_vec();

@@ -71,11 +71,12 @@ fn front(folder: &Folder) {
 /// One API server and what it keeps its objects in.
 pub struct ApiServer {
     pub port: u16,
-    folder: Folder,
     etcd_port: u16,
     etcd: Option<Running>,
     server: Option<Running>,
     controllers: Option<Running>,
+    /// Dropped last: what the processes said is read when they end.
+    folder: Folder,
 }
 
 impl ApiServer {

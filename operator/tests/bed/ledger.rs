@@ -18,11 +18,12 @@ pub struct Ledger {
     pub engine_port: u16,
     /// Of the engine's metrics.
     pub http_port: u16,
-    folder: Folder,
     postgres_port: u16,
     postgres: Option<Running>,
     engine: Option<Running>,
     token: String,
+    /// Dropped last: what the processes said is read when they end.
+    folder: Folder,
 }
 
 impl Ledger {

@@ -42,9 +42,10 @@ pub fn sized(few: usize, all: usize) -> usize {
 
 /// What every test here stands on: one API server, one ledger, one operator, and a tenant whose alice has money.
 pub struct Bed {
+    /// Dropped before the site, where its log is.
+    pub operator: Operator,
     pub site: Site,
     pub ledger: Ledger,
-    pub operator: Operator,
     pub tenant: site::TestTenant,
 }
 
