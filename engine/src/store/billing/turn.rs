@@ -18,8 +18,9 @@ use crate::store::Store;
 /// A turn works for some ten milliseconds. One that took much longer has waited, and was a rest itself.
 const REST_MAX: Duration = Duration::from_millis(20);
 
-/// How long a call waits for its turn. Bounds how many wait: some hundred, on any machine that is fast enough for payments.
-const WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a call waits for its turn: less than the operator waits for an answer, so that it is told to come again. Bounds how
+/// many wait: some hundred, on any machine that is fast enough for payments.
+const WAIT_MAX: Duration = Duration::from_secs(4);
 
 /// When the next turn may begin; held by the turn that is under way.
 #[derive(Debug)]
