@@ -7,6 +7,7 @@ mod approvals;
 mod backups;
 mod bad_input;
 mod billing;
+mod buckets;
 mod chart;
 mod cloudnative_pg;
 mod events;

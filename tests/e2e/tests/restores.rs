@@ -11,7 +11,7 @@ use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, ListParams, PropagationPolicy},
 };
-use payplane_crds::{Backup, BackupSchedule, BackupState, Platform, Restore, RestoreState};
+use payplane_crds::{Backup, BackupSchedule, BackupState, PaymentState, Platform, Restore, RestoreState};
 use payplane_e2e::cluster::{
     PLATFORM, SYSTEM, apply, condition, delete, is_true, remove_platform, wait_for, wait_gone,
 };
@@ -20,7 +20,7 @@ use payplane_e2e::{TestTenant, client};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
 
-fn here<K>(client: &Client) -> Api<K>
+pub(crate) fn here<K>(client: &Client) -> Api<K>
 where
     K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
 {
@@ -40,7 +40,7 @@ async fn sealed_platform(client: &Client, name: &str) {
 }
 
 /// A Secret with a new key, as it is.
-async fn new_key(client: &Client, name: &str) {
+pub(crate) async fn new_key(client: &Client, name: &str) {
     payplane_e2e::platform(client).await;
     let engine = format!("deployment/{PLATFORM}-engine");
     let made = Command::new("kubectl")
@@ -53,7 +53,7 @@ async fn new_key(client: &Client, name: &str) {
     apply(&here::<Secret>(client), name, json!({"stringData": {"key": key}})).await;
 }
 
-async fn archiving(client: &Client, name: &str, archive: Value) {
+pub(crate) async fn archiving(client: &Client, name: &str, archive: Value) {
     let managed = json!({"storage": {"size": "1Gi"}, "archive": archive});
     let manifest = json!({"spec": {"postgres": {"managed": managed}, "engine": {"replicas": 1}}});
     apply(&here::<Platform>(client), name, manifest).await;
@@ -84,7 +84,7 @@ async fn inside(client: &Client, platform: &str, script: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-async fn sql(client: &Client, platform: &str, statement: &str) -> String {
+pub(crate) async fn sql(client: &Client, platform: &str, statement: &str) -> String {
     let psql = "psql --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 --host=/var/run/postgresql \
                 --username=payplane_owner --dbname=payplane";
     inside(client, platform, &format!("{psql} --command=\"{statement}\"")).await
@@ -99,7 +99,7 @@ async fn paid(client: &Client, platform: &str, tenant: &str) -> String {
 }
 
 /// Waits until everything that was committed up to now is stored.
-async fn stored(client: &Client, platform: &str) {
+pub(crate) async fn stored(client: &Client, platform: &str) {
     let wait = "until [ $($psql \\\"select last_archived_wal >= '$segment' from pg_stat_archiver\\\") = t ]; do sleep 0.2; done";
     let psql = "psql -qAt --host=/var/run/postgresql --username=payplane_owner --dbname=payplane -c";
     let wait = wait.replace("\\\"", "\"");
@@ -126,7 +126,7 @@ async fn take_sealed(client: &Client, platform: &str, name: &str) -> Backup {
     backup
 }
 
-async fn taken(client: &Client, name: &str, manifest: Value) -> Backup {
+pub(crate) async fn taken(client: &Client, name: &str, manifest: Value) -> Backup {
     apply(&here::<Backup>(client), name, manifest).await;
     let backup = wait_for(&here::<Backup>(client), name, "has ended", |backup| {
         let state = backup.status.as_ref().map(|status| status.state);
@@ -138,7 +138,11 @@ async fn taken(client: &Client, name: &str, manifest: Value) -> Backup {
 }
 
 /// State, reason and message of a Restore, at its end.
-async fn restore(client: &Client, name: &str, spec: Value) -> (RestoreState, String, String, Restore) {
+pub(crate) async fn restore(
+    client: &Client,
+    name: &str,
+    spec: Value,
+) -> (RestoreState, String, String, Restore) {
     apply(&here::<Restore>(client), name, json!({ "spec": spec })).await;
     let restore = wait_for(&here::<Restore>(client), name, "has ended", |restore| {
         let state = restore.status.as_ref().map(|status| status.state);
@@ -160,7 +164,7 @@ async fn drill(client: &Client, platform: &str, backup: &str, name: &str) -> (Re
 }
 
 /// A tenant of this Platform with a wallet that has money and one that has none.
-async fn tenant(client: &Client, platform: &str, label: &str) -> TestTenant {
+pub(crate) async fn tenant(client: &Client, platform: &str, label: &str) -> TestTenant {
     let more = json!({"platformRef": {"namespace": SYSTEM, "name": platform}, "deletionPolicy": "Retain"});
     let tenant = TestTenant::with(client, label, more).await;
     tenant.wallet("alice").await;
@@ -169,7 +173,7 @@ async fn tenant(client: &Client, platform: &str, label: &str) -> TestTenant {
     tenant
 }
 
-async fn pay(tenant: &TestTenant, name: &str) {
+pub(crate) async fn pay(tenant: &TestTenant, name: &str) {
     tenant.pay(name, "alice", "bob", "1.00").await;
     let settled = tenant.settled(name).await;
     let status = settled.status.as_ref().unwrap();
@@ -336,6 +340,114 @@ async fn a_restore_goes_back_to_the_moment_before_the_disaster() {
         delete(&here::<Secret>(&client), secret).await;
     }
     delete(&here::<Backup>(&client), "pitr-copy").await;
+    tenant.clean_up().await;
+    remove_platform(&client, name).await;
+}
+
+/// The name of the Platform's ledger, as a consent has it, when the Platform is ready.
+async fn ledger(client: &Client, platform: &str) -> String {
+    let found = wait_for(&here::<Platform>(client), platform, "is ready", |platform| {
+        let status = platform.status.as_ref();
+        is_true(status.map(|status| status.conditions.as_slice()), "Ready")
+            && status.is_some_and(|status| status.ready_replicas == Some(1))
+    })
+    .await;
+    found.status.unwrap().ledger.unwrap()
+}
+
+/// Names of the tenant's payments in the ledger that is kept in this folder of the volume: a server of its own reads them.
+async fn kept(client: &Client, platform: &str, folder: &str, tenant: &str) -> String {
+    let keys = format!(
+        "select string_agg(split_part(key, '/', 2), ' ' order by sequence) from payplane.journal where key like '{tenant}/%' and kind = 1"
+    );
+    let script = format!(
+        "cd /var/lib/postgresql/data/{folder}; mkdir /tmp/kept; chmod 0700 .; echo 'local all all trust' >/tmp/kept/hba; \
+         pg_ctl start -D . -w -s -l /tmp/kept/log -o \"-c listen_addresses= -c unix_socket_directories=/tmp/kept \
+         -c hba_file=/tmp/kept/hba -c ssl=off -c archive_mode=off -c shared_buffers=16MB\" || {{ cat /tmp/kept/log >&2; exit 1; }}; \
+         psql -qAt -h /tmp/kept -U payplane_owner -d payplane -c \"{keys}\"; pg_ctl stop -D . -w -s -m fast; rm -r /tmp/kept"
+    );
+    inside(client, platform, &script).await
+}
+
+#[tokio::test]
+async fn a_ledger_is_restored_in_place_by_consent_and_the_one_of_before_is_kept() {
+    let client = client().await;
+    let name = "e2e-place";
+    platform(&client, name).await;
+    let tenant = tenant(&client, name, "place").await;
+    pay(&tenant, "in-the-copy").await;
+    take(&client, name, "place-copy").await;
+    pay(&tenant, "in-the-log").await;
+    let now =
+        "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\\\"T\\\"HH24:MI:SS.US\\\"Z\\\"')";
+    let moment: Timestamp = sql(&client, name, now).await.parse().unwrap();
+    pay(&tenant, "after-the-moment").await;
+    stored(&client, name).await;
+    let before = paid(&client, name, &tenant.name).await;
+    assert!(before.ends_with("in-the-copy in-the-log after-the-moment"), "{before}");
+    let old = ledger(&client, name).await;
+    let spec = |point: Value, replace: Option<&str>| {
+        json!({
+            "platformRef": {"name": name}, "backupRef": {"name": "place-copy"}, "point": point,
+            "into": {"platform": {"name": name, "replace": replace}}, "deadlineSeconds": 170,
+        })
+    };
+    let to_moment = || json!({"time": moment.to_string()});
+
+    // Without consent, or with one for another ledger, nothing happens, and it says how to consent.
+    for (restore_name, consent) in [("place-without", None), ("place-other", Some("another"))] {
+        let (state, reason, message, _) = restore(&client, restore_name, spec(to_moment(), consent)).await;
+        assert_eq!((state, reason.as_str()), (RestoreState::Failed, "TargetExists"), "{message}");
+        assert!(message.contains(&format!("into.platform.replace: {old}")), "{message}");
+    }
+
+    // One that fails on the way leaves the ledger that was, and nothing else.
+    let beyond = spec(json!({"sequence": 1_000_000_000}), Some(&old));
+    let (state, reason, message, _) = restore(&client, "place-fails", beyond).await;
+    assert_eq!((state, reason.as_str()), (RestoreState::Failed, "RestoreFailed"), "{message}");
+    assert!(message.contains("is in its place again"), "{message}");
+    assert_eq!(ledger(&client, name).await, old);
+    assert_eq!(paid(&client, name, &tenant.name).await, before);
+    let folders = "ls /var/lib/postgresql/data | grep ^ledger";
+    assert_eq!(inside(&client, name, folders).await, "ledger");
+
+    let begun = Timestamp::now();
+    let (state, _, message, done) = restore(&client, "place-back", spec(to_moment(), Some(&old))).await;
+    assert_eq!(state, RestoreState::Succeeded, "{message}");
+    let status = done.status.clone().unwrap();
+    assert_eq!(status.epoch, Some(2));
+    let new = ledger(&client, name).await;
+    let took = Timestamp::now().duration_since(begun).as_secs_f64();
+    eprintln!(
+        "restored in place, {} operations, and serving again in {took:.1} s",
+        status.operations.unwrap()
+    );
+    assert_eq!(Some(&new), done.metadata.uid.as_ref());
+    let after = paid(&client, name, &tenant.name).await;
+    assert!(after.ends_with("in-the-copy in-the-log"), "{after}");
+
+    // The ledger of before is where the status says, with everything that it had.
+    let replaced = status.replaced.unwrap();
+    let folder = replaced.strip_prefix(&format!("data-{name}-postgres-0/")).unwrap();
+    assert_eq!(kept(&client, name, folder, &tenant.name).await, before);
+
+    // What the restored ledger does not know is flagged, and life goes on.
+    wait_for(&tenant.payments(), "after-the-moment", "is lost", |payment| {
+        payment.status.as_ref().is_some_and(|status| status.state == PaymentState::Lost)
+    })
+    .await;
+    pay(&tenant, "life-goes-on").await;
+    let after = paid(&client, name, &tenant.name).await;
+    assert!(after.ends_with("in-the-copy in-the-log life-goes-on"), "{after}");
+
+    // The consent was for the ledger of before.
+    let (state, reason, message, _) = restore(&client, "place-again", spec(to_moment(), Some(&old))).await;
+    assert_eq!((state, reason.as_str()), (RestoreState::Failed, "TargetExists"), "{message}");
+
+    for one in ["place-without", "place-other", "place-fails", "place-back", "place-again"] {
+        delete(&here::<Restore>(&client), one).await;
+    }
+    delete(&here::<Backup>(&client), "place-copy").await;
     tenant.clean_up().await;
     remove_platform(&client, name).await;
 }
