@@ -83,7 +83,8 @@ impl Place {
         let mut command = unprivileged(Path::new("sh"));
         command.args(["-c", &self.adapted(script)]);
         command.envs([("BACKUP", name), ("PLATFORM", PLATFORM), ("POINT", ""), ("SEQUENCE", "")]);
-        command.envs([("LOG", "replay"), ("DEADLINE", "600")]);
+        command.envs([("LOG", "replay"), ("DEADLINE", "600"), ("KEPT", "")]);
+        command.env("LEDGER", self.path("target/ledger"));
         succeed(command.env("PGPORT", self.server().port.to_string()));
     }
 
