@@ -399,7 +399,7 @@ fn forget<K: Reconciled>(context: &Context, gone: &Guarded<K>) {
     let (namespace, name) = (gone.namespace().unwrap_or_default(), gone.name_any());
     context.backoff.forget(&(K::KIND, namespace.clone(), name.clone()));
     if K::KIND == BackupSchedule::KIND {
-        context.metrics.forget_backup_schedule(&namespace, &name);
+        context.metrics.backups.set([&namespace, &name], None);
     }
     if K::KIND == TenantBilling::KIND {
         context.metrics.set_unpaid(&namespace, &name, None);

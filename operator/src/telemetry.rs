@@ -18,6 +18,10 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberI
 
 use crate::args::LogFormat;
 
+mod backups;
+
+pub use backups::{BackupGauges, Measured};
+
 const PREFIX: &str = "payplane_operator";
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
 
@@ -84,14 +88,8 @@ pub struct Metrics {
     pub events_dropped: IntCounter,
     /// 1 while this process acts.
     pub leader: IntGauge,
-    /// Unix time up to which a restore would bring everything back, by BackupSchedule; 0 before its first good copy.
-    pub backup_recoverable: IntGaugeVec,
-    /// 0 while the objectives of a BackupSchedule are not met.
-    pub backup_objective_met: IntGaugeVec,
-    /// 0 while the log of a BackupSchedule's Platform is not stored as it is written.
-    pub backup_archive_current: IntGaugeVec,
-    /// 0 while the newest good copy of a BackupSchedule is without the custom resources.
-    pub backup_objects_copied: IntGaugeVec,
+    /// Of BackupSchedules.
+    pub backups: BackupGauges,
     /// Holds past their deadline that wait for a decision, by TimeoutPolicy.
     pub holds_awaiting: IntGaugeVec,
     /// Open objects that a restored ledger does not know, by kind.
@@ -133,20 +131,7 @@ impl Metrics {
         let status_patches =
             counter("status_patches_total", "Status writes by result.", &["kind", "result"])?;
         let watch_failures = counter("watch_failures_total", "Failures of watches.", &["kind"])?;
-        let gauge = |name: &str, help: &str| -> Result<IntGaugeVec, prometheus::Error> {
-            let gauge = IntGaugeVec::new(Opts::new(name, help), &["namespace", "schedule"])?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok(gauge)
-        };
-        let backup_recoverable = gauge(
-            "backup_recoverable_timestamp_seconds",
-            "Up to when a restore would bring everything back; 0 before the first good copy.",
-        )?;
-        let backup_objective_met = gauge("backup_objective_met", "0 while the objectives are not met.")?;
-        let backup_archive_current =
-            gauge("backup_archive_current", "0 while the log is not stored as it is written.")?;
-        let backup_objects_copied =
-            gauge("backup_objects_copied", "0 while the newest good copy is without custom resources.")?;
+        let backups = BackupGauges::new(&registry)?;
         let by_currency = |name: &str, help: &str| -> Result<IntGaugeVec, prometheus::Error> {
             let gauge = IntGaugeVec::new(Opts::new(name, help), &["currency"])?;
             registry.register(Box::new(gauge.clone()))?;
@@ -195,10 +180,7 @@ impl Metrics {
             watch_failures,
             events_dropped,
             leader,
-            backup_recoverable,
-            backup_objective_met,
-            backup_archive_current,
-            backup_objects_copied,
+            backups,
             holds_awaiting,
             lost_by_restore,
             unpaid_invoices,
@@ -232,19 +214,6 @@ impl Metrics {
         self.reconciles.with_label_values(&[kind, result]).inc();
         if let Some(error) = error {
             self.errors.with_label_values(&[kind, error.category()]).inc();
-        }
-    }
-
-    /// Forgets a BackupSchedule that was deleted, or alerts would go on.
-    pub fn forget_backup_schedule(&self, namespace: &str, name: &str) {
-        for gauge in [
-            &self.backup_recoverable,
-            &self.backup_objective_met,
-            &self.backup_archive_current,
-            &self.backup_objects_copied,
-        ] {
-            // One that was never measured is no error.
-            let _ = gauge.remove_label_values(&[namespace, name]);
         }
     }
 
@@ -306,10 +275,23 @@ mod tests {
         metrics.status_patches.with_label_values(&["Payment", "patched"]).inc();
         metrics.watch_last_event.with_label_values(&["Payment"]).set(1);
         metrics.watch_failures.with_label_values(&["Payment"]).inc();
-        metrics.backup_recoverable.with_label_values(&["pay", "hourly"]).set(7);
-        metrics.backup_objective_met.with_label_values(&["pay", "hourly"]).set(1);
-        metrics.backup_archive_current.with_label_values(&["pay", "hourly"]).set(0);
-        metrics.backup_objects_copied.with_label_values(&["pay", "hourly"]).set(1);
+        let known = Measured {
+            copy_bytes: Some(2),
+            drill_seconds: Some(3),
+            drill_at: 4,
+            objective_met: true,
+            objects_copied: true,
+            operations: Some(5),
+            recoverable_to: 7,
+            segments_behind: Some(6),
+            ..Measured::default()
+        };
+        metrics.backups.set(["pay", "hourly"], Some(known));
+        // Nothing is known of the size and the log of one, and another one was deleted.
+        metrics.backups.set(["pay", "new"], Some(known));
+        metrics.backups.set(["pay", "new"], Some(Measured::default()));
+        metrics.backups.set(["pay", "gone"], Some(known));
+        metrics.backups.set(["pay", "gone"], None);
         let unpaid =
             |currency: &str, invoices, minor| Some(Unpaid { currency: currency.to_owned(), invoices, minor });
         // Two tenants owe, one of them less than before; a third one has paid, and a fourth one's object is gone.
@@ -329,9 +311,15 @@ mod tests {
         let text = metrics.text().unwrap();
         for name in [
             "payplane_operator_backup_archive_current{namespace=\"pay\",schedule=\"hourly\"} 0",
+            "payplane_operator_backup_copy_bytes{namespace=\"pay\",schedule=\"hourly\"} 2",
+            "payplane_operator_backup_drill_seconds{namespace=\"pay\",schedule=\"hourly\"} 3",
+            "payplane_operator_backup_drill_timestamp_seconds{namespace=\"pay\",schedule=\"hourly\"} 4",
+            "payplane_operator_backup_drill_timestamp_seconds{namespace=\"pay\",schedule=\"new\"} 0",
             "payplane_operator_backup_objective_met{namespace=\"pay\",schedule=\"hourly\"} 1",
             "payplane_operator_backup_objects_copied{namespace=\"pay\",schedule=\"hourly\"} 1",
+            "payplane_operator_backup_operations{namespace=\"pay\",schedule=\"hourly\"} 5",
             "payplane_operator_backup_recoverable_timestamp_seconds{namespace=\"pay\",schedule=\"hourly\"} 7",
+            "payplane_operator_backup_segments_behind{namespace=\"pay\",schedule=\"hourly\"} 6",
             "payplane_operator_billing_unpaid_invoices{currency=\"JPY\"} 0",
             "payplane_operator_billing_unpaid_invoices{currency=\"USD\"} 3",
             "payplane_operator_billing_unpaid_minor_units{currency=\"USD\"} 7500",
@@ -347,6 +335,9 @@ mod tests {
             "payplane_operator_watch_last_event_timestamp_seconds{kind=\"Payment\"} 1",
         ] {
             assert!(text.contains(name), "{name} is missing in:\n{text}");
+        }
+        for name in ["schedule=\"gone\"", "backup_copy_bytes{namespace=\"pay\",schedule=\"new\"}"] {
+            assert!(!text.contains(name), "{name} is there in:\n{text}");
         }
     }
 }

@@ -22,11 +22,11 @@ use super::{
     plan::{Plan, found_needed},
 };
 use crate::{
-    condition::{Conditions, find, is_true},
+    condition::{Conditions, find},
     engine::Archive,
     job::{self, End, Failed},
     status::Reported,
-    telemetry::Metrics,
+    telemetry::{Measured, Metrics},
 };
 
 /// Segments that may wait to be stored: one is on its way most of the time.
@@ -292,19 +292,23 @@ fn archiving<'a>(
     }
 }
 
-/// What alerts go by.
+/// What alerts and the dashboard go by.
 pub fn measure(metrics: &Metrics, schedule: &BackupSchedule, status: &BackupScheduleStatus) {
     let (namespace, name) = (schedule.namespace().unwrap_or_default(), schedule.name_any());
-    let labels = [namespace.as_str(), name.as_str()];
-    let recoverable = status.recoverable_to.as_ref().map_or(0, |time| time.0.as_second());
-    metrics.backup_recoverable.with_label_values(&labels).set(recoverable);
-    let is_met = find(&status.conditions, OBJECTIVE_MET).is_none_or(|told| told.status != "False");
-    metrics.backup_objective_met.with_label_values(&labels).set(i64::from(is_met));
-    let is_stored =
-        find(&status.conditions, ARCHIVE_CURRENT).is_none() || is_true(&status.conditions, ARCHIVE_CURRENT);
-    metrics.backup_archive_current.with_label_values(&labels).set(i64::from(is_stored));
-    let has_objects = find(&status.conditions, OBJECTS_COPIED).is_none_or(|told| told.status == "True");
-    metrics.backup_objects_copied.with_label_values(&labels).set(i64::from(has_objects));
+    let said = |type_| find(&status.conditions, type_).map(|condition| &*condition.status);
+    let last = status.last_success.as_ref();
+    let measured = Measured {
+        archive_current: said(ARCHIVE_CURRENT).is_none_or(|status| status == "True"),
+        copy_bytes: last.and_then(|last| last.bytes),
+        drill_seconds: last.and_then(|last| last.restore_seconds),
+        drill_at: last.map_or(0, |last| last.started_at.0.as_second()),
+        objective_met: said(OBJECTIVE_MET).is_none_or(|status| status != "False"),
+        objects_copied: said(OBJECTS_COPIED).is_none_or(|status| status == "True"),
+        operations: last.and_then(|last| last.operations),
+        recoverable_to: status.recoverable_to.as_ref().map_or(0, |time| time.0.as_second()),
+        segments_behind: status.archive.as_ref().map(|archive| archive.segments_behind),
+    };
+    metrics.backups.set([&namespace, &name], Some(measured));
 }
 
 #[cfg(test)]

@@ -121,14 +121,23 @@ async fn a_copy_and_the_log_in_a_bucket_become_a_ledger_again() {
     let backup = taken(&client, "bucket-copy", json!({ "spec": spec })).await;
     let status = backup.status.as_ref().unwrap();
     assert!(is_true(Some(&status.conditions), "Succeeded"), "{status:#?}");
+    let full = status.bytes.unwrap();
+    pay(&tenant, "in-the-next-copy").await;
+    let spec = json!({
+        "platformRef": {"name": name}, "bucket": bucket(), "encryption": encryption(), "deadlineSeconds": 170,
+        "parentRef": {"name": "bucket-copy"},
+    });
+    let next = taken(&client, "bucket-next", json!({ "spec": spec })).await;
+    let added = next.status.as_ref().unwrap().bytes.unwrap();
+    assert!(added < full / 2, "{added} bytes were added to {full}");
     pay(&tenant, "in-the-log").await;
     stored(&client, name).await;
 
-    // The copy is there, with what makes it one, and the log; and nothing that can be read without a key.
+    // The copies are there, with what makes it one, and the log; and nothing that can be read without a key.
     let found = objects().await;
     let has = |begin: &str, end: &str| found.iter().any(|one| one.starts_with(begin) && one.ends_with(end));
     assert!(has("bucket-copy/about.json", "about.json"), "{found:?}");
-    assert!(has("bucket-copy/base", ".age"), "{found:?}");
+    assert!(has("bucket-copy/base", ".age") && has("bucket-next/base", ".age"), "{found:?}");
     assert!(has(&format!("wal/{name}/"), ".age"), "{found:?}");
     // What says whose a copy is has the Backup's UID, and no more.
     let is_known =
@@ -136,10 +145,11 @@ async fn a_copy_and_the_log_in_a_bucket_become_a_ledger_again() {
     let open: Vec<_> = found.iter().filter(|one| !is_known(one)).collect();
     assert!(open.is_empty(), "{open:?}");
 
+    println!("{full} bytes in the full copy, {added} in the one that builds on it");
     // All of it comes back from there and nowhere else: the Platform has no volume with copies.
     let count = sql(&client, name, "select count(*) from payplane.journal").await;
     let spec = json!({
-        "platformRef": {"name": name}, "backupRef": {"name": "bucket-copy"}, "into": {"drill": true},
+        "platformRef": {"name": name}, "backupRef": {"name": "bucket-next"}, "into": {"drill": true},
         "deadlineSeconds": 170,
     });
     let (state, _, message, drilled) = restore(&client, "bucket-drill", spec).await;
@@ -147,7 +157,9 @@ async fn a_copy_and_the_log_in_a_bucket_become_a_ledger_again() {
     assert_eq!(drilled.status.unwrap().operations, count.parse().ok(), "{message}");
 
     delete(&here::<Restore>(&client), "bucket-drill").await;
-    delete(&here::<Backup>(&client), "bucket-copy").await;
+    for backup in ["bucket-next", "bucket-copy"] {
+        delete(&here::<Backup>(&client), backup).await;
+    }
     for secret in [SERVER, &keys] {
         delete(&here::<Secret>(&client), secret).await;
     }

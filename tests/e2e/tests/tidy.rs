@@ -327,3 +327,33 @@ fn what_is_not_built_as_a_test_has_none() {
     }
     assert_none(&examples, "examples in comments, which nobody runs: make tests of them");
 }
+
+/// Words that begin so, as far as a metric's name goes.
+fn metrics_in(text: &str) -> BTreeSet<&str> {
+    let is_part = |one: char| one.is_ascii_lowercase() || one == '_';
+    text.match_indices("payplane_")
+        .map(|(at, _)| &text[at..])
+        .map(|rest| &rest[..rest.find(|one| !is_part(one)).unwrap_or(rest.len())])
+        .collect()
+}
+
+#[test]
+fn alerts_and_dashboards_go_by_metrics_that_exist() {
+    let sources: String =
+        sources(&["operator/src", "engine/src"]).into_iter().map(|(_, text)| text).collect();
+    let mut checked = 0;
+    for file in fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.ends_with("-alerts.yaml") && !name.ends_with("-dashboard.json") {
+            continue;
+        }
+        for metric in metrics_in(&fs::read_to_string(&file).unwrap()) {
+            let own = metric.trim_start_matches("payplane_operator_").trim_start_matches("payplane_engine_");
+            let own =
+                ["_bucket", "_sum", "_count"].into_iter().fold(own, |own, end| own.trim_end_matches(end));
+            assert!(sources.contains(&format!("\"{own}\"")), "{name}: nobody has a metric {metric}");
+            checked += 1;
+        }
+    }
+    assert!(10 < checked, "only {checked} names were found");
+}

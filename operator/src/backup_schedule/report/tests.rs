@@ -184,3 +184,35 @@ fn why_the_log_is_not_stored_is_said_where_it_is_known() {
         assert!(found.message.contains(words), "{}", found.message);
     }
 }
+
+#[test]
+fn what_is_measured_is_what_is_said() {
+    let said: BackupScheduleStatus = serde_json::from_value(json!({
+        "lastSuccess": {"backup": "b-1", "startedAt": "2027-01-01T08:00:00Z", "bytes": 512, "operations": 9, "restoreSeconds": 31},
+        "recoverableTo": "2027-01-01T09:00:00Z", "archive": {"segmentsBehind": 2},
+        "conditions": [{
+            "type": OBJECTIVE_MET, "status": "False", "reason": "any", "message": "any", "lastTransitionTime": "2027-01-01T09:00:00Z",
+        }],
+    }))
+    .unwrap();
+    let metrics = Metrics::new().unwrap();
+    let mut named = schedule(json!({}));
+    (named.metadata.namespace, named.metadata.name) = (Some("pay".into()), Some("hourly".into()));
+    measure(&metrics, &named, &said);
+    let text = metrics.text().unwrap();
+    for (name, value) in [
+        ("copy_bytes", 512),
+        ("drill_seconds", 31),
+        ("drill_timestamp_seconds", at("2027-01-01T08:00:00Z").as_second()),
+        ("operations", 9),
+        ("recoverable_timestamp_seconds", at("2027-01-01T09:00:00Z").as_second()),
+        ("segments_behind", 2),
+        ("objective_met", 0),
+        ("archive_current", 1),
+        ("objects_copied", 1),
+    ] {
+        let line =
+            format!("payplane_operator_backup_{name}{{namespace=\"pay\",schedule=\"hourly\"}} {value}\n");
+        assert!(text.contains(&line), "{line} is missing in {text}");
+    }
+}
