@@ -13,6 +13,9 @@ use super::{
 
 const KILLS: usize = 2;
 
+/// How long what waited for a broker may take, after a short outage.
+const DRAINED_IN: Duration = Duration::from_secs(60);
+
 const POSITION: &str = "select seal from payplane.event_head";
 
 const WAITS: &str = "select count(*) from pg_stat_activity where datname = current_database() \
@@ -54,10 +57,10 @@ async fn a_broker_that_is_killed_holds_up_no_payment_and_misses_nothing() {
     }
     let made = traffic.stop().await;
     let expected = Expected::read(&world).await;
-    let back = Instant::now();
-    let seen = reader.until("all that was sealed", |seen| expected.is_in(seen)).await;
+    // Faster than they came, or it would never catch up with such payments.
+    let bound = DRAINED_IN.max(outage);
+    let seen = reader.until_in(bound, "all that was sealed", |seen| expected.is_in(seen)).await;
     let repeated = expected.assert_is(seen);
-    assert!(back.elapsed() < Duration::from_secs(60), "drained only after {:?}", back.elapsed());
     println!(
         "{KILLS} kills of the broker, {made} payments, {during} of them without it, {lag} seals behind at most, {} \
          events, {repeated} repeated",

@@ -238,10 +238,20 @@ impl Reader {
 
     /// Reads until what was read is as wanted.
     pub(crate) async fn until(&mut self, what: &str, is_enough: impl Fn(&[Seen]) -> bool) -> &[Seen] {
+        self.until_in(3 * PATIENCE, what, is_enough).await
+    }
+
+    /// The same, in so much time.
+    pub(crate) async fn until_in(
+        &mut self,
+        most: Duration,
+        what: &str,
+        is_enough: impl Fn(&[Seen]) -> bool,
+    ) -> &[Seen] {
         let started = std::time::Instant::now();
         while !is_enough(&self.seen) {
             let count = self.seen.len();
-            assert!(started.elapsed() < 3 * PATIENCE, "still waiting after {count} events: {what}");
+            assert!(started.elapsed() < most, "still waiting after {count} events: {what}");
             self.read_some().await;
         }
         &self.seen
