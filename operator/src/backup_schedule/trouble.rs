@@ -2,8 +2,6 @@
 //! tells it over the network of pods, as engines tell their metrics; one that gives no answer leaves the reason open. Where the
 //! server's own script stores the log, plain and in a volume, the reason stands in the server's log alone.
 
-use std::net::SocketAddr;
-
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt as _, api::ListParams};
 use payplane_crds::{
@@ -42,18 +40,13 @@ pub async fn read(context: &Context, platform: &Platform) -> Result<Option<Troub
         return Ok(None);
     }
     let namespace = platform.namespace().unwrap_or_default();
-    let labels = meta::selector(&platform.name_any(), POSTGRES);
-    let labels: Vec<_> = labels.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let list = ListParams::default().labels(&labels.join(",")).limit(1);
+    let ours = meta::selector(&platform.name_any(), POSTGRES).into_iter().collect();
+    let list = ListParams::default().labels_from(&ours).limit(1);
     let pods = Api::<Pod>::namespaced(context.client.clone(), &namespace);
     let found = api::call("list the database's pods", pods.list(&list)).await?;
-    let Some(address) = found.items.first().and_then(address) else { return Ok(None) };
+    let address = found.items.first().and_then(|pod| scrape::at(pod, TROUBLE_PORT));
+    let Some(address) = address else { return Ok(None) };
     Ok(scrape::get(address, "/trouble").await.as_deref().and_then(parse))
-}
-
-fn address(pod: &Pod) -> Option<SocketAddr> {
-    let address = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
-    Some(SocketAddr::new(address, u16::try_from(TROUBLE_PORT).ok()?))
 }
 
 /// `CODE WORDS`; nothing where nothing is the matter.

@@ -155,10 +155,9 @@ impl Figures {
     }
 
     async fn look(&self, namespace: &str, platform: &str) -> Result<BTreeMap<String, Told>, Refusal> {
-        let labels = meta::selector(platform, ENGINE);
-        let labels: Vec<_> = labels.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let ours = meta::selector(platform, ENGINE).into_iter().collect();
         let limit = u32::try_from(PODS_MAX).unwrap_or(u32::MAX);
-        let list = ListParams::default().labels(&labels.join(",")).limit(limit);
+        let list = ListParams::default().labels_from(&ours).limit(limit);
         let pods = Api::<Pod>::namespaced(self.client.clone(), namespace);
         let pods = api::call("list the engines", pods.list(&list)).await;
         let pods = pods.map_err(|error| Refusal::unavailable(telemetry::chain(&error)))?;

@@ -97,9 +97,7 @@ async fn engines(client: &Client, names: &Names) -> Result<rollout::Seen, Error>
     let Some(live) = api::call("read the engine", deployments.get_opt(&names.engine())).await? else {
         return Ok(rollout::Seen::default());
     };
-    let selector = selector(&names.platform, ENGINE);
-    let selector: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let ours = ListParams::default().labels(&selector.join(","));
+    let ours = ListParams::default().labels_from(&selector(&names.platform, ENGINE).into_iter().collect());
     let sets = Api::<ReplicaSet>::namespaced(client.clone(), &names.namespace);
     let pods = Api::<Pod>::namespaced(client.clone(), &names.namespace);
     Ok(rollout::Seen {

@@ -68,11 +68,16 @@ pub fn is_ready(pod: &Pod) -> bool {
 
 /// Where a pod serves its metrics, if it has an address.
 pub fn address(pod: &Pod) -> Option<SocketAddr> {
-    let address: IpAddr = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let mut ports = containers.flat_map(|container| container.ports.iter().flatten());
     let named = ports.find(|port| port.name.as_deref() == Some("http")).map(|port| port.container_port);
-    Some(SocketAddr::new(address, u16::try_from(named.unwrap_or(HTTP_PORT)).ok()?))
+    at(pod, named.unwrap_or(HTTP_PORT))
+}
+
+/// This port of a pod, if it has an address.
+pub fn at(pod: &Pod, port: i32) -> Option<SocketAddr> {
+    let address: IpAddr = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
+    Some(SocketAddr::new(address, u16::try_from(port).ok()?))
 }
 
 async fn ask(address: SocketAddr, path: &str) -> Result<String, ReadError> {

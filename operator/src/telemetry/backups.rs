@@ -2,23 +2,39 @@
 
 use prometheus::{IntGaugeVec, Opts, Registry};
 
-/// Names and what they mean.
-const GAUGES: [(&str, &str); 9] = [
-    ("backup_archive_current", "0 while the log is not stored as it is written."),
-    ("backup_copy_bytes", "Size of the newest good copy; of an incremental one, of what it added."),
-    ("backup_drill_seconds", "How long restoring and verifying the newest good copy took."),
+/// Its name, what it means, and what it shows.
+type Gauge = (&'static str, &'static str, fn(&Measured) -> Option<i64>);
+
+const GAUGES: [Gauge; 9] = [
+    ("backup_archive_current", "0 while the log is not stored as it is written.", |known| {
+        Some(known.archive_current.into())
+    }),
+    (
+        "backup_copy_bytes",
+        "Size of the newest good copy; of an incremental one, of what it added.",
+        |known| known.copy_bytes,
+    ),
+    ("backup_drill_seconds", "How long restoring and verifying the newest good copy took.", |known| {
+        known.drill_seconds
+    }),
     (
         "backup_drill_timestamp_seconds",
         "When the newest copy that was restored and verified began; 0 before.",
+        |known| Some(known.drill_at),
     ),
-    ("backup_objective_met", "0 while the objectives are not met."),
-    ("backup_objects_copied", "0 while the newest good copy is without custom resources."),
-    ("backup_operations", "Operations that were verified in the newest good copy."),
+    ("backup_objective_met", "0 while the objectives are not met.", |known| Some(known.objective_met.into())),
+    ("backup_objects_copied", "0 while the newest good copy is without custom resources.", |known| {
+        Some(known.objects_copied.into())
+    }),
+    ("backup_operations", "Operations that were verified in the newest good copy.", |known| known.operations),
     (
         "backup_recoverable_timestamp_seconds",
         "Up to when a restore would bring everything back; 0 before the first good copy.",
+        |known| Some(known.recoverable_to),
     ),
-    ("backup_segments_behind", "Segments of the log that are full and not stored yet."),
+    ("backup_segments_behind", "Segments of the log that are full and not stored yet.", |known| {
+        known.segments_behind
+    }),
 ];
 
 /// What is known of a BackupSchedule. What is None is not shown.
@@ -44,30 +60,13 @@ pub struct Measured {
     pub segments_behind: Option<i64>,
 }
 
-impl Measured {
-    /// In the order of the gauges.
-    fn values(&self) -> [Option<i64>; GAUGES.len()] {
-        [
-            Some(i64::from(self.archive_current)),
-            self.copy_bytes,
-            self.drill_seconds,
-            Some(self.drill_at),
-            Some(i64::from(self.objective_met)),
-            Some(i64::from(self.objects_copied)),
-            self.operations,
-            Some(self.recoverable_to),
-            self.segments_behind,
-        ]
-    }
-}
-
-/// The gauges, in the order of their names.
+/// The gauges, in the order of [`GAUGES`].
 #[derive(Clone, Debug)]
 pub struct BackupGauges(Vec<IntGaugeVec>);
 
 impl BackupGauges {
     pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let register = |(name, help): (&str, &str)| -> Result<IntGaugeVec, prometheus::Error> {
+        let register = |(name, help, _): Gauge| -> Result<IntGaugeVec, prometheus::Error> {
             let gauge = IntGaugeVec::new(Opts::new(name, help), &["namespace", "schedule"])?;
             registry.register(Box::new(gauge.clone()))?;
             Ok(gauge)
@@ -77,9 +76,8 @@ impl BackupGauges {
 
     /// Shows what is known of one; nothing of one that was deleted, or alerts would go on.
     pub fn set(&self, labels: [&str; 2], measured: Option<Measured>) {
-        let values = measured.map_or([None; GAUGES.len()], |measured| measured.values());
-        for (gauge, value) in self.0.iter().zip(values) {
-            match value {
+        for (gauge, (_, _, shown)) in self.0.iter().zip(GAUGES) {
+            match measured.as_ref().and_then(shown) {
                 Some(value) => gauge.with_label_values(&labels).set(value),
                 // One that was never measured is no error.
                 None => drop(gauge.remove_label_values(&labels)),

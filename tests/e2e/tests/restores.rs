@@ -98,6 +98,12 @@ async fn paid(client: &Client, platform: &str, tenant: &str) -> String {
     sql(client, platform, &keys).await
 }
 
+/// The time by the database's clock.
+async fn now(client: &Client, platform: &str) -> Timestamp {
+    let text = "to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\\\"T\\\"HH24:MI:SS.US\\\"Z\\\"')";
+    sql(client, platform, &format!("select {text}")).await.parse().unwrap()
+}
+
 /// Waits until everything that was committed up to now is stored.
 pub(crate) async fn stored(client: &Client, platform: &str) {
     let wait = "until [ $($psql \\\"select last_archived_wal >= '$segment' from pg_stat_archiver\\\") = t ]; do sleep 0.2; done";
@@ -260,14 +266,7 @@ async fn a_restore_goes_back_to_the_moment_before_the_disaster() {
     let (state, reason, message, _) = restore(&client, "pitr-wrong-key", wrong).await;
     assert_eq!((state, reason.as_str()), (RestoreState::Failed, "WrongKey"), "{message}");
     pay(&tenant, "in-the-log").await;
-    let moment: Timestamp = sql(
-        &client,
-        name,
-        "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\\\"T\\\"HH24:MI:SS.US\\\"Z\\\"')",
-    )
-    .await
-    .parse()
-    .unwrap();
+    let moment = now(&client, name).await;
     pay(&tenant, "after-the-moment").await;
     stored(&client, name).await;
     let before = paid(&client, name, &tenant.name).await;
@@ -378,9 +377,7 @@ async fn a_ledger_is_restored_in_place_by_consent_and_the_one_of_before_is_kept(
     pay(&tenant, "in-the-copy").await;
     take(&client, name, "place-copy").await;
     pay(&tenant, "in-the-log").await;
-    let now =
-        "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\\\"T\\\"HH24:MI:SS.US\\\"Z\\\"')";
-    let moment: Timestamp = sql(&client, name, now).await.parse().unwrap();
+    let moment = now(&client, name).await;
     pay(&tenant, "after-the-moment").await;
     stored(&client, name).await;
     let before = paid(&client, name, &tenant.name).await;

@@ -85,9 +85,7 @@ async fn readers(
     names: &Names,
     observed: &mut ObservedKafka,
 ) -> Result<(), Error> {
-    let selector = selector(&names.platform, READER);
-    let selector: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let ours = ListParams::default().labels(&selector.join(","));
+    let ours = ListParams::default().labels_from(&selector(&names.platform, READER).into_iter().collect());
     observed.readers = api::call("list users' Secrets", secrets.list(&ours)).await?.items;
     let marks = labels(&names.platform, READER);
     for user in &managed.users {
