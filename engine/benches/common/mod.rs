@@ -1,5 +1,6 @@
 //! What benchmarks share: the engine as a process, its callers, the world that they pay in, and what can be said of figures.
 
+pub(crate) mod connect;
 pub(crate) mod drawing;
 pub(crate) mod engine;
 pub(crate) mod grpc;

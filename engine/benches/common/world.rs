@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 use uuid::Uuid;
 
 use super::{
+    connect,
     engine::Engine,
     grpc::{self, Bulk, Nothing},
     process::Cpu,
@@ -97,7 +98,8 @@ impl World {
 
     fn clients_of(&self, tenant: &str, connections: usize) -> Vec<Client> {
         let token = self.token_of(tenant);
-        (0..connections).map(|_| Client::new(self.engine.grpc, &[("authorization", &token)])).collect()
+        let client = |_| Client::over(connect::channel(self.engine.grpc), &[("authorization", &token)]);
+        (0..connections).map(client).collect()
     }
 
     pub(crate) async fn put_tenant(&self, name: &str) {

@@ -18,6 +18,8 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
+use super::Gathering;
+
 /// A client that has not finished its handshake by then is hung up on.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -38,7 +40,7 @@ pub(super) enum Connection {
 pub(super) async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    connections: mpsc::Sender<io::Result<Connection>>,
+    connections: mpsc::Sender<io::Result<Gathering<Connection>>>,
     stop: CancellationToken,
 ) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
@@ -61,7 +63,7 @@ pub(super) async fn accept(
         let (tls, connections) = (tls.clone(), connections.clone());
         tokio::spawn(async move {
             if let Some(connection) = shake_hands(stream, tls).await {
-                let _ = connections.send(Ok(connection)).await;
+                let _ = connections.send(Ok(Gathering::new(connection))).await;
             }
             drop(permit);
         });
@@ -109,24 +111,6 @@ impl AsyncWrite for Connection {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
         }
     }
 

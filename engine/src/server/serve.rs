@@ -15,6 +15,7 @@ use tonic::{service::Routes, transport};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
+    Gathering,
     accept::{Connection, accept},
     http,
     tls::{Certificate, TlsError},
@@ -233,7 +234,7 @@ async fn serve_grpc(
     guard: GuardLayer,
     stop: CancellationToken,
 ) -> Result<(), transport::Error> {
-    let (sender, accepted) = mpsc::channel::<io::Result<Connection>>(ACCEPTED_MAX);
+    let (sender, accepted) = mpsc::channel::<io::Result<Gathering<Connection>>>(ACCEPTED_MAX);
     tokio::spawn(accept(listener, acceptor, sender, stop.clone()));
     transport::Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)

@@ -56,7 +56,11 @@ impl Client {
     /// Connects with the first call.
     pub(crate) fn new(address: std::net::SocketAddr, headers: &[(&str, &str)]) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let channel = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true).connect_lazy();
+        let endpoint = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true);
+        Self::over(endpoint.connect_lazy(), headers)
+    }
+
+    pub(crate) fn over(channel: Channel, headers: &[(&str, &str)]) -> Self {
         let header = |(name, value): &(&str, &str)| (name.parse().unwrap(), value.parse().unwrap());
         let headers = Headers(Arc::new(headers.iter().map(header).collect()));
         let wire = || InterceptedService::new(channel.clone(), headers.clone());
