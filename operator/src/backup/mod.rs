@@ -92,7 +92,11 @@ impl Reconciled for Backup {
             }
             Next::Copy { engine, platform } => copy(self, context, engine, platform).await?, // writes
             Next::Prove { copy, platform, image, seconds } => {
-                let job = operated::build::prove(self, platform, copy, (image, seconds), &context.settings);
+                let mut job =
+                    operated::build::prove(self, platform, copy, (image, seconds), &context.settings);
+                if observed.has_account {
+                    build::objects::add(&mut job, self, platform, &context.settings);
+                }
                 make(context, &job).await?; // writes
                 Answer::Copying(Some(Box::new(copy.clone())))
             }

@@ -134,10 +134,7 @@ fn of_job(
             let location =
                 known.location.clone().unwrap_or_else(|| build::place(backup).location(&backup.name_any()));
             let counted = operations.map_or_else(String::new, |count| format!("{count} operations, "));
-            let copied = match copy {
-                Some(_) => objects::of_none(),
-                None => objects::of(job, pod),
-            };
+            let copied = objects::of(job, pod);
             let built = built(&known);
             let message =
                 format!("{counted}restored from {location}{built} and found sound. {}", copied.message);

@@ -39,16 +39,17 @@ pub(crate) async fn inside(server: &str, input: Stdio, script: &str) -> String {
 }
 
 /// A server with an empty bucket, in a pod whose volume goes with it. The program is put there by hand. It is asked by https where
-/// it has a certificate with its key.
-pub(crate) async fn serve(client: &Client, server: &str, certified: Option<(String, String)>) {
+/// it has a certificate with its key, behind that of its authority.
+pub(crate) async fn serve(client: &Client, server: &str, certified: Option<[String; 3]>) {
     let image = std::env::var("TOOLBOX_IMAGE").expect("TOOLBOX_IMAGE is not set: source images.env");
     let key = "only-for-tests-only-for-tests";
     let mut entries = json!({"access-key-id": "payplane", "secret-access-key": key});
     let mut flags = "";
-    if let Some((certificate, key)) = certified {
-        entries["ca.crt"] = certificate.into();
-        entries["tls.key"] = key.into();
-        flags = "--cert /tls/ca.crt --key /tls/tls.key";
+    if let Some(certified) = certified {
+        for (entry, text) in ["ca.crt", "tls.crt", "tls.key"].into_iter().zip(certified) {
+            entries[entry] = text.into();
+        }
+        flags = "--cert /tls/tls.crt --key /tls/tls.key";
     }
     apply(&here::<Secret>(client), server, json!({ "stringData": entries })).await;
     let script = format!(

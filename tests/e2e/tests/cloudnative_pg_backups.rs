@@ -22,19 +22,25 @@ const NAME: &str = "barman";
 const BACK: &str = "barman-back";
 /// Name of the bucket's server.
 const SERVER: &str = "e2e-barman";
+const SCHEDULE: &str = "barman-often";
+/// The next one is years away.
+const NEVER: &str = "0 0 29 2 *";
 const PREFIX: &str = "payplane/barman";
 
-/// A certificate for the server, which is its own authority, and its key.
-async fn certificate() -> (String, String) {
+/// An authority's certificate, and that of the server with its key.
+async fn certificates() -> [String; 3] {
     let script = format!(
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout /dev/stdout -out /dev/stdout \
-         -days 2 -subj /CN={SERVER} -addext subjectAltName=DNS:{SERVER}.{SYSTEM}.svc 2>/dev/null"
+        "set -e; folder=$(mktemp -d); cd $folder; new='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2'; \
+         openssl req -x509 $new -keyout ca.key -out ca.crt -subj /CN=authority; \
+         openssl req -x509 $new -keyout tls.key -out tls.crt -subj /CN={SERVER} -CA ca.crt -CAkey ca.key \
+         -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:{SERVER}.{SYSTEM}.svc; \
+         cat ca.crt; echo; cat tls.crt; echo; cat tls.key; rm -r $folder"
     );
     let output = Command::new("sh").args(["-c", &script]).output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
-    let both = String::from_utf8(output.stdout).unwrap();
-    let at = both.find("-----BEGIN CERTIFICATE").unwrap();
-    (both[at..].into(), both[..at].into())
+    let all = String::from_utf8(output.stdout).unwrap();
+    let parts: Vec<String> = all.split("\n\n").map(String::from).collect();
+    parts.try_into().unwrap()
 }
 
 fn bucket() -> Value {
@@ -106,15 +112,65 @@ async fn objects() -> Vec<String> {
     found.lines().map(|name| name.trim_start_matches("./").to_owned()).collect()
 }
 
+async fn scheduled(client: &Client, schedule: &str) {
+    let spec = json!({
+        "platformRef": {"name": NAME}, "bucket": bucket(), "schedule": schedule, "retention": {"keepLast": 1},
+        "objectives": {"rpoSeconds": 3600}, "deadlineSeconds": 170,
+    });
+    apply(&here::<BackupSchedule>(client), SCHEDULE, json!({ "spec": spec })).await;
+}
+
+/// The last copy that the schedule has beside this one, once it keeps no other.
+async fn succeeded(client: &Client, without: &str) -> String {
+    let schedule =
+        wait_for(&here::<BackupSchedule>(client), SCHEDULE, "keeps one more copy and no other", |schedule| {
+            let status = schedule.status.as_ref();
+            status.is_some_and(|status| {
+                let last = status.last_success.as_ref().is_some_and(|last| last.backup != without);
+                last && status.kept == 1 && is_true(Some(&status.conditions), "Pruned")
+            })
+        })
+        .await;
+    schedule.status.unwrap().last_success.unwrap().backup
+}
+
+/// Of two copies of a schedule that keeps one the first goes, with its files and its objects; the one by hand stays.
+async fn old_copies_go(client: &Client) {
+    scheduled(client, "* * * * *").await;
+    let first = succeeded(client, "").await;
+    // No other one comes while this one is looked at.
+    scheduled(client, NEVER).await;
+    let backup = here::<Backup>(client).get(&first).await.unwrap();
+    let copy = backup.status.unwrap().operated.unwrap();
+    let is_firsts =
+        |one: &String| one.contains(&copy.backup_id) || one.contains(&format!(".objects/{first}/"));
+    assert_eq!(
+        objects().await.iter().filter(|one| is_firsts(one)).count(),
+        4,
+        "data, what it is, and the objects"
+    );
+    scheduled(client, "* * * * *").await;
+    succeeded(client, &first).await;
+    scheduled(client, NEVER).await;
+    let found = objects().await;
+    assert!(!found.iter().any(is_firsts), "{found:?}");
+    assert!(found.iter().any(|one| one.contains(".objects/barman-copy/")), "{found:?}");
+}
+
+/// A Platform with its servers. Those that go by themselves wait up to three minutes for their clients.
+async fn remove(client: &Client, name: &str) {
+    remove_platform(client, name).await;
+    for server in pods(client, &format!("{name}-postgres-")).await {
+        faults::lose(client, &server).await;
+    }
+}
+
 #[tokio::test]
 async fn a_copy_of_cloudnative_pgs_and_the_log_after_it_become_a_ledger_again() {
     let client = client().await;
-    serve(&client, SERVER, Some(certificate().await)).await;
+    serve(&client, SERVER, Some(certificates().await)).await;
     platform(&client, NAME, json!({"bucket": bucket(), "everySeconds": 5})).await;
-    let schedule = json!({"spec": {
-        "platformRef": {"name": NAME}, "bucket": bucket(), "schedule": "0 0 29 2 *", "objectives": {"rpoSeconds": 3600},
-    }});
-    apply(&here::<BackupSchedule>(&client), "barman-yearly", schedule).await;
+    scheduled(&client, NEVER).await;
     let tenant = tenant(&client, NAME, "barman").await;
     pay(&tenant, "in-the-copy").await;
 
@@ -137,11 +193,12 @@ async fn a_copy_of_cloudnative_pgs_and_the_log_after_it_become_a_ledger_again() 
     assert!(status.operations.is_some_and(|count| 2 <= count), "{status:#?}");
     let base = format!("{}/base/{}/data.tar.gz", copy.server_name, copy.backup_id);
     let last = format!("{}.gz", copy.end_wal);
+    assert!(status.objects.as_ref().is_some_and(|objects| 3 <= objects.count), "{status:#?}");
     let found = objects().await;
     assert!(found.contains(&base) && found.iter().any(|one| one.ends_with(&last)), "{found:?}");
 
     pay(&tenant, "in-the-log").await;
-    stored(&client, "barman-yearly").await;
+    stored(&client, SCHEDULE).await;
     let before = paid(NAME, &tenant.name).await;
     assert!(before.ends_with("in-the-copy in-the-log"), "{before}");
     let count = sql(NAME, "select count(*) from payplane.journal").await;
@@ -165,18 +222,15 @@ async fn a_copy_of_cloudnative_pgs_and_the_log_after_it_become_a_ledger_again() 
     for name in ["barman-back", "barman-again"] {
         delete(&here::<Restore>(&client), name).await;
     }
-    delete(&here::<BackupSchedule>(&client), "barman-yearly").await;
+    remove(&client, BACK).await;
+    old_copies_go(&client).await;
+
+    delete(&here::<BackupSchedule>(&client), SCHEDULE).await;
     for name in ["barman-copy", "barman-elsewhere"] {
         delete(&here::<Backup>(&client), name).await;
     }
     tenant.clean_up().await;
-    // Names of the first begin like those of the other.
-    for name in [BACK, NAME] {
-        remove_platform(&client, name).await;
-        for server in pods(&client, &format!("{name}-postgres-")).await {
-            faults::lose(&client, &server).await;
-        }
-    }
+    remove(&client, NAME).await;
     delete(&here::<Secret>(&client), SERVER).await;
     delete(&here::<Service>(&client), SERVER).await;
     delete(&here::<Pod>(&client), SERVER).await;

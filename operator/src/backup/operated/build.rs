@@ -1,7 +1,8 @@
 //! CloudNativePG's Backup, and the Job that proves what it took. Pure.
 //!
 //! The Job's steps: fetch the copy and bring it up to where it is whole, with Barman's programs of the servers' own image; serve
-//! it to this pod alone; verify the ledger in it. Nothing of it outlives the pod.
+//! it to this pod alone; verify the ledger in it. Nothing of it outlives the pod. The custom resources are kept before that, as with any
+//! copy.
 
 use std::collections::BTreeMap;
 

@@ -18,7 +18,7 @@ done
 # To where it is whole and no further: what is proved is the copy, not the log of later.
 postgres -D /scratch/data -c listen_addresses= -c unix_socket_directories=/tmp -c hba_file=/scratch/pg_hba.conf -c ssl=off \
     -c archive_mode=off -c hot_standby=off -c logging_collector=off -c log_destination=stderr \
-    -c recovery_target=immediate -c recovery_target_action=promote \
+    -c recovery_target=immediate -c recovery_target_timeline=current -c recovery_target_action=promote \
     -c "restore_command=barman-cloud-wal-restore --cloud-provider aws-s3 --endpoint-url '$ENDPOINT' '$DESTINATION' '$SERVER' %f %p" \
     >/tmp/recovery.log 2>&1 &
 server=$!
@@ -27,6 +27,6 @@ until [ "$(psql -h /tmp -U payplane_owner -d payplane -AtqX -c 'select pg_is_in_
         grep -E 'FATAL|PANIC|ERROR' /tmp/recovery.log | grep -vE 'starting up|not yet accepting' | tail -n 5 >&2
         fail "the copy is not whole: the log that it needs could not be replayed"
     fi
-    sleep 0.2
+    sleep 1
 done
 pg_ctl stop -D /scratch/data -m fast -w >/dev/null

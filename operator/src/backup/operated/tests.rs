@@ -233,7 +233,6 @@ fn the_status_is_what_cloudnative_pg_says_until_the_ledger_is_proved() {
     let copied = good.operated.unwrap();
     assert_eq!((&*copied.end_lsn, &*copied.end_wal), ("0/5000060", "000000010000000000000005"));
     assert_eq!(copied.instance, "main-postgres-1");
-    assert_eq!(find(&good.conditions, "ObjectsCopied").unwrap().reason, "Unsupported");
     let unsound = seen("Failed", 1, "balances");
     assert_eq!(unsound.state, BackupState::Failed);
     assert_eq!(find(&unsound.conditions, SUCCEEDED).unwrap().reason, "LedgerNotSound");

@@ -5,7 +5,7 @@
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use payplane_crds::{
     backup::CopiedObjects,
-    condition::reason::{COMPLETED, OBJECTS_NOT_COPIED, SERVICE_ACCOUNT_NOT_FOUND, UNSUPPORTED},
+    condition::reason::{COMPLETED, OBJECTS_NOT_COPIED, SERVICE_ACCOUNT_NOT_FOUND},
 };
 use serde::Deserialize;
 
@@ -29,12 +29,6 @@ struct Kept {
     objects: i64,
     bytes: i64,
     sha256: String,
-}
-
-/// Where CloudNativePG takes the copy nobody keeps any.
-pub fn of_none() -> Copied {
-    let message = "The objects are not kept with a copy of CloudNativePG's: keep what payplane-operator copy-objects writes.";
-    Copied { objects: None, status: "False", reason: UNSUPPORTED.into(), message: message.into() }
 }
 
 /// What became of them.

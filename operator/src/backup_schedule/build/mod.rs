@@ -102,16 +102,16 @@ pub fn prune(
     };
     let place = place(of);
     let is_operated = platform.is_some_and(|platform| platform.spec.postgres.operator.is_some());
-    let (container, user) = match is_operated || doomed.iter().any(|one| one.operated.is_some()) {
-        true => (operated::delete(doomed, &place, observed.cluster.as_ref())?, barman::USER),
-        false => (delete(doomed, &place, platform, settings), USER),
+    let (before, user) = match is_operated || doomed.iter().any(|one| one.operated.is_some()) {
+        true => (vec![operated::delete(doomed, &place, observed.cluster.as_ref())?], barman::USER),
+        false => (Vec::new(), USER),
     };
+    let tmp = (!before.is_empty()).then(|| scratch("tmp"));
     let pod = PodSpec {
         affinity: place.shares_volume(log.as_ref()).then(|| beside(name, POSTGRES)),
-        containers: vec![container],
-        volumes: Some(
-            [place.volume()].into_iter().chain((user == barman::USER).then(|| scratch("tmp"))).collect(),
-        ),
+        containers: vec![delete(doomed, &place, platform, settings)],
+        init_containers: Some(before).filter(|before| !before.is_empty()),
+        volumes: Some([place.volume()].into_iter().chain(tmp).collect()),
         ..job::pod(user)
     };
     let mut job = job::once(metadata, DEADLINE_SECONDS, pod);

@@ -42,8 +42,12 @@ fn copies_of_cloudnative_pgs_are_deleted_by_the_names_that_it_gave_them() {
     let job = prune(&of, &both, &observed(cluster("postgres:18-system")), &fixture::settings()).unwrap();
     let pod = serde_json::to_value(job.spec.unwrap().template.spec).unwrap();
     assert_eq!(pod["securityContext"]["runAsUser"], 26, "as whom CloudNativePG's images run");
-    let container = &pod["containers"][0];
-    assert_eq!((&container["name"], &container["image"]), (&json!("prune"), &json!("postgres:18-system")));
+    assert_eq!(pod["containers"][0]["name"], "prune", "what is kept with them goes as ever");
+    let container = &pod["initContainers"][0];
+    assert_eq!(
+        (&container["name"], &container["image"]),
+        (&json!("delete-copies"), &json!("postgres:18-system"))
+    );
     let env = container["env"].as_array().unwrap();
     let copies = env.iter().find(|one| one["name"] == "COPIES").unwrap();
     assert_eq!(
