@@ -169,7 +169,7 @@ async fn remove(client: &Client, name: &str) {
 async fn a_copy_of_cloudnative_pgs_and_the_log_after_it_become_a_ledger_again() {
     let client = client().await;
     serve(&client, SERVER, Some(certificates().await)).await;
-    platform(&client, NAME, json!({"bucket": bucket(), "everySeconds": 5})).await;
+    platform(&client, NAME, json!({"bucket": bucket(), "everySeconds": 60})).await;
     scheduled(&client, NEVER).await;
     let tenant = tenant(&client, NAME, "barman").await;
     pay(&tenant, "in-the-copy").await;

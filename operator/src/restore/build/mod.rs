@@ -276,7 +276,14 @@ fn adopt(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Contain
         format!("--restore-id={}", restore.uid().unwrap_or_default()),
         "--summary-file=/dev/termination-log".into(),
     ];
-    engine(source, settings, ADOPT, args.to_vec(), mounts)
+    engine(source, settings, ADOPT, args.into_iter().chain(becomes(restore)).collect(), mounts)
+}
+
+/// Whose ledger it becomes, if another Platform's than it was.
+pub fn becomes(restore: &Restore) -> Option<String> {
+    let into = restore.spec.into.platform.as_ref()?;
+    let is_other = into.name != restore.spec.platform_ref.name;
+    is_other.then(|| format!("--platform={}/{}", restore.namespace().unwrap_or_default(), into.name))
 }
 
 fn verify(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Container {

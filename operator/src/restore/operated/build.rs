@@ -37,7 +37,7 @@ use crate::{
         restoring::Mark,
         secret, store, store_environment,
     },
-    restore::build::{ADOPT, COMPONENT, VERIFY, engine_step, job_name, names, owner_metadata},
+    restore::build::{ADOPT, COMPONENT, VERIFY, becomes, engine_step, job_name, names, owner_metadata},
 };
 
 /// How the copy is called in the Cluster.
@@ -156,7 +156,8 @@ fn adopt(restore: &Restore, image: &str) -> Container {
         format!("--restore-id={}", restore.uid().unwrap_or_default()),
         "--summary-file=/dev/termination-log".into(),
     ];
-    engine_step(image.into(), ADOPT, args.to_vec(), vec![mount(LOGIN, LOGIN_DIR, true)])
+    let args = args.into_iter().chain(becomes(restore)).collect();
+    engine_step(image.into(), ADOPT, args, vec![mount(LOGIN, LOGIN_DIR, true)])
 }
 
 fn verify(backup: Option<&Backup>, seconds: i64, image: &str) -> Container {

@@ -197,6 +197,7 @@ fn the_job_moves_the_epoch_on_and_expects_what_the_backup_had() {
     let pod = serde_json::to_value(job.spec.unwrap().template.spec).unwrap();
     let adopt = pod["initContainers"][0]["args"].to_string();
     assert!(adopt.contains(r#""adopt""#) && adopt.contains("--restore-id=r-1"), "{adopt}");
+    assert!(adopt.contains("--platform=pay/new"), "{adopt}");
     let verify = pod["containers"][0]["args"].to_string();
     assert!(verify.contains("--expect-head=41:ab"), "{verify}");
     let sources = pod["volumes"][0]["projected"]["sources"].to_string();
