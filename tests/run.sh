@@ -84,7 +84,7 @@ unit() {
 
 # CloudNativePG is for the last test of all, but compiled here, where compilers work anyway.
 cluster() {
-  "$CLUSTER/up.sh" && "$CLUSTER/selftest.sh" && "$CLUSTER/images.sh" --quiet cloudnative-pg
+  "$CLUSTER/up.sh" && "$CLUSTER/selftest.sh" && "$CLUSTER/images.sh" --quiet cloudnative-pg postgres-barman
 }
 
 # The model wants another build of the engine's library, and of nothing that it stands on.

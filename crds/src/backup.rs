@@ -49,7 +49,8 @@ use crate::{bucket::Bucket, encryption::Encryption, restore::BackupName, timeout
         .message("by http:// everybody on the way can read the copies: use https://, or seal them with encryption")
 )]
 pub struct BackupSpec {
-    /// Whose ledger: a Platform in the same namespace whose PostgreSQL is managed.
+    /// Whose ledger: a Platform in the same namespace whose PostgreSQL is managed, or run by CloudNativePG with
+    /// `spec.postgres.operator.archive`: then `bucket` is the one of that.
     pub platform_ref: PlatformName,
     /// The volume that the copy is kept in, unless it is kept in a bucket.
     #[serde(default)]
@@ -169,6 +170,9 @@ pub struct BackupStatus {
     /// The custom resources that are kept with the copy. Absent if there are none: condition ObjectsCopied says why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects: Option<CopiedObjects>,
+    /// What CloudNativePG says of the copy, where it runs the database and takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operated: Option<OperatedCopy>,
     /// How long it took from the finished copy to a verified ledger: the recovery time, as it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore_seconds: Option<i64>,
@@ -191,6 +195,42 @@ pub struct CopiedObjects {
     /// SHA-256 of the document, in lower-case hex.
     #[schemars(length(max = 64))]
     pub sha256: String,
+}
+
+/// A copy that CloudNativePG took. Every text is its own, as its Backup of the same name has it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct OperatedCopy {
+    /// How far it is, such as `running` or `completed`.
+    #[schemars(length(max = 64))]
+    pub phase: String,
+    /// Where in the bucket, as s3://BUCKET/PREFIX.
+    #[schemars(length(max = 320))]
+    pub destination: String,
+    /// The folder there, one for each ledger.
+    #[schemars(length(max = 128))]
+    pub server_name: String,
+    /// The folder in that.
+    #[schemars(length(max = 64))]
+    pub backup_id: String,
+    /// The server that it was taken from.
+    #[schemars(length(max = 253))]
+    pub instance: String,
+    /// Where in the log it begins.
+    #[schemars(length(max = 32))]
+    pub begin_lsn: String,
+    /// Where in the log it ends: it is whole with the log up to there.
+    #[schemars(length(max = 32))]
+    pub end_lsn: String,
+    /// The first segment of the log that it needs.
+    #[schemars(length(max = 64))]
+    pub begin_wal: String,
+    /// The last segment of the log that it needs.
+    #[schemars(length(max = 64))]
+    pub end_wal: String,
+    /// When CloudNativePG had taken it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<Time>,
 }
 
 fn an_hour() -> i64 {

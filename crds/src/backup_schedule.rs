@@ -50,7 +50,8 @@ use crate::{backup::BackupVolume, bucket::Bucket, encryption::Encryption, timeou
         .message("by http:// everybody on the way can read the copies: use https://, or seal them with encryption")
 )]
 pub struct BackupScheduleSpec {
-    /// Whose ledger: a Platform in the same namespace whose PostgreSQL is managed.
+    /// Whose ledger: a Platform in the same namespace whose PostgreSQL is managed, or run by CloudNativePG with
+    /// `spec.postgres.operator.archive`: then `bucket` is the one of that.
     pub platform_ref: PlatformName,
     /// When, as a cron expression of five fields: minute, hour, day of the month, month, day of the week. "0 * * * *" is
     /// every hour.

@@ -120,7 +120,8 @@ pub struct NewPlatform {
     /// The name that it will have, or has.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     pub name: String,
-    /// The volume of its ledger, as its `spec.postgres.managed.storage` will say. With `replace` its volume stays as it is.
+    /// The volume of its ledger, as its `spec.postgres.managed.storage` will say, or `spec.postgres.operator.storage` where
+    /// CloudNativePG took the Backup. With `replace` its volume stays as it is.
     #[serde(default)]
     pub storage: Storage,
     /// Consent to replace the ledger of a Platform that exists: that ledger's name, as `status.ledger` of the Platform has it.

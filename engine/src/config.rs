@@ -229,6 +229,9 @@ pub struct AdoptConfig {
     /// Names this restore: the epoch moves on once for each.
     #[arg(long, env = "PAYPLANE_RESTORE_ID")]
     pub restore_id: String,
+    /// Whose ledger it becomes, as NAMESPACE/NAME of a Platform. Without it, whose it was.
+    #[arg(long, env = "PAYPLANE_PLATFORM")]
+    pub platform: Option<String>,
     /// Also writes the epoch to this file, as one short line of JSON.
     #[arg(long, env = "PAYPLANE_SUMMARY_FILE")]
     pub summary_file: Option<PathBuf>,

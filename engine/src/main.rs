@@ -145,7 +145,7 @@ async fn run_retire(config: RetireConfig) -> Result<(), Box<dyn Error>> {
 async fn run_adopt(config: AdoptConfig) -> Result<(), Box<dyn Error>> {
     let copy = DatabaseConfig::read(&config.database_dir)?;
     let owner = DatabaseConfig::read(&config.owner_database_dir)?;
-    let epoch = adopt(&copy, &owner.password, &config.restore_id).await?;
+    let epoch = adopt(&copy, &owner.password, &config.restore_id, config.platform.as_deref()).await?;
     if let Some(path) = &config.summary_file {
         std::fs::write(path, format!("{{\"epoch\":{epoch}}}"))?;
     }

@@ -42,6 +42,7 @@ pub mod status;
 
 pub mod api;
 pub mod backoff;
+pub mod barman;
 pub mod error;
 pub mod http;
 pub mod job;

@@ -4,13 +4,19 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Resources, Storage};
+use super::{Archive, Resources, Storage};
 
 /// PostgreSQL that CloudNativePG runs: one primary, and standbys of which one has to have a payment before it is answered.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.rotation >= oldSelf.rotation").message("rotation only grows: it counts changes")
+    validation = Rule::new("self.rotation >= oldSelf.rotation").message("rotation only grows: it counts changes"),
+    validation = Rule::new("!has(self.archive) || has(self.archive.bucket)")
+        .message("CloudNativePG stores the log in a bucket only: give archive.bucket"),
+    validation = Rule::new("!has(self.archive) || !has(self.archive.encryption)")
+        .message("CloudNativePG cannot seal what it stores: leave archive.encryption out, and let the bucket encrypt what is in it"),
+    validation = Rule::new("!has(self.archive) || !has(self.archive.bucket) || self.archive.bucket.pathStyle")
+        .message("CloudNativePG names the bucket in paths: leave archive.bucket.pathStyle out")
 )]
 pub struct OperatedPostgres {
     /// How many servers, the primary included. With two, payments wait while one of them is away; with three, while two are.
@@ -27,6 +33,11 @@ pub struct OperatedPostgres {
     /// Requests and limits of each server.
     #[serde(default)]
     pub resources: Resources,
+    /// Has CloudNativePG store the server's log as it is written, in a bucket, where it keeps its copies too: Backups need it.
+    /// The image has to have Barman's programs (`barman-cloud-backup` and its kin). Off by default. Switching it on restarts the
+    /// servers, one by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<Archive>,
     /// What becomes of the Cluster, and with it of the ledger, when the Platform is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,

@@ -100,8 +100,14 @@ pub enum AdoptError {
     Database(#[from] sqlx::Error),
 }
 
-/// Makes the copy a ledger of its own: gives the epoch that it has now. Repeated for the same restore, it changes nothing.
-pub async fn adopt(copy: &DatabaseConfig, password: &str, restore_id: &str) -> Result<i64, AdoptError> {
+/// Makes the copy a ledger of its own, and of this Platform if it becomes another one's: gives the epoch that it has now. Repeated for
+/// the same restore, it changes nothing.
+pub async fn adopt(
+    copy: &DatabaseConfig,
+    password: &str,
+    restore_id: &str,
+    platform: Option<&str>,
+) -> Result<i64, AdoptError> {
     let mut connection = copy.options().connect().await?;
     let newest = "select coalesce(max(version), 0) from payplane.schema_migrations where success";
     let found: i64 = sqlx::query_scalar(newest).fetch_one(&mut connection).await?;
@@ -114,6 +120,9 @@ pub async fn adopt(copy: &DatabaseConfig, password: &str, restore_id: &str) -> R
         .map_err(AdoptError::Migration)?;
     let mut transaction = connection.begin().await?;
     sqlx::query(MOVE_ON).bind(restore_id).execute(&mut *transaction).await?;
+    if let Some(platform) = platform {
+        sqlx::query(HAND_OVER).bind(platform).execute(&mut *transaction).await?;
+    }
     super::password::set_own(&mut transaction, password).await?;
     transaction.commit().await?;
     let epoch = LedgerEpoch::read(&mut connection).await?;
@@ -124,6 +133,9 @@ pub async fn adopt(copy: &DatabaseConfig, password: &str, restore_id: &str) -> R
 
 /// Nothing has to wait on a copy: its schema may be of any engine.
 const NO_ENGINE_RUNS: i64 = i64::MAX;
+
+/// The copy remembers whose ledger it was, and would let nobody else in.
+const HAND_OVER: &str = "update payplane.claim set platform = $1";
 
 const MOVE_ON: &str = "update payplane.epoch set epoch = epoch + 1, restored_by = $1, \
                        began_us = (extract(epoch from clock_timestamp()) * 1000000)::bigint where restored_by <> $1";

@@ -21,7 +21,7 @@ use tonic::Code;
 /// Moves the epoch on as a restore does, and ends every connection, as the end of the server does.
 async fn restore(world: &World, id: &str) -> i64 {
     let owner = DatabaseConfig::read(&world.database.owner_dir()).unwrap();
-    let epoch = adopt(&owner, &owner.password, id).await.unwrap();
+    let epoch = adopt(&owner, &owner.password, id, None).await.unwrap();
     let end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
     world.database.superuser().await.execute(AssertSqlSafe(end)).await.unwrap();
     epoch
@@ -130,12 +130,29 @@ async fn what_is_older_than_a_restore_is_answered_if_it_is_known_and_done_again_
 async fn the_epoch_moves_once_for_each_restore_and_the_owner_has_the_new_password() {
     let database = Postgres::shared().database().await;
     let owner = DatabaseConfig::read(&database.owner_dir()).unwrap();
-    assert_eq!(adopt(&owner, "it's new", "r-1").await.unwrap(), 2);
+    assert_eq!(adopt(&owner, "it's new", "r-1", None).await.unwrap(), 2);
     let mut as_new = owner.clone();
     as_new.password = "it's new".into();
-    assert!(adopt(&owner, "x", "r-1").await.is_err(), "the old password still works");
-    assert_eq!(adopt(&as_new, "it's new", "r-1").await.unwrap(), 2, "the same restore again");
-    assert_eq!(adopt(&as_new, &owner.password, "r-2").await.unwrap(), 3);
+    assert!(adopt(&owner, "x", "r-1", None).await.is_err(), "the old password still works");
+    assert_eq!(adopt(&as_new, "it's new", "r-1", None).await.unwrap(), 2, "the same restore again");
+    assert_eq!(adopt(&as_new, &owner.password, "r-2", None).await.unwrap(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_becomes_another_platforms_is_no_longer_the_ones_that_it_was() {
+    let database = Postgres::shared().database().await;
+    let owner = DatabaseConfig::read(&database.owner_dir()).unwrap();
+    adopt(&owner, &owner.password, "r-1", None).await.unwrap();
+    let mut superuser = database.superuser().await;
+    superuser.execute("insert into payplane.claim (platform) values ('pay/main')").await.unwrap();
+    for (platform, expected) in [(None, "pay/main"), (Some("pay/beside"), "pay/beside")] {
+        adopt(&owner, &owner.password, "r-1", platform).await.unwrap();
+        let whose: String = sqlx::query_scalar("select platform from payplane.claim")
+            .fetch_one(&mut superuser)
+            .await
+            .unwrap();
+        assert_eq!(whose, expected);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,17 @@
 //! Backup: a copy of a Platform's ledger, restored and proved before it counts.
 //!
-//! One Job does all of it (`build`). It is made once: an end is an end, and whoever wants another copy creates another
+//! One Job does all of it (`build`); where CloudNativePG runs the database that one takes the copy, and the Job proves it
+//! (`operated`). It is made once: an end is an end, and whoever wants another copy creates another
 //! Backup. The head of the ledger's chain is asked for before the Job is made, so that the copy can be told from one that
 //! has lost something. Results come from the Job and its pod, never from this object's own status.
 
 mod build;
 mod observe;
+mod operated;
 mod plan;
 mod report;
+
+use std::time::Duration;
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
@@ -20,10 +24,14 @@ use crate::{
     engine::{Engine, EngineError},
     error::Error,
     payment::Waiting,
+    platform::foreign::cloudnative_pg::backup::OperatedBackup,
     status,
 };
 
 use plan::{Base, Next};
+
+/// How often is looked how far CloudNativePG is.
+const LOOK_AT_COPIES: Duration = Duration::from_secs(3);
 
 /// What came of one look.
 #[derive(Debug)]
@@ -43,8 +51,21 @@ pub enum Answer {
     GaveUp,
     /// The Job was made just now.
     Begun,
+    /// CloudNativePG takes the copy.
+    Copying(Option<Box<OperatedBackup>>),
+    /// CloudNativePG took none.
+    CopyFailed {
+        /// Its Backup.
+        copy: Box<OperatedBackup>,
+        /// As a condition's reason.
+        reason: &'static str,
+        /// What is the matter, and the way out.
+        message: String,
+    },
     /// How far the Job is.
     Seen {
+        /// What CloudNativePG took, where it did.
+        copy: Option<Box<OperatedBackup>>,
         /// The Job.
         job: Box<Job>,
         /// Its pod.
@@ -62,7 +83,22 @@ impl Reconciled for Backup {
             Next::GiveUp => Answer::GaveUp,
             Next::Refuse { reason, message } => Answer::Refused { reason, message },
             Next::Look(job) => {
-                Answer::Seen { job: Box::new(job.clone()), pod: observed.pod.clone().map(Box::new) }
+                let copy = observed.copy.clone().map(Box::new);
+                Answer::Seen { copy, job: Box::new(job.clone()), pod: observed.pod.clone().map(Box::new) }
+            }
+            Next::LookAtCopy(copy) => Answer::Copying(Some(Box::new(copy.clone()))),
+            Next::CopyFailed { copy, reason, message } => {
+                Answer::CopyFailed { copy: Box::new(copy.clone()), reason, message }
+            }
+            Next::Copy { engine, platform } => copy(self, context, engine, platform).await?, // writes
+            Next::Prove { copy, platform, image, seconds } => {
+                let mut job =
+                    operated::build::prove(self, platform, copy, (image, seconds), &context.settings);
+                if observed.has_account {
+                    build::objects::add(&mut job, self, platform, &context.settings);
+                }
+                make(context, &job).await?; // writes
+                Answer::Copying(Some(Box::new(copy.clone())))
             }
             Next::Begin { engine, platform, postgres, makes_claim, has_account, base } => {
                 let makes = Makes { claim: makes_claim, objects: has_account, base };
@@ -100,10 +136,32 @@ async fn begin(
     if makes.objects {
         build::objects::add(&mut job, backup, platform, &context.settings);
     }
-    // Somebody else's Job of this name, or one of a Backup of before that is going away, is not ours to look at.
-    match apply::create(&context.client, &job).await? {
+    make(context, &job).await
+}
+
+/// Somebody else's Job of this name, or one of a Backup of before that is going away, is not ours to look at.
+async fn make(context: &Context, job: &Job) -> Result<Answer, Error> {
+    match apply::create(&context.client, job).await? {
         true => Ok(Answer::Begun),
         false => Err(Error::Raced { operation: "create the Job of a backup" }),
+    }
+}
+
+/// Has CloudNativePG take the copy. What was sealed before must be in it.
+async fn copy(
+    backup: &Backup,
+    context: &Context,
+    engine: &Engine,
+    platform: &Platform,
+) -> Result<Answer, Error> {
+    let head = match engine.head().await {
+        Ok(head) => head,
+        Err(error) => return Ok(Answer::Failed(error)),
+    };
+    let copy = operated::build::copy(backup, platform, head.as_deref());
+    match apply::create(&context.client, &copy).await? {
+        true => Ok(Answer::Copying(None)),
+        false => Err(Error::Raced { operation: "create CloudNativePG's Backup" }),
     }
 }
 
@@ -112,7 +170,13 @@ fn finish(answer: Answer) -> Result<Again, Error> {
     match answer {
         Answer::Waiting(_) => Err(Error::Missing),
         Answer::Failed(source) => Err(Error::Engine { operation: "ask for the head of the ledger", source }),
-        Answer::Refused { .. } | Answer::GaveUp | Answer::Begun | Answer::Seen { .. } => Ok(Again::OnChange),
+        // Its Backups are not watched.
+        Answer::Copying(_) => Ok(Again::After(LOOK_AT_COPIES)),
+        Answer::Refused { .. }
+        | Answer::GaveUp
+        | Answer::Begun
+        | Answer::CopyFailed { .. }
+        | Answer::Seen { .. } => Ok(Again::OnChange),
     }
 }
 

@@ -6,7 +6,7 @@ use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod, Secret, ServiceAccount},
 };
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use payplane_crds::{Backup, Platform};
 
 use super::build;
@@ -17,6 +17,13 @@ use crate::{
     error::Error,
     job,
     meta::BACKUP,
+    platform::{
+        cluster_name,
+        foreign::{
+            self,
+            cloudnative_pg::{Cluster, backup::OperatedBackup},
+        },
+    },
 };
 
 /// What a Backup depends on.
@@ -36,6 +43,12 @@ pub struct Observed {
     pub has_credentials: bool,
     /// The Backup that it names to build on.
     pub parent: Option<Backup>,
+    /// Where CloudNativePG runs the database: the Cluster.
+    pub cluster: Option<Cluster>,
+    /// And its Backup of this one's name.
+    pub copy: Option<OperatedBackup>,
+    /// Whether that is somebody else's.
+    pub is_copy_taken: bool,
     /// The Job that works for it.
     pub job: Option<Job>,
     /// The Job's pod.
@@ -82,8 +95,15 @@ pub async fn observe(backup: &Backup, context: &Context) -> Result<Observed, Err
         }
     };
     let key = PlatformKey { namespace, name: backup.spec.platform_ref.name.clone() };
+    let platform = context.stores.platform(&key);
+    let is_operated = platform.as_ref().is_some_and(|platform| platform.spec.postgres.operator.is_some());
+    let (cluster, copy) = if is_operated { operated(backup, client, &key).await? } else { (None, None) };
+    let (copy, other): (Vec<_>, Vec<_>) = copy.into_iter().partition(|copy| is_ours(copy, backup));
     Ok(Observed {
-        platform: context.stores.platform(&key),
+        cluster,
+        copy: copy.into_iter().next(),
+        is_copy_taken: !other.is_empty(),
+        platform,
         engine: context.engines.get(&key),
         has_claim: claim.is_some(),
         has_keys,
@@ -95,7 +115,24 @@ pub async fn observe(backup: &Backup, context: &Context) -> Result<Observed, Err
     })
 }
 
-/// A Job of the same name that works for an object of before is going away.
-fn is_ours(job: &Job, backup: &Backup) -> bool {
-    job.owner_references().iter().any(|owner| Some(&owner.uid) == backup.metadata.uid.as_ref())
+/// The Cluster and CloudNativePG's Backup of this one's name. None if it is not installed, which the Platform says.
+async fn operated(
+    backup: &Backup,
+    client: &Client,
+    key: &PlatformKey,
+) -> Result<(Option<Cluster>, Option<OperatedBackup>), Error> {
+    if !foreign::serves::<OperatedBackup>(client).await? {
+        return Ok((None, None));
+    }
+    let clusters = Api::<Cluster>::namespaced(client.clone(), &key.namespace);
+    let copies = Api::<OperatedBackup>::namespaced(client.clone(), &key.namespace);
+    Ok((
+        api::call("read a Cluster", clusters.get_opt(&cluster_name(&key.name))).await?,
+        api::call("read CloudNativePG's Backup", copies.get_opt(&backup.name_any())).await?,
+    ))
+}
+
+/// One of the same name that works for an object of before is going away.
+fn is_ours(made: &impl Resource, backup: &Backup) -> bool {
+    made.owner_references().iter().any(|owner| Some(&owner.uid) == backup.metadata.uid.as_ref())
 }

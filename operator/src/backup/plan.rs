@@ -12,8 +12,11 @@ use payplane_crds::{
     platform::ManagedPostgres,
 };
 
-use super::{build, observe::Observed};
-use crate::{condition::is_true, engine::Engine, payment::Waiting, status::Reported};
+use super::{build, observe::Observed, operated};
+use crate::{
+    condition::is_true, engine::Engine, payment::Waiting,
+    platform::foreign::cloudnative_pg::backup::OperatedBackup, status::Reported,
+};
 
 /// What to do next.
 #[derive(Debug)]
@@ -41,6 +44,35 @@ pub enum Next<'a> {
         has_account: bool,
         /// What the copy builds on.
         base: Base,
+    },
+    /// Have CloudNativePG take the copy.
+    Copy {
+        /// Whom to ask where the chain ends.
+        engine: &'a Engine,
+        /// Whose ledger.
+        platform: &'a Platform,
+    },
+    /// See how far CloudNativePG is.
+    LookAtCopy(&'a OperatedBackup),
+    /// CloudNativePG took none.
+    CopyFailed {
+        /// Its Backup.
+        copy: &'a OperatedBackup,
+        /// As a condition's reason.
+        reason: &'static str,
+        /// What is the matter, and the way out.
+        message: String,
+    },
+    /// Restore and verify what CloudNativePG took.
+    Prove {
+        /// Its Backup.
+        copy: &'a OperatedBackup,
+        /// Whose ledger.
+        platform: &'a Platform,
+        /// The image of the servers.
+        image: &'a str,
+        /// How long that may take.
+        seconds: i64,
     },
     /// Give up: what it waited for did not come in time.
     GiveUp,
@@ -92,6 +124,9 @@ pub fn plan<'a>(backup: &Backup, observed: &'a Observed, now: Timestamp) -> Next
     if let Some(job) = &observed.job {
         return Next::Look(job);
     }
+    if let Some(copy) = &observed.copy {
+        return operated::then(backup, copy, observed, now);
+    }
     let since = backup.metadata.creation_timestamp.as_ref().map_or(now, |made| made.0);
     if backup.spec.deadline_seconds < now.duration_since(since).as_secs() {
         return Next::GiveUp;
@@ -101,13 +136,19 @@ pub fn plan<'a>(backup: &Backup, observed: &'a Observed, now: Timestamp) -> Next
         let message = format!("There is no Platform {name:?} in this namespace.");
         return Next::Wait(Waiting::unwatched(PLATFORM_NOT_READY, &message));
     };
-    let Some(postgres) = &platform.spec.postgres.managed else {
+    let postgres = &platform.spec.postgres;
+    if let Some((reason, message)) =
+        postgres.operator.as_ref().and_then(|_| operated::refusal(backup, platform))
+    {
+        return Next::Refuse { reason, message };
+    }
+    if postgres.external.is_some() {
         let message = format!(
             "The database of Platform {name:?} is run by somebody else, who has to back it up: this operator backs up managed \
-             databases only."
+             databases, and those that CloudNativePG runs for it."
         );
         return Next::Refuse { reason: UNSUPPORTED, message };
-    };
+    }
     let Some(engine) = observed.engine.as_deref().filter(|_| is_true(platform.current(), POSTGRES_READY))
     else {
         let message = format!("The database of Platform {name:?} is not ready.");
@@ -119,9 +160,12 @@ pub fn plan<'a>(backup: &Backup, observed: &'a Observed, now: Timestamp) -> Next
         return Next::Wait(Waiting::unwatched(SECRET_NOT_FOUND, &message));
     }
     let has_account = observed.has_account;
-    let begin = |makes_claim| {
-        let base = base(backup, observed.parent.as_ref());
-        Next::Begin { engine, platform, postgres, makes_claim, has_account, base }
+    let begin = |makes_claim| match &postgres.managed {
+        None => operated::begin(backup, platform, (engine, observed)),
+        Some(postgres) => {
+            let base = base(backup, observed.parent.as_ref());
+            Next::Begin { engine, platform, postgres, makes_claim, has_account, base }
+        }
     };
     if let Some(bucket) = &backup.spec.bucket {
         let name = &bucket.credentials_ref.name;
@@ -144,4 +188,4 @@ pub fn plan<'a>(backup: &Backup, observed: &'a Observed, now: Timestamp) -> Next
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

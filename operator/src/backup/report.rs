@@ -18,11 +18,12 @@ use serde::Deserialize;
 
 mod objects;
 
-use super::{Answer, build, job_of};
+use super::{Answer, build, job_of, operated::report as operated};
 use crate::{
     condition::Conditions,
     job::{self, End, Failed},
     meta::{FULL_BECAUSE, HEAD},
+    platform::foreign::cloudnative_pg::backup::OperatedBackup,
     sealed::{self, SEAL},
     status::Reported,
 };
@@ -88,27 +89,36 @@ pub fn report(backup: &Backup, answer: &Answer, now: Timestamp) -> BackupStatus 
             conditions: conditions.waiting(PROGRESSING, "Copying the database.").into_vec(),
             ..fresh
         },
-        Answer::Seen { job, pod } => of_job(backup, job, pod.as_deref(), conditions, fresh),
+        Answer::Copying(copy) => operated::copying(copy.as_deref(), conditions, fresh),
+        Answer::CopyFailed { copy, reason, message } => {
+            operated::failed(backup, copy, (reason, message), conditions, fresh)
+        }
+        Answer::Seen { copy, job, pod } => {
+            of_job(backup, copy.as_deref(), (job, pod.as_deref()), conditions, fresh)
+        }
     }
 }
 
 fn of_job(
     backup: &Backup,
-    job: &Job,
-    pod: Option<&Pod>,
+    copy: Option<&OperatedBackup>,
+    (job, pod): (&Job, Option<&Pod>),
     conditions: Conditions<'_>,
     fresh: BackupStatus,
 ) -> BackupStatus {
     let copied: Option<Copied> = job::said(pod, SEAL).or_else(|| job::said(pod, build::COPY));
-    let known = BackupStatus {
-        started_at: job.creation_timestamp().map(|time| Time(time.0)),
-        head: job.annotations().get(HEAD).cloned(),
-        observed_generation: fresh.observed_generation,
-        ..copied.map_or_else(BackupStatus::default, |copied| of_copy(job, copied))
+    let known = match copy {
+        Some(copy) => operated::known(copy, job.annotations().get(FULL_BECAUSE), fresh.clone()),
+        None => BackupStatus {
+            started_at: job.creation_timestamp().map(|time| Time(time.0)),
+            head: job.annotations().get(HEAD).cloned(),
+            observed_generation: fresh.observed_generation,
+            ..copied.map_or_else(BackupStatus::default, |copied| of_copy(job, copied))
+        },
     };
     match job::end(job, pod) {
         End::Open => {
-            let step = if known.bytes.is_some() {
+            let step = if copy.is_some() || known.bytes.is_some() {
                 "Restoring and verifying the copy."
             } else {
                 "Copying the database."
@@ -121,7 +131,8 @@ fn of_job(
         }
         End::Succeeded => {
             let operations = job::said::<Verified>(pod, build::VERIFY).map(|verified| verified.operations);
-            let location = build::place(backup).location(&backup.name_any());
+            let location =
+                known.location.clone().unwrap_or_else(|| build::place(backup).location(&backup.name_any()));
             let counted = operations.map_or_else(String::new, |count| format!("{count} operations, "));
             let copied = objects::of(job, pod);
             let built = built(&known);
@@ -132,7 +143,7 @@ fn of_job(
                 finished_at: job::ended_at(job),
                 location: Some(location),
                 operations,
-                restore_seconds: restore_seconds(pod),
+                restore_seconds: restore_seconds(&known, pod),
                 objects: copied.objects,
                 conditions: conditions
                     .ready(COMPLETED, &message)
@@ -149,6 +160,7 @@ fn of_job(
                 finished_at: job::ended_at(job),
                 started_at: known.started_at,
                 head: known.head,
+                operated: known.operated,
                 conditions: conditions.stalled(reason, &message).settled(false, reason, &message).into_vec(),
                 ..fresh
             }
@@ -204,8 +216,9 @@ fn failure(backup: &Backup, failed: Failed) -> (&'static str, String) {
 }
 
 /// From the finished copy to the verified ledger.
-fn restore_seconds(pod: Option<&Pod>) -> Option<i64> {
-    let copied = job::ended(pod, SEAL).or_else(|| job::ended(pod, build::COPY))?;
+fn restore_seconds(known: &BackupStatus, pod: Option<&Pod>) -> Option<i64> {
+    let taken = known.operated.as_ref().and_then(|copy| copy.stopped_at.as_ref()).map(|time| time.0);
+    let copied = taken.or_else(|| job::ended(pod, SEAL)).or_else(|| job::ended(pod, build::COPY))?;
     let verified = job::ended(pod, build::VERIFY)?;
     Some(verified.duration_since(copied).as_secs())
 }

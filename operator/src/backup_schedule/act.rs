@@ -28,9 +28,11 @@ pub async fn act(
         apply::delete(&context.client, backup).await?;
     }
     if !plan.prune.is_empty() {
-        let job = build::prune(schedule, &plan.prune, observed.platform.as_ref(), &context.settings);
+        let job = build::prune(schedule, &plan.prune, observed, &context.settings);
         // One that is there already deletes the same copies.
-        apply::create(&context.client, &job).await?;
+        if let Some(job) = job {
+            apply::create(&context.client, &job).await?;
+        }
     }
     Ok(made)
 }

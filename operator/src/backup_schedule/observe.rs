@@ -16,7 +16,11 @@ use crate::{
     error::Error,
     job,
     meta::{BACKUP_SCHEDULE, DOOMED},
-    platform::place_of_log,
+    platform::{
+        cluster_name,
+        foreign::{self, cloudnative_pg::Cluster},
+        place_of_log, stored_log,
+    },
 };
 
 /// More than a schedule keeps, with what failed.
@@ -36,6 +40,8 @@ pub struct Child {
 pub struct Observed {
     /// Its Platform.
     pub platform: Option<Platform>,
+    /// Where CloudNativePG runs the database: the Cluster.
+    pub cluster: Option<Cluster>,
     /// Its Backups, oldest first.
     pub children: Vec<Child>,
     /// The Job that deletes copies, the newest one.
@@ -79,9 +85,13 @@ pub async fn observe(schedule: &BackupSchedule, context: &Context) -> Result<Obs
     };
     let key = PlatformKey { namespace, name: schedule.spec.platform_ref.name.clone() };
     let platform = context.stores.platform(&key);
+    let cluster = cluster(context, platform.as_ref()).await?;
     let archive = archive(schedule, context, &key, platform.as_ref()).await;
     let trouble = match (&archive, &platform) {
-        (Some(Ok(archive)), Some(platform)) if archive.is_failing => trouble::read(context, platform).await?,
+        (Some(Ok(archive)), Some(platform)) if archive.is_failing => match &cluster {
+            Some(cluster) => trouble::told(cluster),
+            None => trouble::read(context, platform).await?,
+        },
         _ => None,
     };
     Ok(Observed {
@@ -91,7 +101,21 @@ pub async fn observe(schedule: &BackupSchedule, context: &Context) -> Result<Obs
         archive,
         trouble,
         platform,
+        cluster,
     })
+}
+
+/// What CloudNativePG says of the database, where it runs it.
+async fn cluster(context: &Context, platform: Option<&Platform>) -> Result<Option<Cluster>, Error> {
+    let Some(platform) = platform.filter(|platform| platform.spec.postgres.operator.is_some()) else {
+        return Ok(None);
+    };
+    if !foreign::serves::<Cluster>(&context.client).await? {
+        return Ok(None);
+    }
+    let clusters =
+        Api::<Cluster>::namespaced(context.client.clone(), &platform.namespace().unwrap_or_default());
+    api::call("read a Cluster", clusters.get_opt(&cluster_name(&platform.name_any()))).await
 }
 
 /// Those that are the schedule's by name, Platform and owner, oldest first. A label proves nothing: anybody may write it.
@@ -109,7 +133,7 @@ async fn archive(
     key: &PlatformKey,
     platform: Option<&Platform>,
 ) -> Option<Result<Archive, EngineError>> {
-    let stored = platform?.spec.postgres.managed.as_ref()?.archive.as_ref()?;
+    let stored = stored_log(platform?)?;
     if !place_of_log(stored, &key.name).is_same(&build::place(schedule)) {
         return None;
     }

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
 use payplane_crds::{
-    Backup, BackupSchedule, BackupScheduleStatus, BackupState, condition::OBJECTIVE_MET, restore::BackupName,
-    standing_order::InForce,
+    Backup, BackupSchedule, BackupScheduleStatus, BackupState, backup::OperatedCopy,
+    condition::OBJECTIVE_MET, restore::BackupName, standing_order::InForce,
 };
 use serde::Deserialize;
 
@@ -38,6 +38,8 @@ pub struct Doomed {
     pub name: String,
     /// Its UID, which its copy carries.
     pub uid: String,
+    /// Its copy, if CloudNativePG took it.
+    pub operated: Option<OperatedCopy>,
 }
 
 /// What to do, and what to say.
@@ -174,7 +176,8 @@ fn old(schedule: &BackupSchedule, children: &[Child], now: Timestamp) -> Vec<Bac
 }
 
 fn doomed(backup: &Backup) -> Doomed {
-    Doomed { name: backup.name_any(), uid: backup.uid().unwrap_or_default() }
+    let operated = backup.status.as_ref().and_then(|status| status.operated.clone());
+    Doomed { name: backup.name_any(), uid: backup.uid().unwrap_or_default(), operated }
 }
 
 /// Those whose copies this Job has deleted, and those that the next one has to. What it found to be needed by a copy without a

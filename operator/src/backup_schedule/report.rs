@@ -25,6 +25,7 @@ use crate::{
     condition::{Conditions, find},
     engine::Archive,
     job::{self, End, Failed},
+    platform::stored_log,
     status::Reported,
     telemetry::{Measured, Metrics},
 };
@@ -186,7 +187,7 @@ fn objectives<'a>(
     {
         let message = format!(
             "A restore would lose what was paid after {recoverable_to}; objectives.rpoSeconds allows {rpo} s. Look why \
-             Backups fail, or let them come more often, or store the log (spec.postgres.managed.archive of the Platform)."
+             Backups fail, or let them come more often, or store the log (`archive` of the Platform)."
         );
         return conditions.set(OBJECTIVE_MET, "False", RECOVERY_POINT_TOO_OLD, &message);
     }
@@ -248,10 +249,8 @@ fn pruned<'a>(conditions: Conditions<'a>, observed: &Observed) -> Conditions<'a>
 
 /// Whether the log is stored as it is written; if not, what is the matter.
 fn stored(observed: &Observed, archive: &Archive, now: Timestamp) -> Result<(), String> {
-    let postgres = observed.platform.as_ref().and_then(|platform| platform.spec.postgres.managed.as_ref());
-    let period = postgres
-        .and_then(|postgres| postgres.archive.as_ref())
-        .map_or(60, |one| i64::from(one.every_seconds));
+    let archived = observed.platform.as_ref().and_then(stored_log);
+    let period = archived.map_or(60, |one| i64::from(one.every_seconds));
     let is_old =
         |at: Timestamp| SignedDuration::from_secs(PERIODS_MAX * period + 30) < now.duration_since(at);
     let what = if !archive.is_on {

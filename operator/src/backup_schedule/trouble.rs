@@ -14,7 +14,11 @@ use crate::{
     context::Context,
     error::Error,
     meta,
-    platform::{POSTGRES, TROUBLE_PORT, tells_trouble},
+    platform::{
+        POSTGRES, TROUBLE_PORT,
+        foreign::{self, cloudnative_pg::Cluster},
+        tells_trouble,
+    },
     scrape, sealed,
 };
 
@@ -49,6 +53,14 @@ pub async fn read(context: &Context, platform: &Platform) -> Result<Option<Troub
     Ok(scrape::get(address, "/trouble").await.as_deref().and_then(parse))
 }
 
+/// What CloudNativePG says of it, where it runs the database. Pure.
+pub fn told(cluster: &Cluster) -> Option<Trouble> {
+    let conditions = &cluster.status.as_ref()?.conditions;
+    let archiving = foreign::told(conditions, "ContinuousArchiving").filter(|one| one.status == "False")?;
+    let words = archiving.message.as_deref().unwrap_or_default().chars().take(WORDS_MAX).collect();
+    Some(Trouble { reason: ARCHIVE_BEHIND, words })
+}
+
 /// `CODE WORDS`; nothing where nothing is the matter.
 fn parse(text: &str) -> Option<Trouble> {
     let (code, words) = text.trim().split_once(' ')?;
@@ -63,6 +75,20 @@ fn parse(text: &str) -> Option<Trouble> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cloudnative_pg_tells_of_the_log_is_passed_on() {
+        let cluster = |status: &str| -> Cluster {
+            let told = serde_json::json!({"conditions": [
+                {"type": "Ready", "status": "True", "message": "Cluster is Ready"},
+                {"type": "ContinuousArchiving", "status": status, "message": "unexpected failure: exit status 4"},
+            ]});
+            serde_json::from_value(serde_json::json!({"metadata": {}, "spec": {}, "status": told})).unwrap()
+        };
+        assert_eq!(told(&cluster("True")), None);
+        let words = "unexpected failure: exit status 4".to_owned();
+        assert_eq!(told(&cluster("False")), Some(Trouble { reason: ARCHIVE_BEHIND, words }));
+    }
 
     #[test]
     fn what_the_container_tells_is_a_reason_and_its_words() {

@@ -7,7 +7,7 @@
 mod archive;
 mod build;
 pub mod certificate;
-mod cluster;
+pub mod cluster;
 mod credentials;
 pub mod foreign;
 mod kafka;
@@ -31,7 +31,7 @@ use k8s_openapi::api::{
     core::v1::PersistentVolumeClaim,
 };
 use kube::ResourceExt;
-use payplane_crds::Platform;
+use payplane_crds::{Platform, platform::Archive};
 
 use crate::{
     apply,
@@ -47,6 +47,9 @@ pub use archive::{
     TROUBLE_PORT, claim_of_copies, copies_name, is_handed_over as tells_trouble, place as place_of_log,
 };
 pub use build::{ENGINE, POSTGRES, secret};
+pub use cluster::archive::{
+    destination as store_destination, environment as store_environment, store, wanted as archived,
+};
 pub use credentials::{own_database, owner_login, random};
 pub use names::{GRPC_PORT, HTTP_PORT};
 pub use rollout::analysis::Windows;
@@ -187,7 +190,9 @@ async fn look(platform: &Platform, context: &Context, names: &Names, count: Coun
     };
     let analysis = Box::pin(analyse(context, names, &observed)).await; // reads what engines tell
     let verdict = rollout::judge(&observed.rollout, &template, &migration, &analysis, jiff::Timestamp::now()); // pure
-    let parts = hold_back(parts, &verdict, &migration, &observed); // pure
+    let mut parts = hold_back(parts, &verdict, &migration, &observed); // pure
+    cluster::archive::keep_beginning(parts.cluster.as_mut(), &observed.cluster); // pure
+    cluster::archive::add(parts.cluster.as_mut(), platform, names, &observed.cluster); // pure
     let parts = restoring::stop(scaled::leave_out(parts, count), mark.as_ref()); // pure
     scaled::hand_over(context, names, count).await?; // writes who counts the engines
     let grown = volume::grown(platform, names, observed.claim.as_ref()); // pure
@@ -325,6 +330,18 @@ pub fn awaits(labels: &BTreeMap<String, String>) -> bool {
     component.is_some_and(|component| {
         [migration::COMPONENT, retire::COMPONENT, kafka::rights::COMPONENT].contains(&component)
     })
+}
+
+/// Name of the Cluster that CloudNativePG runs for a Platform.
+pub fn cluster_name(platform: &str) -> String {
+    Names { namespace: String::new(), platform: platform.into() }.postgres()
+}
+
+/// How the log is stored, whoever runs the database.
+pub fn stored_log(platform: &Platform) -> Option<&Archive> {
+    let postgres = &platform.spec.postgres;
+    let managed = postgres.managed.as_ref().and_then(|managed| managed.archive.as_ref());
+    managed.or_else(|| postgres.operator.as_ref()?.archive.as_ref())
 }
 
 /// Name of the Deployment of a Platform's engines.

@@ -117,7 +117,7 @@ pub fn validate(platform: &Platform, observed: &Observed) -> Result<Valid, Refus
         None => None,
     };
     if platform.spec.postgres.operator.is_some() {
-        cluster::validate(&names(platform), &observed.cluster)?;
+        cluster::validate(platform, &names(platform), &observed.cluster)?;
         let ca_pem = cluster::authority(&observed.cluster, observed.database_owner.as_ref());
         return Ok(Valid::Operated { owner_password, ca_pem });
     }
@@ -185,7 +185,8 @@ pub fn optional(secret: &Secret, key: &str) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn missing(message: String) -> Refused {
+/// A Secret, or an entry of one, that is not there.
+pub fn missing(message: String) -> Refused {
     // Secrets of served namespaces are watched.
     Refused { reason: SECRET_NOT_FOUND, message, look_again: false }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{
     Answer, build,
     observe::Observed,
+    operated::{self, Copy},
     plan::{Source, in_place::is_mine},
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     context::Context,
     error::Error,
     meta::{GIVE_BACK, RESTORE, RESTORING},
-    platform::{random, restoring::Mark},
+    platform::{foreign::cloudnative_pg::Cluster, random, restoring::Mark},
 };
 
 /// Begins. Each of the three is made once; a crash in between finds what was made.
@@ -38,6 +39,59 @@ pub async fn begin(restore: &Restore, context: &Context, source: &Source<'_>) ->
         true => Ok(Answer::Begun),
         false => Err(Error::Raced { operation: "create the Job of a restore" }),
     }
+}
+
+/// Has CloudNativePG recover its copy. The login is made before the Cluster, which names it; either is made once.
+///
+/// # Errors
+/// When the API server does not accept it, or somebody else was faster.
+pub async fn recover(
+    restore: &Restore,
+    context: &Context,
+    (copy, into): (Copy<'_>, &NewPlatform),
+    observed: &Observed,
+) -> Result<Answer, Error> {
+    let client = &context.client;
+    if !observed.has_owner_secret {
+        apply::create(client, &operated::build::owner_secret(restore, &into.name, random()?)).await?;
+    }
+    let credentials = observed.credentials.clone().unwrap_or_default();
+    let wanted = operated::build::cluster(restore, (copy, into), observed.source.as_ref(), &credentials);
+    match wanted {
+        Some(cluster) if apply::create(client, &cluster).await? => {
+            Ok(Answer::Recovering("The Cluster was made.".into()))
+        }
+        _ => Err(Error::Raced { operation: "create the Cluster of a restore" }),
+    }
+}
+
+/// Makes the Job that makes a ledger of its own of what was recovered.
+///
+/// # Errors
+/// When the API server does not accept it, or somebody else was faster.
+pub async fn adopt(
+    restore: &Restore,
+    context: &Context,
+    (into, seconds): (&NewPlatform, i64),
+    observed: &Observed,
+) -> Result<Answer, Error> {
+    let image = operated::build::image(observed.source.as_ref(), &context.settings);
+    let job = operated::build::job(restore, into, (observed.backup.as_ref(), seconds), &image);
+    match apply::create(&context.client, &job).await? {
+        true => Ok(Answer::Recovering("It is made a ledger of its own, and verified.".into())),
+        false => Err(Error::Raced { operation: "create the Job of a restore" }),
+    }
+}
+
+/// Takes the mark off the Cluster, in one write with the ledger's name.
+///
+/// # Errors
+/// When the API server does not accept it, or somebody changed it meanwhile.
+pub async fn release(restore: &Restore, context: &Context, cluster: &Cluster) -> Result<Answer, Error> {
+    let marks = json!({RESTORING: null, RESTORE: restore.uid()});
+    apply::annotate(&context.client, cluster, marks).await?;
+    wake(restore, context);
+    Ok(Answer::Stepped)
 }
 
 /// Keeps the object until the volume is given back.

@@ -4,12 +4,15 @@
 //! written to: a Platform or a volume of the name that is asked for ends it. As long as the Job has not succeeded the volume
 //! carries a mark that keeps a database from starting on it. It is made once: an end is an end.
 //!
+//! A copy that CloudNativePG took is recovered by it, and proved by the Job (`operated`).
+//!
 //! In place, with consent that names the ledger, there is more before and after (`plan/in_place`): the Platform stands still, the
 //! ledger is made beside the one that is there, and a failure is undone by a second Job.
 
 mod act;
 mod build;
 mod observe;
+mod operated;
 mod plan;
 mod report;
 
@@ -23,6 +26,7 @@ use crate::{
     controllers::{Again, Reconciled},
     error::Error,
     payment::Waiting,
+    platform::cluster,
     status,
 };
 
@@ -47,16 +51,20 @@ pub enum Answer {
     Begun,
     /// How far the Job is.
     Seen {
+        /// Whether CloudNativePG took the copy.
+        is_operated: bool,
         /// The Job.
         job: Box<Job>,
         /// Its pod.
         pod: Option<Box<Pod>>,
     },
+    /// CloudNativePG recovers, as it says itself.
+    Recovering(String),
     /// In place: the Platform is to stand still.
     Standing,
     /// In place: it failed, and what was is brought back by this Job.
     Undoing(Option<Box<Job>>),
-    /// In place: one step, which nobody has to know of.
+    /// One step, which nobody has to know of.
     Stepped,
 }
 
@@ -69,8 +77,19 @@ impl Reconciled for Restore {
             Next::Wait(waiting) => Answer::Waiting(waiting),
             Next::Refuse { reason, message } => Answer::Refused { reason, message },
             Next::Look(job) => {
-                Answer::Seen { job: Box::new(job.clone()), pod: observed.pod.clone().map(Box::new) }
+                let is_operated = operated::copy(&observed).is_some();
+                Answer::Seen {
+                    is_operated,
+                    job: Box::new(job.clone()),
+                    pod: observed.pod.clone().map(Box::new),
+                }
             }
+            Next::Recover { copy, into } => {
+                act::recover(self, context, (copy, into), &observed).await? // writes
+            }
+            Next::LookAtCluster(cluster) => Answer::Recovering(cluster::report::message(cluster)),
+            Next::Adopt { into, seconds } => act::adopt(self, context, (into, seconds), &observed).await?, // writes
+            Next::Release(cluster) => act::release(self, context, cluster).await?, // writes
             Next::LookAtUndo(job) => Answer::Undoing(Some(Box::new(job.clone()))),
             Next::StandBy => act::stand_by(self, context),
             Next::Begin(source) => act::begin(self, context, &source).await?, // writes
@@ -89,7 +108,8 @@ impl Reconciled for Restore {
         status::write(context, self, &status).await?;
         match answer {
             Answer::Waiting(_) => Err(Error::Missing),
-            Answer::Standing | Answer::Stepped => Ok(Again::After(LOOK_AT_PODS)),
+            // The Cluster's changes wake its Platform only.
+            Answer::Standing | Answer::Stepped | Answer::Recovering(_) => Ok(Again::After(LOOK_AT_PODS)),
             Answer::Undoing(_) => Ok(Again::OnChange),
             Answer::Refused { .. } | Answer::Begun | Answer::Seen { .. } => Ok(Again::OnChange),
         }

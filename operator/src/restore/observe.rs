@@ -5,11 +5,11 @@ use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod, Secret},
 };
-use kube::{Api, ResourceExt};
-use payplane_crds::{Backup, Platform, Restore};
+use kube::{Api, Client, ResourceExt};
+use payplane_crds::{Backup, Platform, Restore, restore::NewPlatform};
 
 use super::{
-    build,
+    build, operated,
     plan::{in_place::in_place, keys},
 };
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     engine::PlatformKey,
     error::Error,
     job,
+    platform::foreign::{self, cloudnative_pg::Cluster},
 };
 
 /// What a Restore depends on.
@@ -33,6 +34,14 @@ pub struct Observed {
     pub target: Option<Platform>,
     /// The volume to be filled, which must not be there unless this Restore made it.
     pub volume: Option<PersistentVolumeClaim>,
+    /// Whether the API server knows Clusters, where the copy is CloudNativePG's.
+    pub has_clusters: bool,
+    /// There: the Cluster of that Platform.
+    pub cluster: Option<Cluster>,
+    /// There: whether the authority of its servers is known.
+    pub has_authority: bool,
+    /// There: the Secret with the credentials of the bucket.
+    pub credentials: Option<Secret>,
     /// Whether the Secret is there by which the new Platform's owner will log in.
     pub has_owner_secret: bool,
     /// The first Secret with keys that is not there.
@@ -111,6 +120,9 @@ pub async fn observe(restore: &Restore, context: &Context) -> Result<Observed, E
         pod,
         ..Observed::default()
     };
+    if let Some(into) = &restore.spec.into.platform {
+        operated(restore, &mut observed, client, into).await?;
+    }
     if let Some((into, _)) = in_place(restore) {
         let names = build::names(restore, &into.name);
         let undo = api::call("read a Job", jobs.get_opt(&build::undo::name(restore))).await?;
@@ -123,6 +135,31 @@ pub async fn observe(restore: &Restore, context: &Context) -> Result<Observed, E
         observed.has_server = server.is_some();
     }
     Ok(observed)
+}
+
+/// The Cluster, where CloudNativePG took the copy, or nobody knows who took it.
+async fn operated(
+    restore: &Restore,
+    observed: &mut Observed,
+    client: &Client,
+    into: &NewPlatform,
+) -> Result<(), Error> {
+    let bucket = operated::copy(observed).map(|copy| copy.bucket.credentials_ref.name.clone());
+    if (observed.backup.is_some() && bucket.is_none()) || !foreign::serves::<Cluster>(client).await? {
+        return Ok(());
+    }
+    let names = build::names(restore, &into.name);
+    let clusters = Api::<Cluster>::namespaced(client.clone(), &names.namespace);
+    let secrets = Api::<Secret>::namespaced(client.clone(), &names.namespace);
+    observed.has_clusters = true;
+    observed.cluster = api::call("read a Cluster", clusters.get_opt(&names.postgres())).await?;
+    let authority = names.cluster_ca();
+    let authority = api::call("read a Secret", secrets.get_metadata_opt(&authority)).await?;
+    observed.has_authority = authority.is_some();
+    if let Some(bucket) = bucket {
+        observed.credentials = api::call("read a Secret", secrets.get_opt(&bucket)).await?;
+    }
+    Ok(())
 }
 
 /// A Job of the same name that works for an object of before is going away.

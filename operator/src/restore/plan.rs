@@ -12,10 +12,15 @@ use payplane_crds::{
         TIMED_OUT, WRONG_PLATFORM,
     },
     platform::ManagedPostgres,
+    restore::NewPlatform,
 };
 
-use super::{build, observe::Observed};
-use crate::{meta::RESTORE, payment::Waiting, sealed::Keys};
+use super::{
+    build,
+    observe::Observed,
+    operated::{self, Copy},
+};
+use crate::{meta::RESTORE, payment::Waiting, platform::foreign::cloudnative_pg::Cluster, sealed::Keys};
 
 /// What to do next.
 #[derive(Debug)]
@@ -33,6 +38,24 @@ pub enum Next<'a> {
     Begin(Source<'a>),
     /// See how far the Job is.
     Look(&'a Job),
+    /// Have CloudNativePG recover its copy into a new Cluster.
+    Recover {
+        /// Which copy.
+        copy: Copy<'a>,
+        /// For which Platform.
+        into: &'a NewPlatform,
+    },
+    /// See how far CloudNativePG is.
+    LookAtCluster(&'a Cluster),
+    /// Make what it recovered a ledger of its own, and verify it.
+    Adopt {
+        /// For which Platform.
+        into: &'a NewPlatform,
+        /// How long that may take.
+        seconds: i64,
+    },
+    /// Take the mark off the Cluster: it is proved.
+    Release(&'a Cluster),
     /// In place: see to it that the volume is given back before this object goes.
     Bind,
     /// In place: mark the volume, so that the Platform stands still.
@@ -71,6 +94,13 @@ pub struct Source<'a> {
 
 /// One step.
 pub fn plan<'a>(restore: &'a Restore, observed: &'a Observed, now: Timestamp) -> Next<'a> {
+    if let Some(next) = operated::release(restore, observed) {
+        return next;
+    }
+    if operated::copy(observed).is_some() {
+        // Nothing of it is done in place.
+        return step(restore, observed, now);
+    }
     let next = in_place::first(restore, observed, now).unwrap_or_else(|| step(restore, observed, now));
     in_place::then(restore, observed, next)
 }
@@ -96,7 +126,10 @@ fn step<'a>(restore: &'a Restore, observed: &'a Observed, now: Timestamp) -> Nex
         }
         (None, Some(backup)) => match state(backup) {
             BackupState::Succeeded => match (&observed.missing_keys, &observed.missing_credentials) {
-                (None, None) => Next::Begin(source(restore, observed, backup)),
+                (None, None) => match operated::copy(observed).zip(restore.spec.into.platform.as_ref()) {
+                    Some(what) => operated::next(restore, observed, what, now),
+                    None => Next::Begin(source(restore, observed, backup)),
+                },
                 (None, Some(name)) => Next::Wait(Waiting::unwatched(
                     SECRET_NOT_FOUND,
                     &format!(
@@ -195,6 +228,9 @@ fn refusal(restore: &Restore, observed: &Observed, now: Timestamp) -> Option<(&'
             ));
         }
     }
+    if operated::copy(observed).is_some() {
+        return operated::refusal(restore, observed);
+    }
     match in_place::in_place(restore) {
         Some((into, named)) => in_place::refusal(restore, observed, into, named),
         None => target_exists(restore, observed).map(|message| (TARGET_EXISTS, message)),
@@ -228,4 +264,4 @@ fn target_exists(restore: &Restore, observed: &Observed) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

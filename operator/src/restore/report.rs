@@ -19,6 +19,7 @@ use super::{
 use crate::{
     condition::Conditions,
     job::{self, End, Failed},
+    platform::cluster_name,
     sealed,
     status::Reported,
 };
@@ -66,8 +67,11 @@ pub fn report(restore: &Restore, answer: &Answer, now: Timestamp) -> RestoreStat
             ..fresh
         },
         Answer::Standing | Answer::Stepped => standing(restore, conditions, now, fresh),
+        Answer::Recovering(said) => recovering(restore, said, conditions, now, fresh),
         Answer::Undoing(job) => undoing(restore, job.as_deref(), conditions, fresh),
-        Answer::Seen { job, pod } => of_job(restore, job, pod.as_deref(), conditions, fresh),
+        Answer::Seen { is_operated, job, pod } => {
+            of_job(restore, *is_operated, (job, pod.as_deref()), conditions, fresh)
+        }
     }
 }
 
@@ -87,8 +91,30 @@ fn standing(
     }
 }
 
+/// CloudNativePG recovers: it began when the Cluster was made.
+fn recovering(
+    restore: &Restore,
+    said: &str,
+    conditions: Conditions<'_>,
+    now: Timestamp,
+    fresh: RestoreStatus,
+) -> RestoreStatus {
+    let message = format!("CloudNativePG recovers the copy, and the log after it: {said}");
+    RestoreStatus {
+        state: RestoreState::Running,
+        started_at: told(restore).or(Some(Time(now))),
+        conditions: conditions.waiting(PROGRESSING, &message).into_vec(),
+        ..fresh
+    }
+}
+
 fn began(restore: &Restore) -> Option<Time> {
     in_place(restore)?;
+    told(restore)
+}
+
+/// As the status has it. Only the operator writes that.
+fn told(restore: &Restore) -> Option<Time> {
     restore.status.as_ref()?.started_at.clone()
 }
 
@@ -117,12 +143,14 @@ fn undoing(
 
 fn of_job(
     restore: &Restore,
-    job: &Job,
-    pod: Option<&Pod>,
+    is_operated: bool,
+    (job, pod): (&Job, Option<&Pod>),
     conditions: Conditions<'_>,
     fresh: RestoreStatus,
 ) -> RestoreStatus {
-    let started_at = began(restore).or_else(|| job.creation_timestamp().map(|time| Time(time.0)));
+    let recovered = if is_operated { told(restore) } else { None };
+    let started_at =
+        began(restore).or(recovered).or_else(|| job.creation_timestamp().map(|time| Time(time.0)));
     let known = RestoreStatus { started_at, ..fresh };
     match job::end(job, pod) {
         End::Open => RestoreStatus {
@@ -132,7 +160,7 @@ fn of_job(
         },
         End::Succeeded => succeeded(restore, job, pod, conditions, known),
         End::Failed(failed) => {
-            let (reason, message) = failure(restore, failed);
+            let (reason, message) = failure(restore, is_operated, failed);
             RestoreStatus {
                 state: RestoreState::Failed,
                 finished_at: job::ended_at(job),
@@ -188,10 +216,13 @@ fn succeeded(
 }
 
 /// As a condition's reason and message.
-fn failure(restore: &Restore, failed: Failed) -> (&'static str, String) {
+fn failure(restore: &Restore, is_operated: bool, failed: Failed) -> (&'static str, String) {
     let left = match &restore.spec.into.platform {
         Some(into) if into.replace.is_some() => {
             format!(" The ledger of before is in its place again, and Platform {} uses it.", into.name)
+        }
+        Some(into) if is_operated => {
+            format!(" Nothing uses Cluster {}; delete it to try again.", cluster_name(&into.name))
         }
         Some(into) => {
             format!(" No database starts on {}; delete it to try again.", build::volume_name(&into.name))

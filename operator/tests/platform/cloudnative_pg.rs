@@ -169,6 +169,8 @@ async fn the_database_can_be_a_cluster_of_cloudnative_pg() {
 
         the_primary_moves(&place, &clusters).await;
         what_somebody_changed_comes_back(&place, &clusters).await;
+        the_log_is_stored_where_the_archive_says(&place, &clusters).await;
+        nothing_uses_a_cluster_that_a_restore_fills(&place, &clusters).await;
         authorities_and_logins_change(&place).await;
         it_goes_only_where_that_is_asked_for(&place, &clusters).await;
 
@@ -236,6 +238,76 @@ async fn what_somebody_changed_comes_back(place: &Place, clusters: &Api<kube::co
         quiet,
         "and nothing is written"
     );
+}
+
+/// What is meant with an archive, in the folder that this ledger got first.
+fn archived(folder: &str) -> Value {
+    let entry = |key: &str| json!({"name": "copies-bucket", "key": key});
+    let variable = |name: &str, value: &str| json!({"name": name, "value": value});
+    let mut spec = meant();
+    spec["postgresql"]["parameters"]["archive_timeout"] = "30s".into();
+    spec["env"] = json!([
+        variable("AWS_DEFAULT_REGION", "eu-1"),
+        variable("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required"),
+        variable("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required"),
+    ]);
+    spec["backup"] = json!({"barmanObjectStore": {
+        "data": {"compression": "gzip", "immediateCheckpoint": true},
+        "destinationPath": "s3://copies/pay/main",
+        "endpointCA": entry("ca.crt"),
+        "endpointURL": "https://s3.example",
+        "s3Credentials": {"accessKeyId": entry("access-key-id"), "secretAccessKey": entry("secret-access-key")},
+        "serverName": folder,
+        "wal": {"compression": "gzip"},
+    }});
+    spec
+}
+
+async fn the_log_is_stored_where_the_archive_says(place: &Place, clusters: &Api<kube::core::DynamicObject>) {
+    let bucket = json!({
+        "endpoint": "https://s3.example/", "name": "copies", "prefix": "pay/main", "region": "eu-1",
+        "credentialsRef": {"name": "copies-bucket"},
+    });
+    let with = |archive: Value| json!({"spec": {"postgres": {"operator": {"archive": archive}}}});
+    let mut in_host = bucket.clone();
+    in_host["pathStyle"] = false.into();
+    let keys = json!({"secretRef": {"name": "keys"}});
+    for (archive, blamed) in [
+        (json!({"everySeconds": 30}), "give archive.bucket"),
+        (json!({"bucket": bucket, "encryption": keys}), "leave archive.encryption out"),
+        (json!({"bucket": in_host}), "leave archive.bucket.pathStyle out"),
+    ] {
+        let patch = Patch::Merge(with(archive.clone()));
+        let refused = place.platforms.patch("main", &PatchParams::default(), &patch).await.unwrap_err();
+        assert!(refused.to_string().contains(blamed), "{archive}: {refused}");
+    }
+    let platform = place.change(with(json!({"bucket": bucket, "everySeconds": 30}))).await;
+    assert_eq!(told(&platform, "Stalled"), pair("True", "SecretNotFound"));
+    assert!(message(&platform, "Ready").contains("\"copies-bucket\""), "{}", message(&platform, "Ready"));
+    let entries = json!({"access-key-id": "id", "secret-access-key": "key", "ca.crt": "PEM"});
+    place.make::<Secret>(json!({"metadata": {"name": "copies-bucket"}, "stringData": entries})).await;
+    place.look().await;
+    let uid = clusters.get(CLUSTER).await.unwrap().metadata.uid.unwrap();
+    let folder = format!("{CLUSTER}-{uid}");
+    let fields = assert_stored(clusters, CLUSTER, &archived(&folder)).await;
+    assert_eq!(fields, 44, "every leaf of what is meant");
+    place.change(with(json!(null))).await;
+    assert_stored(clusters, CLUSTER, &meant()).await;
+    assert_eq!(clusters.get(CLUSTER).await.unwrap().data["spec"].get("backup"), None);
+}
+
+async fn nothing_uses_a_cluster_that_a_restore_fills(
+    place: &Place,
+    clusters: &Api<kube::core::DynamicObject>,
+) {
+    let mark =
+        |value: Value| Patch::Merge(json!({"metadata": {"annotations": {"payplane.io/restoring": value}}}));
+    clusters.patch(CLUSTER, &PatchParams::default(), &mark(json!("back:r-1"))).await.unwrap();
+    let (platform, _) = place.look().await;
+    assert_eq!(told(&platform, "Stalled"), pair("True", "Restoring"));
+    assert!(message(&platform, "Ready").contains("Restore back fills"), "{}", message(&platform, "Ready"));
+    clusters.patch(CLUSTER, &PatchParams::default(), &mark(json!(null))).await.unwrap();
+    assert_eq!(told(&place.look().await.0, "Ready"), pair("True", "AsSpecified"));
 }
 
 async fn authorities_and_logins_change(place: &Place) {

@@ -3,7 +3,7 @@
 #
 # images.sh [--load cluster|none|kind:NAME|k3d:NAME] [--quiet] [NAME...]
 #   NAME: engine operator postgres redis kafka toolbox pause coredns local-path-provisioner; all without names.
-#         cloudnative-pg only by name.
+#         cloudnative-pg and postgres-barman, the server with what CloudNativePG stores logs and copies with, only by name.
 #   --load cluster (the default while the local cluster runs): import into its containerd.
 #   --load kind:NAME, k3d:NAME: print the command that loads the archives there. none: only build.
 #
@@ -151,10 +151,11 @@ build() {
   REF=localhost/payplane/$name:$tag
   ARCHIVE=$IMAGES/$name-$key.tar
   [ ! -s "$ARCHIVE" ] || return 0
+  local options=()
   case $name in
     engine | operator) file=$REPO_DIR/$name/Containerfile ;;
+    postgres-barman) file=$CLUSTER_DIR/images/postgres/Containerfile options=(--build-arg MORE_PACKAGES="$BARMAN_PACKAGES") ;;
   esac
-  local options=()
   for stage in "$@"; do options+=(--build-context "$stage"); done
   if grep -q '^FROM debian:' "$file"; then make_base; fi
   quietly buildah_here bud --isolation chroot --pull=never --layers=false --timestamp 0 "${options[@]}" \
@@ -167,6 +168,9 @@ build() {
   find "$IMAGES" -maxdepth 1 -name "$name-????????????.tar" -printf '%T@ %p\n' | sort -rn | tail -n +5 |
     while read -r _ old; do rm -f "$old"; done
 }
+
+# Without recommended packages it would lack the library that speaks S3.
+BARMAN_PACKAGES='barman-cli-cloud python3-boto3'
 
 # prepare NAME: makes what the image needs, and calls build.
 prepare() {
@@ -199,6 +203,7 @@ prepare() {
       [ -s "$IMAGES/$name-$key.tar" ] || tool_result grpcurl "$GRPCURL_VERSION" "$out"
       build "$name" "$key" "$key" "grpcurl=$stage" ;;
     postgres) build "$name" 15 "$(key "$(hash_of "$dir")")" ;;
+    postgres-barman) build "$name" 15 "$(key "$BARMAN_PACKAGES" "$(hash_of "$CLUSTER_DIR/images/postgres")")" ;;
     redis) build "$name" 7.0 "$(key "$(hash_of "$dir")")" ;;
     kafka)
       check_pin "$dir/pom.xml" "<kafka.version>$KAFKA_VERSION</kafka.version>"

@@ -15,7 +15,7 @@ use crate::restores::{archiving, here, new_key, pay, restore, sql, stored, taken
 
 /// Name of the server's pod, Service and Secret.
 const SERVER: &str = "e2e-bucket";
-const PORT: u16 = 7070;
+pub(crate) const PORT: u16 = 7070;
 const PREFIX: &str = "payplane/e2e";
 
 /// Where tests/lib.sh puts versitygw, which needs no libraries.
@@ -29,32 +29,40 @@ fn program() -> PathBuf {
     program
 }
 
-/// Runs a program in the server's pod.
-async fn inside(input: Stdio, script: &str) -> String {
+/// Runs a program in a server's pod.
+pub(crate) async fn inside(server: &str, input: Stdio, script: &str) -> String {
     let mut command = Command::new("kubectl");
-    command.args(["exec", "--stdin", "-n", SYSTEM, SERVER, "--", "sh", "-c", script]);
+    command.args(["exec", "--stdin", "-n", SYSTEM, server, "--", "sh", "-c", script]);
     let output = command.stdin(input).stdout(Stdio::piped()).output().await.unwrap();
     assert!(output.status.success(), "{script}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A server with an empty bucket, in a pod whose volume goes with it. The program is put there by hand.
-async fn serve(client: &Client) {
+/// A server with an empty bucket, in a pod whose volume goes with it. The program is put there by hand. It is asked by https where
+/// it has a certificate with its key, behind that of its authority.
+pub(crate) async fn serve(client: &Client, server: &str, certified: Option<[String; 3]>) {
     let image = std::env::var("TOOLBOX_IMAGE").expect("TOOLBOX_IMAGE is not set: source images.env");
     let key = "only-for-tests-only-for-tests";
-    let entries = json!({"access-key-id": "payplane", "secret-access-key": key});
-    apply(&here::<Secret>(client), SERVER, json!({ "stringData": entries })).await;
+    let mut entries = json!({"access-key-id": "payplane", "secret-access-key": key});
+    let mut flags = "";
+    if let Some(certified) = certified {
+        for (entry, text) in ["ca.crt", "tls.crt", "tls.key"].into_iter().zip(certified) {
+            entries[entry] = text.into();
+        }
+        flags = "--cert /tls/tls.crt --key /tls/tls.key";
+    }
+    apply(&here::<Secret>(client), server, json!({ "stringData": entries })).await;
     let script = format!(
         "mkdir -p /s3/data/copies; until [ -e /s3/ready ]; do sleep 0.2; done; \
-         exec /s3/versitygw --quiet --port :{PORT} posix /s3/data"
+         exec /s3/versitygw --quiet {flags} --port :{PORT} posix /s3/data"
     );
     let variables =
         [("ROOT_ACCESS_KEY_ID", "access-key-id"), ("ROOT_SECRET_ACCESS_KEY", "secret-access-key")];
     let variables = variables.map(
-        |(name, key)| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": SERVER, "key": key}}}),
+        |(name, key)| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": server, "key": key}}}),
     );
     let pod = json!({
-        "metadata": {"labels": {"app": SERVER}},
+        "metadata": {"labels": {"app": server}},
         "spec": {
             "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 0,
             "securityContext": {
@@ -67,22 +75,22 @@ async fn serve(client: &Client) {
                 "securityContext": {
                     "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
                 },
-                "volumeMounts": [{"name": "s3", "mountPath": "/s3"}],
+                "volumeMounts": [{"name": "s3", "mountPath": "/s3"}, {"name": "tls", "mountPath": "/tls"}],
             }],
-            "volumes": [{"name": "s3", "emptyDir": {}}],
+            "volumes": [{"name": "s3", "emptyDir": {}}, {"name": "tls", "secret": {"secretName": server}}],
         },
     });
-    apply(&here::<Pod>(client), SERVER, pod).await;
-    let service = json!({"spec": {"selector": {"app": SERVER}, "ports": [{"port": PORT}]}});
-    apply(&here::<Service>(client), SERVER, service).await;
-    wait_for(&here::<Pod>(client), SERVER, "runs", |pod| {
+    apply(&here::<Pod>(client), server, pod).await;
+    let service = json!({"spec": {"selector": {"app": server}, "ports": [{"port": PORT}]}});
+    apply(&here::<Service>(client), server, service).await;
+    wait_for(&here::<Pod>(client), server, "runs", |pod| {
         pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
     })
     .await;
     let file = std::fs::File::open(program()).unwrap();
     let take = "cat >/s3/versitygw && chmod +x /s3/versitygw && : >/s3/ready";
-    inside(file.into(), take).await;
-    wait_for(&here::<Pod>(client), SERVER, "listens", |pod| {
+    inside(server, file.into(), take).await;
+    wait_for(&here::<Pod>(client), server, "listens", |pod| {
         let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
         conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"))
     })
@@ -92,7 +100,7 @@ async fn serve(client: &Client) {
 /// Names of the objects below the prefix.
 async fn objects() -> Vec<String> {
     let list = format!("cd /s3/data/copies/{PREFIX} && find . -type f");
-    let found = inside(Stdio::null(), &list).await;
+    let found = inside(SERVER, Stdio::null(), &list).await;
     found.lines().map(|name| name.trim_start_matches("./").to_owned()).collect()
 }
 
@@ -101,7 +109,7 @@ async fn a_copy_and_the_log_in_a_bucket_become_a_ledger_again() {
     let client = client().await;
     let name = "e2e-bucket-of";
     let keys = format!("{name}-keys");
-    serve(&client).await;
+    serve(&client, SERVER, None).await;
     new_key(&client, &keys).await;
     // By http: only what is sealed is sent.
     let bucket = || -> Value {

@@ -10,6 +10,7 @@ mod billing;
 mod buckets;
 mod chart;
 mod cloudnative_pg;
+mod cloudnative_pg_backups;
 mod events;
 mod faults;
 mod fees;

@@ -136,7 +136,7 @@ pub fn job(
 }
 
 /// What the Job remembers.
-fn annotations(head: Option<&str>, base: &Base) -> Option<BTreeMap<String, String>> {
+pub fn annotations(head: Option<&str>, base: &Base) -> Option<BTreeMap<String, String>> {
     let head = head.map(|head| (HEAD.to_owned(), head.to_owned()));
     let unfit = match base {
         Base::Unfit(why) => Some((FULL_BECAUSE.to_owned(), why.clone())),
@@ -211,7 +211,8 @@ fn container(backup: &Backup, postgres: &ManagedPostgres, settings: &Settings, n
     }
 }
 
-fn verify(backup: &Backup, platform: &Platform, settings: &Settings, head: Option<&str>) -> Container {
+/// The container that verifies the ledger that is served in its pod.
+pub fn verify(backup: &Backup, platform: &Platform, settings: &Settings, head: Option<&str>) -> Container {
     let args = [
         "verify",
         "--database-dir=/scratch/login",

@@ -12,7 +12,7 @@ fn backup(volume: Value) -> Backup {
     .unwrap()
 }
 
-fn platform(postgres: Value, ready: &str) -> Option<Platform> {
+pub(in crate::backup) fn platform(postgres: Value, ready: &str) -> Option<Platform> {
     let platform = json!({
         "apiVersion": "payplane.io/v1alpha1", "kind": "Platform",
         "metadata": {"name": "main", "namespace": "pay"},
@@ -25,13 +25,18 @@ fn platform(postgres: Value, ready: &str) -> Option<Platform> {
     serde_json::from_value(platform).unwrap()
 }
 
-fn word(next: &Next<'_>) -> String {
+/// What it says to do.
+pub(in crate::backup) fn word(next: &Next<'_>) -> String {
     match next {
         Next::Wait(waiting) => format!("wait {}", waiting.reason),
         Next::Refuse { reason, .. } => format!("refuse {reason}"),
         Next::Begin { makes_claim, .. } => format!("begin {makes_claim}"),
         Next::GiveUp => "give up".into(),
         Next::Look(_) => "look".into(),
+        Next::Copy { .. } => "copy".into(),
+        Next::LookAtCopy(_) => "look at copy".into(),
+        Next::CopyFailed { reason, .. } => format!("failed {reason}"),
+        Next::Prove { image, seconds, .. } => format!("prove {image} {seconds}"),
     }
 }
 

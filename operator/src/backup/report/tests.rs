@@ -31,6 +31,7 @@ fn seen(condition: Option<(&str, &str)>, init: Value, containers: Value) -> Answ
     });
     let pod = json!({"status": {"initContainerStatuses": init, "containerStatuses": containers}});
     Answer::Seen {
+        copy: None,
         job: Box::new(serde_json::from_value(job).unwrap()),
         pod: Some(Box::new(serde_json::from_value(pod).unwrap())),
     }
@@ -166,13 +167,13 @@ fn a_copy_says_what_it_builds_on_or_why_it_is_full() {
     let complete = Some(("Complete", "Completed"));
     let told = |said: &str, annotation: Option<&str>| {
         let steps = json!([ended("copy", 0, "", 10), ended("seal", 0, said, 12)]);
-        let Answer::Seen { mut job, pod } = seen(complete, steps, json!([ended("verify", 0, sound, 20)]))
+        let Answer::Seen { mut job, pod, .. } = seen(complete, steps, json!([ended("verify", 0, sound, 20)]))
         else {
             return BackupStatus::default();
         };
         let annotations = job.metadata.annotations.get_or_insert_default();
         annotations.extend(annotation.map(|why| (FULL_BECAUSE.to_owned(), why.to_owned())));
-        report(&backup(), &Answer::Seen { job, pod }, Timestamp::UNIX_EPOCH)
+        report(&backup(), &Answer::Seen { copy: None, job, pod }, Timestamp::UNIX_EPOCH)
     };
     let built = told(r#"{"bytes":10,"total":100,"keys":[],"parent":"before","full_because":null}"#, None);
     assert_eq!((built.type_, built.parent.as_deref()), (Some(BackupType::Incremental), Some("before")));

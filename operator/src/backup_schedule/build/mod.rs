@@ -1,22 +1,32 @@
 //! The Backup of one scheduled time, and the Job that deletes copies. Pure.
 
+mod operated;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::{batch::v1::Job, core::v1::PodSpec},
+    api::{
+        batch::v1::Job,
+        core::v1::{Container, PodSpec},
+    },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::ResourceExt;
 use payplane_crds::{Backup, BackupSchedule, BackupSpec, Platform};
 
-use super::plan::Doomed;
+use super::{observe::Observed, plan::Doomed};
 use crate::{
+    barman,
     context::Settings,
     job,
     meta::{BACKUP_SCHEDULE, DOOMED, MANAGER, labels, owner, short_hash},
     place::Place,
-    platform::{POSTGRES, container::beside, place_of_log, program},
+    platform::{
+        POSTGRES,
+        container::{beside, scratch},
+        place_of_log, program, stored_log,
+    },
     schedule,
     sealed::{self, Keys, PRUNE},
 };
@@ -67,23 +77,21 @@ pub fn place(of: &BackupSchedule) -> Place<'_> {
     Place::of(&of.spec.volume, of.spec.bucket.as_ref(), &of.spec.platform_ref.name)
 }
 
-/// The Job that deletes these copies. Its name follows from them, so the same ones are deleted by one Job.
+/// The Job that deletes these copies. Its name follows from them, so the same ones are deleted by one Job. None as long as nobody
+/// knows the image with the programs that do.
 pub fn prune(
     of: &BackupSchedule,
     doomed: &[Doomed],
-    platform: Option<&Platform>,
+    observed: &Observed,
     settings: &Settings,
-) -> Job {
+) -> Option<Job> {
+    let platform = observed.platform.as_ref();
     let list = listed(doomed);
     let name = &of.spec.platform_ref.name;
     let mut labels = labels(name, COMPONENT);
     labels.insert(BACKUP_SCHEDULE.into(), of.name_any());
     let hash = short_hash([list.as_bytes()]);
-    let postgres = platform.and_then(|platform| platform.spec.postgres.managed.as_ref());
-    let archive = postgres.and_then(|postgres| postgres.archive.as_ref());
-    let log = archive.map(|archive| place_of_log(archive, name));
-    let image =
-        platform.map_or_else(|| settings.engine_image.clone(), |platform| program::image(platform, settings));
+    let log = platform.and_then(stored_log).map(|archive| place_of_log(archive, name));
     let metadata = ObjectMeta {
         name: Some(format!("{}-prune-{}", of.name_any(), &hash[..8])),
         namespace: of.namespace(),
@@ -92,20 +100,37 @@ pub fn prune(
         owner_references: Some(vec![owner(of)]),
         ..ObjectMeta::default()
     };
-    let args = doomed.iter().map(|one| format!("--doomed={}", listed(std::slice::from_ref(one))));
-    let args = args.chain(["--summary-file=/dev/termination-log".into()]).collect();
     let place = place(of);
-    let (keys, mounts) = (Keys::default(), Vec::new());
-    let container = sealed::container((image, PRUNE), "prune-copies", (&place, false), &keys, (args, mounts));
+    let is_operated = platform.is_some_and(|platform| platform.spec.postgres.operator.is_some());
+    let (before, user) = match is_operated || doomed.iter().any(|one| one.operated.is_some()) {
+        true => (vec![operated::delete(doomed, &place, observed.cluster.as_ref())?], barman::USER),
+        false => (Vec::new(), USER),
+    };
+    let tmp = (!before.is_empty()).then(|| scratch("tmp"));
     let pod = PodSpec {
         affinity: place.shares_volume(log.as_ref()).then(|| beside(name, POSTGRES)),
-        containers: vec![container],
-        volumes: Some(vec![place.volume()]),
-        ..job::pod(USER)
+        containers: vec![delete(doomed, &place, platform, settings)],
+        init_containers: Some(before).filter(|before| !before.is_empty()),
+        volumes: Some([place.volume()].into_iter().chain(tmp).collect()),
+        ..job::pod(user)
     };
     let mut job = job::once(metadata, DEADLINE_SECONDS, pod);
     job.spec.get_or_insert_default().ttl_seconds_after_finished = Some(TTL_SECONDS);
-    job
+    Some(job)
+}
+
+fn delete(
+    doomed: &[Doomed],
+    place: &Place<'_>,
+    platform: Option<&Platform>,
+    settings: &Settings,
+) -> Container {
+    let image =
+        platform.map_or_else(|| settings.engine_image.clone(), |platform| program::image(platform, settings));
+    let args = doomed.iter().map(|one| format!("--doomed={}", listed(std::slice::from_ref(one))));
+    let args = args.chain(["--summary-file=/dev/termination-log".into()]).collect();
+    let (keys, mounts) = (Keys::default(), Vec::new());
+    sealed::container((image, PRUNE), "prune-copies", (place, false), &keys, (args, mounts))
 }
 
 /// As the Job remembers: NAME:UID, separated by spaces.

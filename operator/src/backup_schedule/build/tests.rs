@@ -1,14 +1,61 @@
 use serde_json::{Value, json};
 
+use payplane_crds::backup::OperatedCopy;
+
 use super::{super::fixture::schedule, *};
-use crate::{place, platform::fixture};
+use crate::{
+    place,
+    platform::{fixture, foreign::cloudnative_pg::Cluster},
+};
 
 fn pruner(changes: Value, archive: Value) -> Value {
-    let doomed = |name: &str| Doomed { name: name.into(), uid: format!("u-{name}") };
+    let doomed = |name: &str| Doomed { name: name.into(), uid: format!("u-{name}"), operated: None };
     let platform = fixture::platform(json!({"postgres": {"managed": {"archive": archive}}}));
     let of = schedule(changes);
-    serde_json::to_value(prune(&of, &[doomed("a"), doomed("b")], Some(&platform), &fixture::settings()))
-        .unwrap()
+    let observed = Observed { platform: Some(platform), ..Observed::default() };
+    serde_json::to_value(prune(&of, &[doomed("a"), doomed("b")], &observed, &fixture::settings())).unwrap()
+}
+
+#[test]
+fn copies_of_cloudnative_pgs_are_deleted_by_the_names_that_it_gave_them() {
+    let of = schedule(json!({"bucket": place::fixture::spec()}));
+    let doomed = |name: &str, copy: &str| Doomed {
+        name: name.into(),
+        uid: format!("u-{name}"),
+        operated: Some(OperatedCopy {
+            destination: "s3://copies/pay/main".into(),
+            server_name: "main-postgres-u-1".into(),
+            backup_id: copy.into(),
+            ..OperatedCopy::default()
+        }),
+    };
+    let both = [doomed("a", "20270101T000000"), doomed("failed", "")];
+    let cluster = |image: &str| -> Option<Cluster> {
+        let status = json!({"image": image});
+        serde_json::from_value(json!({"metadata": {"name": "main-postgres"}, "spec": {}, "status": status}))
+            .unwrap()
+    };
+    let observed = |cluster| Observed { cluster, ..Observed::default() };
+    for nobody_knows in [None, cluster("")] {
+        assert!(prune(&of, &both, &observed(nobody_knows), &fixture::settings()).is_none());
+    }
+    let job = prune(&of, &both, &observed(cluster("postgres:18-system")), &fixture::settings()).unwrap();
+    let pod = serde_json::to_value(job.spec.unwrap().template.spec).unwrap();
+    assert_eq!(pod["securityContext"]["runAsUser"], 26, "as whom CloudNativePG's images run");
+    assert_eq!(pod["containers"][0]["name"], "prune", "what is kept with them goes as ever");
+    let container = &pod["initContainers"][0];
+    assert_eq!(
+        (&container["name"], &container["image"]),
+        (&json!("delete-copies"), &json!("postgres:18-system"))
+    );
+    let env = container["env"].as_array().unwrap();
+    let copies = env.iter().find(|one| one["name"] == "COPIES").unwrap();
+    assert_eq!(
+        copies["value"], "s3://copies/pay/main main-postgres-u-1 20270101T000000",
+        "what failed has no copy"
+    );
+    let text = container.to_string();
+    assert!(text.contains("barman-cloud-backup-delete") && !text.contains("secretKeyRef"), "{text}");
 }
 
 #[test]

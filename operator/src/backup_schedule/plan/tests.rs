@@ -94,7 +94,7 @@ fn backups_go_after_their_copies_and_a_failed_job_takes_none() {
     let schedule = schedule(keep);
     let valid = validate(&schedule, &settings(), at("2027-01-01T03:10:00Z")).unwrap();
     let mut after = |condition: Option<&str>, list: &[Doomed]| {
-        let mut job = build::prune(&schedule, list, None, &settings());
+        let mut job = build::prune(&schedule, list, &Observed::default(), &settings()).unwrap();
         if let Some(type_) = condition {
             job.status =
                 serde_json::from_value(json!({"conditions": [{"type": type_, "status": "True"}]})).unwrap();
@@ -182,7 +182,7 @@ fn the_object_stays_of_a_copy_that_was_found_to_be_needed() {
     let children = [(1, "Succeeded"), (2, "Succeeded"), (3, "Succeeded")];
     let (first, _) = look(keep.clone(), &children, "2027-01-01T03:10:00Z");
     let schedule = schedule(keep);
-    let job = build::prune(&schedule, &first.prune, None, &settings());
+    let job = build::prune(&schedule, &first.prune, &Observed::default(), &settings()).unwrap();
     let old: Vec<_> = [1, 2].map(|hour| child(&schedule, hour, "Succeeded").backup).into();
     let pod = |message: &str| -> Pod {
         let ended = json!({"name": "prune", "image": "", "imageID": "", "ready": false, "restartCount": 0,

@@ -4,6 +4,7 @@
 //! owner's password and the engine's login, as with a database that is managed here, and the Cluster's spec. The Cluster
 //! is kept when the Platform goes, unless the spec says otherwise, and one that somebody else made is left alone.
 
+pub mod archive;
 pub mod build;
 pub mod observe;
 pub mod report;

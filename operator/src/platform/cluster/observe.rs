@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use payplane_crds::Platform;
 
+use super::archive;
 use crate::{
     api,
     error::Error,
@@ -22,6 +23,8 @@ pub struct ObservedCluster {
     pub live: Option<Cluster>,
     /// Secret of the authority that signs the servers' certificates.
     pub ca: Option<Secret>,
+    /// Secret with the credentials of the bucket that the log is stored in, if it is.
+    pub credentials: Option<Secret>,
 }
 
 /// Reads what there is.
@@ -39,9 +42,16 @@ pub async fn observe(client: &Client, platform: &Platform, names: &Names) -> Res
         Found::Ours => api::call("read a Cluster", clusters.get_opt(&names.postgres())).await?,
         Found::Free | Found::NotServed | Found::Taken => None,
     };
+    let credentials = match archive::wanted(platform) {
+        None => None,
+        Some((_, bucket)) => {
+            api::call("read a Secret", secrets.get_opt(&bucket.credentials_ref.name)).await?
+        }
+    };
     Ok(ObservedCluster {
         found,
         live,
         ca: api::call("read a Secret", secrets.get_opt(&names.cluster_ca())).await?,
+        credentials,
     })
 }

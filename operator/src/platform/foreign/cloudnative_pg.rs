@@ -1,13 +1,18 @@
 //! `Cluster` of CloudNativePG, `postgresql.cnpg.io/v1`: what is written of it, and what is read of its status. Written
-//! for 1.28 and newer, which has `failoverQuorum`.
+//! for 1.28 and newer, which has `failoverQuorum`. What it stores is in `store`, its own kind of Backup in `backup`.
+
+pub mod backup;
+pub mod store;
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::EnvVar;
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Told;
+pub use store::{BackupConfiguration, EntryReference, ExternalCluster, S3Credentials, Store};
 
 /// What is wanted of a Cluster.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -23,10 +28,19 @@ use super::Told;
 )]
 #[serde(default, rename_all = "camelCase")]
 pub struct ClusterSpec {
+    /// Where the log and copies are stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupConfiguration>,
     /// How the first server begins; never looked at again.
     pub bootstrap: Bootstrap,
     /// No password for the superuser: nobody needs one.
     pub enable_superuser_access: bool,
+    /// Of the servers' environment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<EnvVar>,
+    /// Where the first server begins with somebody's copy: whose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub external_clusters: Vec<ExternalCluster>,
     /// Image of the servers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_name: Option<String>,
@@ -46,7 +60,42 @@ pub struct ClusterSpec {
 #[serde(default, rename_all = "camelCase")]
 pub struct Bootstrap {
     /// With an empty database.
-    pub initdb: Initdb,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initdb: Option<Initdb>,
+    /// With a copy, and the log after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+}
+
+/// A copy, the log after it, and the owner of the database in it, who gets another password.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Recovery {
+    /// Which of the external clusters.
+    pub source: String,
+    /// Which copy, and up to where.
+    pub recovery_target: RecoveryTarget,
+    /// Name of the database.
+    pub database: String,
+    /// Its owner.
+    pub owner: String,
+    /// User name and password of the owner.
+    pub secret: LocalReference,
+}
+
+/// Which copy, and up to where: without more, to the end of the stored log.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RecoveryTarget {
+    /// The copy.
+    #[serde(rename = "backupID")]
+    pub backup_id: String,
+    /// What was committed up to this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_time: Option<String>,
+    /// Only as far as the copy needs to be whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_immediate: Option<bool>,
 }
 
 /// An empty database and its owner.
@@ -132,6 +181,8 @@ pub struct ClusterStatus {
     pub target_primary: String,
     /// Names of servers by how they are, such as `healthy`.
     pub instances_status: BTreeMap<String, Vec<String>>,
+    /// The image that the servers run.
+    pub image: String,
     /// How many servers are ready.
     pub ready_instances: i32,
     /// In words, for people.

@@ -15,7 +15,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::{
     api::{
         batch::v1::Job,
-        core::v1::{Container, EmptyDirVolumeSource, EnvVar, PersistentVolumeClaim, PodSpec, Secret, Volume},
+        core::v1::{
+            Container, EmptyDirVolumeSource, EnvVar, PersistentVolumeClaim, PodSpec, Secret, Volume,
+            VolumeMount,
+        },
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -37,7 +40,7 @@ use crate::{
 };
 
 /// Component label of a Restore's objects.
-const COMPONENT: &str = "restore";
+pub const COMPONENT: &str = "restore";
 /// Container that brings the copy up to the point.
 pub const RECOVER: &str = "recover";
 /// Container that makes the copy a ledger of its own.
@@ -102,14 +105,18 @@ pub fn volume(restore: &Restore, into: &NewPlatform) -> PersistentVolumeClaim {
 
 /// The login of the new ledger's owner. Where there is one, as of a Platform that was deleted, it is used as it is.
 pub fn owner_secret(restore: &Restore, platform: &str, password: String) -> Secret {
-    let names = names(restore, platform);
-    let metadata = ObjectMeta {
-        name: Some(names.database_owner()),
+    let database = own_database(&names(restore, platform), None);
+    secret::login(owner_metadata(restore, platform), &database, &owner_login(password))
+}
+
+/// Metadata of the Secret with that login. It has no owner: it opens a ledger.
+pub fn owner_metadata(restore: &Restore, platform: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(names(restore, platform).database_owner()),
         namespace: restore.namespace(),
         labels: Some(labels(platform, POSTGRES)),
         ..ObjectMeta::default()
-    };
-    secret::login(metadata, &own_database(&names, None), &owner_login(password))
+    }
 }
 
 /// The Job.
@@ -269,7 +276,14 @@ fn adopt(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Contain
         format!("--restore-id={}", restore.uid().unwrap_or_default()),
         "--summary-file=/dev/termination-log".into(),
     ];
-    engine(source, settings, ADOPT, args.to_vec(), mounts)
+    engine(source, settings, ADOPT, args.into_iter().chain(becomes(restore)).collect(), mounts)
+}
+
+/// Whose ledger it becomes, if another Platform's than it was.
+pub fn becomes(restore: &Restore) -> Option<String> {
+    let into = restore.spec.into.platform.as_ref()?;
+    let is_other = into.name != restore.spec.platform_ref.name;
+    is_other.then(|| format!("--platform={}/{}", restore.namespace().unwrap_or_default(), into.name))
 }
 
 fn verify(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Container {
@@ -289,18 +303,23 @@ fn engine(
     settings: &Settings,
     name: &str,
     args: Vec<String>,
-    more: Vec<k8s_openapi::api::core::v1::VolumeMount>,
+    more: Vec<VolumeMount>,
 ) -> Container {
     let mounts = [mount("scratch", "/scratch", true)].into_iter().chain(more);
+    engine_step(image(source, settings), name, args, mounts.collect())
+}
+
+/// A step that runs one of the engine's commands.
+pub fn engine_step(image: String, name: &str, args: Vec<String>, mounts: Vec<VolumeMount>) -> Container {
     Container {
         name: name.into(),
         args: Some(args),
-        image: Some(image(source, settings)),
+        image: Some(image),
         image_pull_policy: Some("IfNotPresent".into()),
         resources: Some(resources(&Resources::default(), "100m", "64Mi")),
         security_context: Some(security()),
         termination_message_policy: Some("FallbackToLogsOnError".into()),
-        volume_mounts: Some(mounts.collect()),
+        volume_mounts: Some(mounts),
         ..Container::default()
     }
 }

@@ -70,6 +70,21 @@ fn a_ledger_is_released_after_it_was_verified_and_a_drill_never() {
 }
 
 #[test]
+fn a_ledger_is_handed_over_to_another_platform_and_to_no_other() {
+    for (into, expected) in [
+        (json!({"platform": {"name": "new"}}), Some("--platform=pay/new")),
+        (json!({"platform": {"name": "main"}}), None),
+        (json!({"drill": true}), None),
+    ] {
+        let job = made(into.clone(), json!({}));
+        let steps = job["spec"]["template"]["spec"]["initContainers"].as_array().unwrap();
+        let args = steps.iter().find(|one| one["name"] == "adopt").unwrap()["args"].as_array().unwrap();
+        let mut found = args.iter().filter_map(Value::as_str).filter(|one| one.starts_with("--platform"));
+        assert_eq!(found.next(), expected, "{into}");
+    }
+}
+
+#[test]
 fn copies_and_the_log_are_only_read_and_no_step_can_do_more_than_it_must() {
     let job = made(json!({"platform": {"name": "new"}}), json!({"time": "2027-01-01T00:00:00Z"}));
     let pod = &job["spec"]["template"]["spec"];

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::platform::fixture;
 
-fn restore(changes: Value) -> Restore {
+pub(in crate::restore) fn restore(changes: Value) -> Restore {
     let mut spec =
         json!({"platformRef": {"name": "main"}, "backupRef": {"name": "nightly"}, "into": {"drill": true}});
     spec.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
@@ -26,12 +26,16 @@ fn backup(platform: &str, state: &str) -> Option<Backup> {
 }
 
 /// What it says to do.
-pub(super) fn word(next: &Next<'_>) -> String {
+pub(in crate::restore) fn word(next: &Next<'_>) -> String {
     match next {
         Next::Wait(waiting) => format!("wait {}", waiting.reason),
         Next::Refuse { reason, .. } => format!("refuse {reason}"),
         Next::Begin(source) => format!("begin {} {}", source.makes_volume, source.makes_secret),
         Next::Look(_) => "look".into(),
+        Next::Recover { .. } => "recover".into(),
+        Next::LookAtCluster(_) => "look at cluster".into(),
+        Next::Adopt { seconds, .. } => format!("adopt {seconds}"),
+        Next::Release(_) => "release".into(),
         Next::Bind => "bind".into(),
         Next::Mark(_) => "mark".into(),
         Next::StandBy => "stand by".into(),

@@ -5,6 +5,10 @@ use super::*;
 use crate::condition::find;
 
 fn told(into: Value, condition: Option<(&str, &str)>, init: Value) -> RestoreStatus {
+    told_of(false, into, condition, init)
+}
+
+fn told_of(is_operated: bool, into: Value, condition: Option<(&str, &str)>, init: Value) -> RestoreStatus {
     let restore: Restore = serde_json::from_value(json!({
         "apiVersion": "payplane.io/v1alpha1", "kind": "Restore",
         "metadata": {"name": "back", "namespace": "pay", "generation": 1},
@@ -24,7 +28,7 @@ fn told(into: Value, condition: Option<(&str, &str)>, init: Value) -> RestoreSta
     }))
     .unwrap();
     let pod = serde_json::from_value(json!({"status": {"initContainerStatuses": init}})).unwrap();
-    let answer = Answer::Seen { job: Box::new(job), pod: Some(Box::new(pod)) };
+    let answer = Answer::Seen { is_operated, job: Box::new(job), pod: Some(Box::new(pod)) };
     report(&restore, &answer, Timestamp::UNIX_EPOCH)
 }
 
@@ -135,4 +139,35 @@ fn in_place_it_has_not_ended_before_what_was_is_back() {
         assert_eq!(ready.reason, reason);
         assert!(ready.message.contains(says), "{ready:?}");
     }
+}
+
+#[test]
+fn what_cloudnative_pg_recovered_is_left_marked_where_it_was_not_proved() {
+    let new = || json!({"platform": {"name": "new"}});
+    let failed = Some(("Failed", "BackoffLimitExceeded"));
+    let status = told_of(true, new(), failed, json!([ended("adopt", 1, "the copy has schema 99")]));
+    let succeeded = find(&status.conditions, SUCCEEDED).unwrap();
+    assert_eq!(succeeded.reason, "RestoreFailed");
+    assert!(
+        succeeded.message.contains("Nothing uses Cluster new-postgres; delete it"),
+        "{}",
+        succeeded.message
+    );
+}
+
+#[test]
+fn while_cloudnative_pg_recovers_its_words_are_told_and_the_beginning_stays() {
+    let mut restore: Restore = serde_json::from_value(json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "Restore",
+        "metadata": {"name": "back", "namespace": "pay"},
+        "spec": {"platformRef": {"name": "main"}, "backupRef": {"name": "nightly"}, "into": {"platform": {"name": "new"}}},
+    }))
+    .unwrap();
+    let answer = Answer::Recovering("0 of 3 servers are ready".into());
+    let first = report(&restore, &answer, Timestamp::UNIX_EPOCH);
+    assert_eq!((first.state, &*letters(&first)), (RestoreState::Running, "FTF--"));
+    assert!(find(&first.conditions, READY).unwrap().message.contains("0 of 3 servers"));
+    restore.status = Some(first);
+    let later = report(&restore, &answer, Timestamp::from_second(60).unwrap());
+    assert_eq!(later.started_at, Some(Time(Timestamp::UNIX_EPOCH)));
 }

@@ -26,8 +26,11 @@ pub fn cluster(platform: &Platform, names: &Names) -> Option<Cluster> {
     Some(Cluster {
         metadata: foreign::metadata(platform, names.postgres(), POSTGRES, spec.deletion_policy),
         spec: ClusterSpec {
-            bootstrap: Bootstrap { initdb: initdb(names) },
+            backup: None,
+            bootstrap: Bootstrap { initdb: Some(initdb(names)), recovery: None },
             enable_superuser_access: false,
+            env: Vec::new(),
+            external_clusters: Vec::new(),
             image_name: spec.image.clone(),
             instances: spec.instances,
             postgresql: Postgresql {

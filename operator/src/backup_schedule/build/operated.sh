@@ -1,0 +1,4 @@
+printf '%s\n' "$COPIES" | while read -r destination server copy; do
+    [ -n "$copy" ] || continue
+    barman-cloud-backup-delete --cloud-provider aws-s3 --endpoint-url "$ENDPOINT" --backup-id "$copy" "$destination" "$server"
+done
