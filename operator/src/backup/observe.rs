@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::{
+    apps::v1::StatefulSet,
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod, Secret, ServiceAccount},
 };
@@ -17,6 +18,7 @@ use crate::{
     error::Error,
     job,
     meta::BACKUP,
+    platform::{self, upgrade},
 };
 
 /// What a Backup depends on.
@@ -82,8 +84,18 @@ pub async fn observe(backup: &Backup, context: &Context) -> Result<Observed, Err
         }
     };
     let key = PlatformKey { namespace, name: backup.spec.platform_ref.name.clone() };
+    let platform = match context.stores.platform(&key).filter(|_| job.is_none()) {
+        None => context.stores.platform(&key),
+        Some(platform) => {
+            let sets = Api::<StatefulSet>::namespaced(client.clone(), &key.namespace);
+            let name = platform::postgres_name(&key.name);
+            let set = api::call("read PostgreSQL", sets.get_opt(&name)).await?;
+            // The programs that copy are those of the server.
+            Some(upgrade::as_it_serves(platform, set.as_ref()))
+        }
+    };
     Ok(Observed {
-        platform: context.stores.platform(&key),
+        platform,
         engine: context.engines.get(&key),
         has_claim: claim.is_some(),
         has_keys,
