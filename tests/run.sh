@@ -82,9 +82,10 @@ unit() {
     cargo test --locked --workspace --test tidy
 }
 
-# CloudNativePG is for the last test of all, but compiled here, where compilers work anyway.
+# CloudNativePG is for the last test of all, but compiled here, where compilers work anyway. PostgreSQL of the next Debian is for
+# the tests of major upgrades.
 cluster() {
-  "$CLUSTER/up.sh" && "$CLUSTER/selftest.sh" && "$CLUSTER/images.sh" --quiet cloudnative-pg postgres-barman
+  "$CLUSTER/up.sh" && "$CLUSTER/selftest.sh" && "$CLUSTER/images.sh" --quiet cloudnative-pg postgres-barman postgres-next
 }
 
 # The model wants another build of the engine's library, and of nothing that it stands on.

@@ -52,6 +52,9 @@ pub const ROLLED_BACK: &str = "RolledBack";
 pub const PAUSED: &str = "Paused";
 /// On a Platform: a Restore replaces its ledger, and nothing of it runs meanwhile.
 pub const RESTORING: &str = "Restoring";
+/// On a Platform: its ledger is brought to another major version of PostgreSQL, and nothing of it runs meanwhile. False when that
+/// has ended; the reason says how.
+pub const UPGRADING: &str = "Upgrading";
 /// On a Platform: at least one engine answers.
 pub const ENGINE_READY: &str = "EngineReady";
 /// On a Platform with Kafka: the broker takes connections. Money does not wait for it.
@@ -193,6 +196,8 @@ pub mod reason {
     pub const OBJECTS_FORBIDDEN: &str = "ObjectsForbidden";
     /// The objects could not be read, or not be written down.
     pub const OBJECTS_NOT_COPIED: &str = "ObjectsNotCopied";
+    /// The image of PostgreSQL is of a later major version, and nobody consents that the ledger is brought there.
+    pub const MAJOR_UPGRADE_NOT_ALLOWED: &str = "MajorUpgradeNotAllowed";
     /// An annotation asks for nothing to be changed.
     pub const PAUSED: &str = "Paused";
     /// No payment of this id in the tenant.
@@ -305,6 +310,12 @@ pub mod reason {
     pub const TREASURY_REQUIRED: &str = "TreasuryRequired";
     /// This operator cannot do that for this Platform.
     pub const UNSUPPORTED: &str = "Unsupported";
+    /// The ledger was brought to another major version of PostgreSQL.
+    pub const UPGRADED: &str = "Upgraded";
+    /// The ledger could not be brought to another major version of PostgreSQL, and is as it was.
+    pub const UPGRADE_FAILED: &str = "UpgradeFailed";
+    /// The ledger is being brought to another major version of PostgreSQL.
+    pub const UPGRADING: &str = "Upgrading";
     /// The version had other prices when it was agreed; the version that was agreed last stays.
     pub const VERSION_TAKEN: &str = "VersionTaken";
     /// The whole hold was given back, as asked.

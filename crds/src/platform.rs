@@ -2,6 +2,7 @@
 
 mod operated;
 mod redis;
+mod upgrade;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use crate::{
 
 pub use operated::{DeletionPolicy, OperatedKafka, OperatedPostgres};
 pub use redis::{ExternalRedis, ManagedRedis, RedisSpec};
+pub use upgrade::MajorUpgrade;
 
 /// A payment platform: the engine, its PostgreSQL, and the certificates between them. Deleting it keeps the volume
 /// with the ledger.
@@ -112,10 +114,15 @@ pub struct PostgresSpec {
     validation = Rule::new("self.rotation >= oldSelf.rotation").message("rotation only grows: it counts changes")
 )]
 pub struct ManagedPostgres {
-    /// Image with PostgreSQL's binaries on the PATH, such as the official one. Default: the operator's setting.
+    /// Image with PostgreSQL's binaries on the PATH, such as the official one. Default: the operator's setting. The server stays at its
+    /// major version, which the tag begins with, unless `upgrade` consents to another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,
+    /// Consent to bring the ledger to the later major version of `image`. Payments wait meanwhile, the ledger of before is kept on the
+    /// volume, which needs room for both, and a failure leaves everything as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<MajorUpgrade>,
     /// The volume of the ledger.
     #[serde(default)]
     pub storage: Storage,
@@ -248,8 +255,8 @@ pub struct PlatformStatus {
     /// Engine pods that answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_replicas: Option<i32>,
-    /// Name of the ledger on the managed database's volume. Another one after each Restore into it; a Restore that replaces the
-    /// ledger names it as consent.
+    /// Name of the ledger on the managed database's volume. Another one after each Restore into it and after a major upgrade; both
+    /// name it as consent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub ledger: Option<String>,
@@ -257,7 +264,8 @@ pub struct PlatformStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, Reconciling, Stalled, PostgresReady, Migrated, EngineReady; KafkaReady and RedisReady where the spec asks for them,
-    /// CredentialsRotated after a change of logins, RolledBack, Restoring and Paused while that is so.
+    /// CredentialsRotated after a change of logins, Upgrading during and after a major upgrade of PostgreSQL, RolledBack, Restoring and
+    /// Paused while that is so.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

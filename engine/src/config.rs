@@ -209,6 +209,10 @@ pub struct VerifyConfig {
     /// that are gone with everything that speaks of them are not missed.
     #[arg(long, env = "PAYPLANE_EXPECT_HEAD", value_name = "SEAL:LINK")]
     pub expect_head: Option<ExpectedHead>,
+    /// What `--summary-file` has of another server's ledger that nobody writes to: this one must have the same head and the
+    /// same numbers of rows.
+    #[arg(long, env = "PAYPLANE_SAME_AS", value_name = "FILE")]
+    pub same_as: Option<PathBuf>,
     /// Also writes what matters most of the report to this file, as one short line of JSON.
     #[arg(long, env = "PAYPLANE_SUMMARY_FILE")]
     pub summary_file: Option<PathBuf>,

@@ -33,6 +33,7 @@ mod settings;
 mod storms;
 mod support;
 mod suspension;
+mod upgrade;
 mod verify;
 mod wallets;
 mod watch;

@@ -77,6 +77,12 @@ pub fn ended_at(job: &Job) -> Option<Time> {
     status.completion_time.clone().or_else(|| last.max_by_key(|time| time.0))
 }
 
+/// Whether a container of it may still be at work.
+pub fn still_runs(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    !matches!(phase, Some("Succeeded" | "Failed"))
+}
+
 /// What a step that ended well said.
 pub fn said<'a, T: Deserialize<'a>>(pod: Option<&'a Pod>, step: &str) -> Option<T> {
     serde_json::from_str(ended_well(pod, step)?.message.as_deref()?).ok()

@@ -23,11 +23,18 @@ pub const BACKUP: &str = "payplane.io/backup";
 pub const BACKUP_SCHEDULE: &str = "payplane.io/backup-schedule";
 /// Annotation of a Job that deletes copies: the Backups whose copies they are, as NAME:UID.
 pub const DOOMED: &str = "payplane.io/doomed";
-/// Label of a Job and its pod: the Restore that they work for. Annotation of a volume: the UID of the one that fills it.
+/// Label of a Job and its pod: the Restore that they work for. Annotation of a volume: the UID of the one that fills it, or the name of the
+/// ledger that a major upgrade made.
 pub const RESTORE: &str = "payplane.io/restore";
-/// Annotation of a ledger's volume while a Restore replaces what is on it, as NAME:UID of the Restore: the Platform stands still.
-/// On the database's StatefulSet it says that it does.
+/// Annotation of a ledger's volume while what is on it is replaced, as NAME:UID of a Restore or upgrade/MILLISECONDS:HASH of a major upgrade:
+/// the Platform stands still. On the database's StatefulSet it says that it does.
 pub const RESTORING: &str = "payplane.io/restoring";
+/// Annotation of a ledger's volume: the image whose server made what is on it, where a Restore or a major upgrade did.
+pub const POSTGRES_IMAGE: &str = "payplane.io/postgres-image";
+/// Annotation of a ledger's volume: hash of a major upgrade that failed and is not tried again.
+pub const REFUSED_UPGRADE: &str = "payplane.io/refused-upgrade";
+/// Annotation of a ledger's volume: why that upgrade failed.
+pub const REFUSED_UPGRADE_BECAUSE: &str = "payplane.io/refused-upgrade-because";
 /// Finalizer of a Restore that replaces a ledger: the Platform gets its volume back first.
 pub const GIVE_BACK: &str = "payplane.io/give-back";
 /// Label of a Tenant's namespaces: the Tenant's name.

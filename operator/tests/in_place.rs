@@ -25,17 +25,17 @@ use serde_json::{Value, json};
 use support::{context, create, look, objects};
 
 const API: &str = "payplane.io/v1alpha1";
-const CLAIM: &str = "data-main-postgres-0";
-const MARK: &str = "payplane.io/restoring";
+pub(crate) const CLAIM: &str = "data-main-postgres-0";
+pub(crate) const MARK: &str = "payplane.io/restoring";
 
 /// A namespace with a Platform whose ledger is on a volume, and a good Backup of it.
-struct Place {
+pub(crate) struct Place {
     client: Client,
     namespace: String,
 }
 
 impl Place {
-    async fn new(client: Client, namespace: String) -> Self {
+    pub(crate) async fn new(client: Client, namespace: String) -> Self {
         let place = Self { client, namespace };
         let managed = json!({"managed": {"image": "postgres:15"}});
         place.make("Platform", "main", json!({"postgres": managed, "engine": {"replicas": 2}})).await;
@@ -52,7 +52,7 @@ impl Place {
         place
     }
 
-    fn of<K>(&self) -> Api<K>
+    pub(crate) fn of<K>(&self) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
@@ -72,7 +72,7 @@ impl Place {
     }
 
     /// Says what became of an object, as whoever runs it would.
-    async fn becomes<K>(&self, name: &str, status: Value)
+    pub(crate) async fn becomes<K>(&self, name: &str, status: Value)
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -101,12 +101,12 @@ impl Place {
         look(&self.operator().await, &self.of::<Restore>(), name).await.0
     }
 
-    async fn platform(&self) -> Platform {
+    pub(crate) async fn platform(&self) -> Platform {
         let context = self.operator().await;
         look(&context, &self.of::<Platform>(), "main").await.0
     }
 
-    async fn claim(&self) -> PersistentVolumeClaim {
+    pub(crate) async fn claim(&self) -> PersistentVolumeClaim {
         self.of::<PersistentVolumeClaim>().get(CLAIM).await.unwrap()
     }
 
@@ -116,14 +116,14 @@ impl Place {
     }
 
     /// How many databases and engines are wanted.
-    async fn wanted(&self) -> (Option<i32>, Option<i32>) {
+    pub(crate) async fn wanted(&self) -> (Option<i32>, Option<i32>) {
         let set = self.of::<StatefulSet>().get("main-postgres").await.unwrap();
         let engine = self.of::<Deployment>().get_opt("main-engine").await.unwrap();
         (set.spec.unwrap().replicas, engine.and_then(|engine| engine.spec.unwrap().replicas))
     }
 
     /// What the controller of StatefulSets does: no pod is left, and it says so.
-    async fn stopped(&self) {
+    pub(crate) async fn stopped(&self) {
         let generation = self.of::<StatefulSet>().get("main-postgres").await.unwrap().metadata.generation;
         let status = json!({"observedGeneration": generation, "replicas": 0, "readyReplicas": 0});
         self.becomes::<StatefulSet>("main-postgres", status).await;
@@ -142,7 +142,7 @@ impl Place {
 }
 
 /// Status of a Job that failed.
-fn failed() -> Value {
+pub(crate) fn failed() -> Value {
     json!({"startTime": jiff::Timestamp::now().to_string(), "failed": 1, "conditions": [
         {"type": "FailureTarget", "status": "True", "reason": "BackoffLimitExceeded"},
         {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "the pod failed"},
@@ -150,7 +150,7 @@ fn failed() -> Value {
 }
 
 /// Status of a Job that ended well.
-fn succeeded() -> Value {
+pub(crate) fn succeeded() -> Value {
     let now = jiff::Timestamp::now().to_string();
     json!({"startTime": now, "completionTime": now, "succeeded": 1, "conditions": [
         {"type": "SuccessCriteriaMet", "status": "True"}, {"type": "Complete", "status": "True"},

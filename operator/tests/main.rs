@@ -22,3 +22,4 @@ mod standing_orders;
 mod status;
 mod support;
 mod tenant;
+mod upgrade;

@@ -622,7 +622,7 @@ async fn a_volume_grows_with_the_spec() {
         assert_eq!(asked["storage"].0, "2Gi");
         let other = json!({"spec": {"postgres": {"managed": {"image": "postgres:16"}}}});
         let platform = place.change(other).await;
-        assert_eq!(told(&platform, "Stalled"), pair("True", "Unsupported"));
+        assert_eq!(told(&platform, "Stalled"), pair("True", "MajorUpgradeNotAllowed"));
         classes.delete(&namespace, &DeleteParams::default()).await.unwrap();
     })
     .await;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Report, VerifyOptions, verify};
+use super::{Report, VerifyOptions, same, verify};
 use crate::{
     config::VerifyConfig,
     mounted::MountedError,
@@ -46,6 +46,10 @@ pub async fn run(config: &VerifyConfig) -> Result<u8, VerifyError> {
     let progress: fn(&str) = |line| eprintln!("verify: {line}");
     let options = VerifyOptions { expect_head: config.expect_head, progress: Some(progress) };
     let report = verify(&store, &options).await?;
+    let report = match &config.same_as {
+        Some(summary) => same::compare(report, summary)?,
+        None => report,
+    };
     print(&report)?;
     if let Some(path) = &config.summary_file {
         fs::write(path, serde_json::to_string(&report.summary()).map_err(io::Error::other)?)?;

@@ -33,6 +33,7 @@ mod hashes;
 mod head;
 mod pages;
 mod report;
+mod same;
 
 use std::time::Instant;
 

@@ -77,14 +77,23 @@ pub struct Summary {
     pub operations: i64,
     /// The end of the chain.
     pub head: Head,
+    /// How many rows there are.
+    pub totals: Counts,
 }
 
 impl Report {
     /// What matters most.
     pub fn summary(&self) -> Summary {
         let violated = self.checks.iter().filter(|check| check.violations != 0).map(|check| check.name);
-        let (operations, head) = (self.totals.journal, self.head);
-        Summary { sound: self.sound, violated: violated.collect(), operations, head }
+        let (operations, head, totals) = (self.totals.journal, self.head, self.totals);
+        Summary { sound: self.sound, violated: violated.collect(), operations, head, totals }
+    }
+
+    /// The same with one more check.
+    pub(super) fn with(mut self, check: Check) -> Self {
+        self.sound &= check.violations == 0;
+        self.checks.push(check);
+        self
     }
 }
 

@@ -56,7 +56,12 @@ fn on(target: OperationId, key: &str, minor: i64) -> Ask<'_> {
 
 impl Ledger {
     pub(crate) async fn new() -> Self {
-        let database = Postgres::shared().database().await;
+        Self::on(Postgres::shared()).await
+    }
+
+    /// On this server.
+    pub(crate) async fn on(postgres: &Postgres) -> Self {
+        let database = postgres.database().await;
         let (acme, globex) =
             (TenantId::from_uuid(Uuid::from_u128(1)), TenantId::from_uuid(Uuid::from_u128(2)));
         let store = Store::new(DatabaseConfig::read(&database.app_dir()).unwrap().options(), 4);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::{
+    apps::v1::StatefulSet,
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod, Secret, ServiceAccount},
 };
@@ -18,11 +19,12 @@ use crate::{
     job,
     meta::BACKUP,
     platform::{
-        cluster_name,
+        self, cluster_name,
         foreign::{
             self,
             cloudnative_pg::{Cluster, backup::OperatedBackup},
         },
+        upgrade,
     },
 };
 
@@ -95,7 +97,7 @@ pub async fn observe(backup: &Backup, context: &Context) -> Result<Observed, Err
         }
     };
     let key = PlatformKey { namespace, name: backup.spec.platform_ref.name.clone() };
-    let platform = context.stores.platform(&key);
+    let platform = as_it_serves(&key, context, job.is_some()).await?;
     let is_operated = platform.as_ref().is_some_and(|platform| platform.spec.postgres.operator.is_some());
     let (cluster, copy) = if is_operated { operated(backup, client, &key).await? } else { (None, None) };
     let (copy, other): (Vec<_>, Vec<_>) = copy.into_iter().partition(|copy| is_ours(copy, backup));
@@ -113,6 +115,22 @@ pub async fn observe(backup: &Backup, context: &Context) -> Result<Observed, Err
         job,
         pod,
     })
+}
+
+/// The Platform, before the Job is made with the image that its server has: the programs that copy are those of the server.
+async fn as_it_serves(
+    key: &PlatformKey,
+    context: &Context,
+    has_job: bool,
+) -> Result<Option<Platform>, Error> {
+    let Some(platform) = context.stores.platform(key) else { return Ok(None) };
+    if has_job {
+        return Ok(Some(platform));
+    }
+    let sets = Api::<StatefulSet>::namespaced(context.client.clone(), &key.namespace);
+    let name = platform::postgres_name(&key.name);
+    let set = api::call("read PostgreSQL", sets.get_opt(&name)).await?;
+    Ok(Some(upgrade::as_it_serves(platform, set.as_ref())))
 }
 
 /// The Cluster and CloudNativePG's Backup of this one's name. None if it is not installed, which the Platform says.

@@ -21,6 +21,7 @@ pub mod restoring;
 mod retire;
 mod rollout;
 mod scaled;
+pub mod upgrade;
 mod validate;
 mod volume;
 
@@ -76,6 +77,9 @@ use validate::Refused;
 /// How often pods are looked at while they are not all as they should be.
 const LOOK_AT_PODS: Duration = Duration::from_secs(10);
 
+/// How often a major upgrade is looked at.
+const LOOK_AT_UPGRADE: Duration = Duration::from_secs(2);
+
 /// How often another operator is looked for that is not installed, where the Platform works without it.
 const LOOK_FOR_OPERATORS: Duration = Duration::from_secs(60);
 
@@ -86,7 +90,7 @@ pub enum Answer {
     Refused(Refused),
     /// An annotation asks for nothing to be changed.
     Paused,
-    /// A Restore replaces the ledger, so nothing runs.
+    /// A Restore or a major upgrade replaces the ledger, so nothing runs.
     Still(Still),
     /// The objects are as wanted; this is how far they got.
     Applied(Box<Applied>),
@@ -95,8 +99,10 @@ pub enum Answer {
 /// A Platform that stands still.
 #[derive(Debug)]
 pub struct Still {
-    /// The Restore.
+    /// Who it is.
     pub mark: Mark,
+    /// How far a major upgrade is.
+    pub upgrade: Option<upgrade::Progress>,
     /// Name of the ledger that it replaces.
     pub ledger: Option<String>,
     /// The volume's claim.
@@ -130,6 +136,10 @@ pub struct Applied {
     pub analysis: Analysis,
     /// How far a change of the engine's login is.
     pub rotation: Rotation,
+    /// Why the database has not the image that is asked for.
+    pub held: Option<upgrade::Held>,
+    /// What is left to do after a major upgrade.
+    pub upgraded: Option<String>,
 }
 
 /// The workloads, as they were applied.
@@ -166,14 +176,19 @@ impl Reconciled for Platform {
 }
 
 async fn look(platform: &Platform, context: &Context, names: &Names, count: Count) -> Result<Answer, Error> {
-    let observed = Box::pin(observe::observe(platform, context, names)).await?; // reads
-    let mark = observed.claim.as_ref().and_then(Mark::on);
-    let (platform, count) = &restoring::still(platform, count, mark.as_ref()); // pure
-    let count = *count;
-    let valid = match validate::validate(platform, &observed) {
+    let mut observed = Box::pin(observe::observe(platform, context, names)).await?; // reads
+    let asked = platform;
+    let valid = match validate::validate(asked, &observed) {
         Err(refused) => return Ok(Answer::Refused(refused)),
         Ok(valid) => valid,
     };
+    let now = jiff::Timestamp::now();
+    Box::pin(upgrade::settle(asked, context, &mut observed, now)).await?; // writes the marks of an upgrade
+    let version = upgrade::plan(asked, &context.settings, &observed, now); // pure
+    let mark = observed.claim.as_ref().and_then(Mark::on);
+    let platform = upgrade::keep_image(asked, &version, observed.claim.as_ref()); // pure
+    let (platform, count) = &restoring::still(&platform, count, mark.as_ref()); // pure
+    let count = *count;
     let kafka = match kafka::validate::validate(platform, &observed.kafka) {
         Err(refused) => return Ok(Answer::Refused(refused)),
         Ok(kafka) => kafka,
@@ -202,9 +217,8 @@ async fn look(platform: &Platform, context: &Context, names: &Names, count: Coun
     introduce(context, names, &made.ca_pem)?;
     let ledger = observed.claim.as_ref().and_then(restoring::ledger);
     if let Some(mark) = mark {
-        // It waits for that.
-        context.wake.restore(&names.namespace, &mark.restore);
-        return Ok(Answer::Still(Still { mark, ledger, claim: names.postgres_claim() }));
+        let upgrade = Box::pin(replace(asked, context, names, &observed, (&mark, &version))).await?; // makes its Job
+        return Ok(Answer::Still(Still { mark, upgrade, ledger, claim: names.postgres_claim() }));
     }
     let mut applied = Applied {
         postgres,
@@ -219,11 +233,35 @@ async fn look(platform: &Platform, context: &Context, names: &Names, count: Coun
         rollout: verdict,
         analysis,
         rotation: Rotation::Never,
+        held: version.held(),
+        upgraded: observed.claim.as_ref().and_then(upgrade::upgraded),
     };
     let replaced = report::serves_only(&applied, platform, &made.engine_hash);
     let owner = observed.database_owner.as_ref();
     applied.rotation = Box::pin(retire::retire(platform, context, names, (&made, owner), replaced)).await?;
     Ok(Answer::Applied(Box::new(applied)))
+}
+
+/// Goes on with what replaces the ledger. Tells how far a major upgrade is.
+async fn replace(
+    platform: &Platform,
+    context: &Context,
+    names: &Names,
+    observed: &Observed,
+    (mark, version): (&Mark, &upgrade::Next<'_>),
+) -> Result<Option<upgrade::Progress>, Error> {
+    match (mark, version) {
+        (Mark::Upgrade { began, .. }, upgrade::Next::Still(step)) => {
+            upgrade::act(platform, context, names, observed, (step, *began)).await?;
+            Ok(Some(upgrade::told(step, observed.upgrade.pod.as_ref())))
+        }
+        (Mark::Restore { restore, .. }, _) => {
+            // It waits for that.
+            context.wake.restore(&names.namespace, restore);
+            Ok(None)
+        }
+        (Mark::Upgrade { .. }, _) => Ok(None),
+    }
 }
 
 /// How new engines answer, while there are such beside those of before.
@@ -311,6 +349,8 @@ fn finish(answer: &Answer) -> Result<Again, Error> {
         Answer::Refused(refused) if refused.look_again => Err(Error::Missing),
         // What keeps pods from starting is seen on the pods, which are not watched.
         Answer::Applied(applied) if !report::is_quiet(applied) => Ok(Again::After(LOOK_AT_PODS)),
+        // Nor is which of its steps a Job is at; payments wait for it.
+        Answer::Still(Still { mark: Mark::Upgrade { .. }, .. }) => Ok(Again::After(LOOK_AT_UPGRADE)),
         // What is not installed is not watched.
         Answer::Applied(applied) if matches!(applied.operated_kafka, Some(Operated::Refused(_))) => {
             Ok(Again::After(LOOK_FOR_OPERATORS))
@@ -328,7 +368,14 @@ pub fn is_paused(platform: &Platform) -> bool {
 pub fn awaits(labels: &BTreeMap<String, String>) -> bool {
     let component = labels.get("app.kubernetes.io/component").map(String::as_str);
     component.is_some_and(|component| {
-        [migration::COMPONENT, retire::COMPONENT, kafka::rights::COMPONENT].contains(&component)
+        [
+            migration::COMPONENT,
+            retire::COMPONENT,
+            kafka::rights::COMPONENT,
+            upgrade::COMPONENT,
+            upgrade::UNDO_COMPONENT,
+        ]
+        .contains(&component)
     })
 }
 
@@ -347,6 +394,11 @@ pub fn stored_log(platform: &Platform) -> Option<&Archive> {
 /// Name of the Deployment of a Platform's engines.
 pub fn engine_name(platform: &str) -> String {
     Names { namespace: String::new(), platform: platform.into() }.engine()
+}
+
+/// Name of the StatefulSet of a Platform's database.
+pub fn postgres_name(platform: &str) -> String {
+    Names { namespace: String::new(), platform: platform.into() }.postgres()
 }
 
 /// The Secrets that other operators make for a Platform and that it reads.

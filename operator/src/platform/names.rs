@@ -61,6 +61,16 @@ impl Names {
         format!("{}-migrate-{hash}", self.platform)
     }
 
+    /// Job of the major upgrade that began at this millisecond.
+    pub fn upgrade(&self, began: i64) -> String {
+        format!("{}-upgrade-{began:x}", self.platform)
+    }
+
+    /// Job that brings back what was before it.
+    pub fn undo_upgrade(&self, began: i64) -> String {
+        format!("{}-undo-{began:x}", self.platform)
+    }
+
     /// Job that ends the engine's former login after a change of logins.
     pub fn retire(&self, rotation: i32) -> String {
         format!("{}-retire-login-{rotation}", self.platform)

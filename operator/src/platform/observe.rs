@@ -14,7 +14,7 @@ use super::{
     cluster::observe::{self as cluster, ObservedCluster},
     kafka::observe::{self as kafka, ObservedKafka},
     names::Names,
-    rollout,
+    rollout, upgrade,
 };
 use crate::{
     api,
@@ -50,6 +50,8 @@ pub struct Observed {
     pub cluster: ObservedCluster,
     /// The claim of the ledger's volume.
     pub claim: Option<PersistentVolumeClaim>,
+    /// What there is of a major upgrade.
+    pub upgrade: upgrade::Seen,
     /// The engines as they run, and what became of their pods.
     pub rollout: rollout::Seen,
 }
@@ -67,6 +69,10 @@ pub async fn observe(platform: &Platform, context: &Context, names: &Names) -> R
     let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &names.namespace);
     let is_managed = platform.spec.postgres.managed.is_some();
     let rollout = engines(client, names).await?;
+    let claim = match is_managed {
+        true => api::call("read a claim", claims.get_opt(&names.postgres_claim())).await?,
+        false => None,
+    };
     let budgets = Api::<PodDisruptionBudget>::namespaced(client.clone(), &names.namespace);
     Ok(Observed {
         ca: secret(names.ca()).await?,
@@ -80,10 +86,8 @@ pub async fn observe(platform: &Platform, context: &Context, names: &Names) -> R
             true => api::call("read PostgreSQL", sets.get_opt(&names.postgres())).await?,
             false => None,
         },
-        claim: match is_managed {
-            true => api::call("read a claim", claims.get_opt(&names.postgres_claim())).await?,
-            false => None,
-        },
+        upgrade: upgrade::observe(client, names, claim.as_ref()).await?,
+        claim,
         cluster: cluster::observe(client, platform, names).await?,
         rollout,
         budget: api::call("read a budget", budgets.get_opt(&names.engine())).await?.filter(is_ours),

@@ -12,7 +12,7 @@ use payplane_crds::{
     Platform, PlatformStatus,
     condition::{
         CREDENTIALS_ROTATED, ENGINE_READY, KAFKA_READY, MIGRATED, PAUSED, POSTGRES_READY, READY, RECONCILING,
-        REDIS_READY, RESTORING, ROLLED_BACK, STALLED,
+        REDIS_READY, RESTORING, ROLLED_BACK, STALLED, UPGRADING,
         reason::{
             self, AS_SPECIFIED, DATABASE_CLAIMED, DATABASE_NOT_READY, DATABASE_UNSUITABLE, MIGRATION_FAILED,
             PROGRESSING,
@@ -23,8 +23,10 @@ use payplane_crds::{
 use super::{
     Answer, Applied, Still, cluster,
     kafka::{report as kafka, rights::Rights},
+    restoring::Mark,
     retire::Rotation,
     rollout::Verdict,
+    upgrade,
 };
 use crate::{
     condition::Conditions,
@@ -65,20 +67,36 @@ pub fn report(platform: &Platform, answer: &Answer, now: Timestamp) -> PlatformS
 
 /// Nothing runs, and what the other parts said is as it was.
 fn standing(platform: &Platform, still: &Still, conditions: Conditions<'_>) -> PlatformStatus {
-    let message = format!(
-        "Restore {} replaces the ledger: no database and no engine runs until it has ended. If there is no such Restore any \
-         more, take annotation {} off PersistentVolumeClaim {}.",
-        still.mark.restore,
-        meta::RESTORING,
-        still.claim
-    );
+    let (condition, reason, message) = replacing(still);
     let conditions = [POSTGRES_READY, ENGINE_READY].into_iter().fold(
-        conditions.waiting(reason::RESTORING, &message).set(RESTORING, "True", reason::RESTORING, &message),
-        |conditions, part| conditions.set(part, "False", reason::RESTORING, &message),
+        conditions.waiting(reason, &message).set(condition, "True", reason, &message),
+        |conditions, part| conditions.set(part, "False", reason, &message),
     );
     let before = platform.status.clone().unwrap_or_default();
     let conditions = carry(platform, conditions);
     PlatformStatus { ready_replicas: Some(0), ledger: still.ledger.clone(), conditions, ..before }
+}
+
+/// What replaces the ledger: its condition, that one's reason, and a message.
+fn replacing(still: &Still) -> (&'static str, &'static str, String) {
+    match &still.mark {
+        Mark::Restore { restore, .. } => {
+            let message = format!(
+                "Restore {restore} replaces the ledger: no database and no engine runs until it has ended. If there is no such Restore \
+                 any more, take annotation {} off PersistentVolumeClaim {}.",
+                meta::RESTORING,
+                still.claim
+            );
+            (RESTORING, reason::RESTORING, message)
+        }
+        Mark::Upgrade { .. } => {
+            let step = still.upgrade.as_ref().map_or("", |progress| progress.0.as_str());
+            let message = format!(
+                "The ledger is brought to another major version of PostgreSQL; payments wait until that has ended. {step}"
+            );
+            (UPGRADING, reason::UPGRADING, message)
+        }
+    }
 }
 
 /// Whether a server that is a StatefulSet of one accepts connections.
@@ -90,8 +108,16 @@ fn carry(
     platform: &Platform,
     conditions: Conditions,
 ) -> Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
-    let kept =
-        [POSTGRES_READY, MIGRATED, ENGINE_READY, KAFKA_READY, REDIS_READY, CREDENTIALS_ROTATED, ROLLED_BACK];
+    let kept = [
+        POSTGRES_READY,
+        MIGRATED,
+        ENGINE_READY,
+        KAFKA_READY,
+        REDIS_READY,
+        CREDENTIALS_ROTATED,
+        UPGRADING,
+        ROLLED_BACK,
+    ];
     let told = conditions.into_vec();
     let is_told = |old: &str| told.iter().any(|new| new.type_ == old);
     let parts = platform.current().iter().map(|old| (old.type_.as_str(), old));
@@ -107,6 +133,7 @@ fn progress(platform: &Platform, applied: &Applied, conditions: Conditions) -> P
     let conditions = match (database, &applied.engine) {
         (Some(false), _) => conditions.waiting(DATABASE_NOT_READY, &unready(applied)),
         _ if applied.rollout != Verdict::Proceed => held(conditions, &applied.rollout, ready, wanted),
+        _ if applied.held.is_some() => of_before(conditions, applied.held.as_ref(), ready, wanted),
         (_, Some(engine)) if rolled_out(engine, wanted) => {
             conditions.ready(AS_SPECIFIED, &format!("{ready} of {wanted} engines are ready."))
         }
@@ -130,9 +157,21 @@ fn progress(platform: &Platform, applied: &Applied, conditions: Conditions) -> P
                 conditions,
             );
             let conditions = redis::report(conditions, &applied.redis);
-            rotation::report(conditions, applied.rotation).into_vec()
+            let conditions = rotation::report(conditions, applied.rotation);
+            upgrade::condition(conditions, applied.held.as_ref(), applied.upgraded.as_deref()).into_vec()
         },
     }
+}
+
+/// Why the database has not the image that is asked for.
+fn of_before<'a>(
+    conditions: Conditions<'a>,
+    held: Option<&upgrade::Held>,
+    ready: i32,
+    wanted: i32,
+) -> Conditions<'a> {
+    let Some(held) = held else { return conditions };
+    conditions.stalled(held.reason, &format!("{} {ready} of {wanted} engines are ready.", held.message))
 }
 
 /// Why the newest template is not what serves.

@@ -1,7 +1,7 @@
 //! A Platform whose ledger is being replaced stands still: its engines and its database are stopped, and stay so.
 //!
-//! The claim of the ledger's volume says so, with a mark that a Restore wrote there and takes away at its end. It is read afresh
-//! in every look, so no cache can hide it. The StatefulSet gets the same mark in the write that stops it: looks at one
+//! The claim of the ledger's volume says so, with a mark that a Restore or a major upgrade wrote there and takes away at its end.
+//! There is one mark, so that they never meet. It is read afresh in every look, so no cache can hide it. The StatefulSet gets the same mark in the write that stops it: looks at one
 //! Platform never overlap, so whoever sees it there knows that no look of before starts the database again. Pure.
 
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::PersistentVolumeClaim};
@@ -11,30 +11,58 @@ use payplane_crds::Platform;
 use super::{build::Parts, scaled::Count};
 use crate::meta::{RESTORE, RESTORING};
 
-/// The Restore that replaces a ledger.
+/// What replaces a ledger.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Mark {
-    /// Its name.
-    pub restore: String,
-    /// Its UID.
-    pub uid: String,
+pub enum Mark {
+    /// A Restore.
+    Restore {
+        /// Its name.
+        restore: String,
+        /// Its UID.
+        uid: String,
+    },
+    /// A major upgrade of its server.
+    Upgrade {
+        /// When it began, in milliseconds since 1970: its name.
+        began: i64,
+        /// Hash of what was asked for.
+        asked: String,
+    },
 }
+
+/// What sets the mark of an upgrade apart: no name of an object has a slash.
+const UPGRADE: &str = "upgrade/";
 
 impl Mark {
     /// That of this Restore.
     pub fn of(restore: &payplane_crds::Restore) -> Self {
-        Self { restore: restore.name_any(), uid: restore.uid().unwrap_or_default() }
+        Self::Restore { restore: restore.name_any(), uid: restore.uid().unwrap_or_default() }
     }
 
     /// The one that an object carries.
     pub fn on(object: &impl Resource) -> Option<Self> {
-        let (restore, uid) = object.annotations().get(RESTORING)?.split_once(':')?;
-        Some(Self { restore: restore.into(), uid: uid.into() })
+        let (name, of) = object.annotations().get(RESTORING)?.split_once(':')?;
+        let began = name.strip_prefix(UPGRADE).and_then(|began| i64::from_str_radix(began, 16).ok());
+        Some(match began {
+            Some(began) => Self::Upgrade { began, asked: of.into() },
+            None => Self::Restore { restore: name.into(), uid: of.into() },
+        })
     }
 
     /// As an annotation has it. Names have no colon.
     pub fn text(&self) -> String {
-        format!("{}:{}", self.restore, self.uid)
+        match self {
+            Self::Restore { restore, uid } => format!("{restore}:{uid}"),
+            Self::Upgrade { began, asked } => format!("{UPGRADE}{began:x}:{asked}"),
+        }
+    }
+
+    /// Who it is, for people.
+    pub fn who(&self) -> String {
+        match self {
+            Self::Restore { restore, .. } => format!("Restore {restore}"),
+            Self::Upgrade { .. } => "A major upgrade of PostgreSQL".into(),
+        }
     }
 }
 
@@ -85,7 +113,7 @@ mod tests {
     use crate::platform::build::{self, fixture};
 
     fn mark() -> Mark {
-        Mark { restore: "back.1".into(), uid: "r-1".into() }
+        Mark::Restore { restore: "back.1".into(), uid: "r-1".into() }
     }
 
     fn claim(annotations: Value) -> PersistentVolumeClaim {
@@ -97,6 +125,8 @@ mod tests {
         assert_eq!(ledger(&claim(json!({}))).as_deref(), Some("c-1"));
         assert_eq!(ledger(&claim(json!({"payplane.io/restore": "r-9"}))).as_deref(), Some("r-9"));
         assert_eq!(Mark::on(&claim(json!({RESTORING: mark().text()}))), Some(mark()));
+        let upgrade = Mark::Upgrade { began: 1_795_351_234_567, asked: "h".into() };
+        assert_eq!(Mark::on(&claim(json!({RESTORING: upgrade.text()}))), Some(upgrade));
         assert_eq!(Mark::on(&claim(json!({}))), None);
     }
 

@@ -7,7 +7,6 @@ use payplane_crds::{
     Platform,
     condition::reason::{
         INVALID, NAMESPACE_NOT_SERVED, OPERATOR_NOT_INSTALLED, SECRET_NOT_FOUND, STORAGE_CLASS_NOT_FOUND,
-        UNSUPPORTED,
     },
 };
 
@@ -111,7 +110,6 @@ pub fn validate(platform: &Platform, observed: &Observed) -> Result<Valid, Refus
         let message = format!("There is no StorageClass {name:?}.");
         return Err(Refused { reason: STORAGE_CLASS_NOT_FOUND, message, look_again: true });
     }
-    other_major(platform, observed)?;
     let owner_password = match &observed.database_owner {
         Some(secret) => Some(value(secret, "password")?),
         None => None,
@@ -122,31 +120,6 @@ pub fn validate(platform: &Platform, observed: &Observed) -> Result<Valid, Refus
         return Ok(Valid::Operated { owner_password, ca_pem });
     }
     Ok(Valid::Managed { owner_password })
-}
-
-/// A server of another major version could not read the files of the one that runs. An image whose tag names no version
-/// is believed.
-fn other_major(platform: &Platform, observed: &Observed) -> Result<(), Refused> {
-    let wanted = platform.spec.postgres.managed.as_ref().and_then(|managed| managed.image.as_deref());
-    let pod = observed.postgres.as_ref().and_then(|set| set.spec.as_ref()?.template.spec.as_ref());
-    let runs = pod.and_then(|pod| pod.containers.first()?.image.as_deref());
-    match (wanted.and_then(major), runs.and_then(major)) {
-        (Some(wanted), Some(runs)) if wanted != runs => {
-            let message = format!(
-                "The ledger's files are of PostgreSQL {runs}, and spec.postgres.managed.image is of {wanted}: keep the \
-                 major version, or back the ledger up and restore it into another Platform."
-            );
-            Err(Refused { reason: UNSUPPORTED, message, look_again: false })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The 15 of `registry/postgres:15.4-alpine`.
-fn major(image: &str) -> Option<u32> {
-    let (_, tag) = image.split_once('@').map_or(image, |(name, _)| name).rsplit_once(':')?;
-    let digits: String = tag.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok().filter(|major| (9..100).contains(major))
 }
 
 fn external(name: &str, secret: Option<&Secret>) -> Result<Database, Refused> {
@@ -246,32 +219,6 @@ mod tests {
         assert_eq!(refusal(&platform, &Observed::default()), Some(expected));
         let there = Observed { has_storage_class: true, ..Observed::default() };
         assert_eq!(refusal(&platform, &there), None);
-    }
-
-    #[test]
-    fn another_major_version_of_the_server_is_refused() {
-        let runs = |image: &str| Observed {
-            has_storage_class: true,
-            postgres: serde_json::from_value(
-                json!({"metadata": {}, "spec": {"selector": {}, "serviceName": "s",
-                "template": {"spec": {"containers": [{"name": "postgres", "image": image}]}}}}),
-            )
-            .unwrap(),
-            ..Observed::default()
-        };
-        let cases = [
-            ("postgres:15", "postgres:16", true),
-            ("postgres:15", "postgres:14.2-alpine", true),
-            ("host:5000/postgres:15.1", "other/postgres:15.9@sha256:00", false),
-            ("postgres:15", "postgres:latest", false),
-            ("postgres:15", "postgres:1a2b3c", false),
-            ("postgres", "postgres:16", false),
-        ];
-        for (is, wanted, is_refused) in cases {
-            let refused = refusal(&platform(json!({"managed": {"image": wanted}})), &runs(is));
-            let expected = is_refused.then_some(UNSUPPORTED);
-            assert_eq!(refused.map(|(reason, ..)| reason), expected, "{is} to {wanted}");
-        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Makes the volume, the login of its owner, and the Job; in place also what holds the Platform meanwhile. The only writes
 //! beside the status.
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::{batch::v1::Job, core::v1::PersistentVolumeClaim};
 use kube::ResourceExt;
 use payplane_crds::{Restore, restore::NewPlatform};
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::{
     apply,
     context::Context,
     error::Error,
-    meta::{GIVE_BACK, RESTORE, RESTORING},
+    meta::{GIVE_BACK, POSTGRES_IMAGE, RESTORE, RESTORING},
     platform::{foreign::cloudnative_pg::Cluster, random, restoring::Mark},
 };
 
@@ -28,7 +28,9 @@ pub async fn begin(restore: &Restore, context: &Context, source: &Source<'_>) ->
     let client = &context.client;
     if let Some(into) = &restore.spec.into.platform {
         // Of two Restores into one volume the other was faster: the next look sees that.
-        if source.makes_volume && !apply::create(client, &build::volume(restore, into)).await? {
+        if source.makes_volume
+            && !apply::create(client, &build::volume(restore, into, source, &context.settings)).await?
+        {
             return Err(Error::Raced { operation: "create the volume of a restore" });
         }
         if source.makes_secret {
@@ -138,7 +140,7 @@ pub async fn undo(restore: &Restore, context: &Context, observed: &Observed) -> 
     Ok(Answer::Undoing(None))
 }
 
-/// Takes the mark off the volume, in one write with the ledger's new name if it has another one, and lets the object go.
+/// Takes the mark off the volume, in one write with the ledger's new name and image if it has another one, and lets the object go.
 ///
 /// # Errors
 /// When the API server does not accept it, or somebody changed either meanwhile.
@@ -146,12 +148,13 @@ pub async fn give_back(
     restore: &Restore,
     context: &Context,
     claim: Option<&PersistentVolumeClaim>,
-    is_replaced: bool,
+    replaced_by: Option<&Job>,
 ) -> Result<Answer, Error> {
     if let Some(claim) = claim.filter(|claim| is_mine(restore, claim)) {
         let mut marks = json!({RESTORING: null});
-        if is_replaced {
+        if let Some(job) = replaced_by {
             marks[RESTORE] = restore.uid().into();
+            marks[POSTGRES_IMAGE] = build::image_of(job).into();
         }
         apply::annotate(&context.client, claim, marks).await?;
         wake(restore, context);

@@ -10,7 +10,7 @@
 //! ledger is made beside the one that is there, and a failure is undone by a second Job.
 
 mod act;
-mod build;
+pub mod build;
 mod observe;
 mod operated;
 mod plan;
@@ -97,7 +97,8 @@ impl Reconciled for Restore {
             Next::Mark(claim) => act::mark(self, context, claim).await?,      // writes
             Next::Undo => act::undo(self, context, &observed).await?,         // writes
             Next::GiveBack { claim, is_replaced } => {
-                act::give_back(self, context, claim, is_replaced).await? // writes
+                let replaced_by = observed.job.as_ref().filter(|_| is_replaced);
+                act::give_back(self, context, claim, replaced_by).await? // writes
             }
         };
         if let Answer::Stepped = answer {

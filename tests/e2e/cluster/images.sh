@@ -3,7 +3,8 @@
 #
 # images.sh [--load cluster|none|kind:NAME|k3d:NAME] [--quiet] [NAME...]
 #   NAME: engine operator postgres redis kafka toolbox pause coredns local-path-provisioner; all without names.
-#         cloudnative-pg and postgres-barman, the server with what CloudNativePG stores logs and copies with, only by name.
+#         cloudnative-pg, postgres-barman, the server with what CloudNativePG stores logs and copies with, and postgres-next,
+#         PostgreSQL of the next Debian, only by name.
 #   --load cluster (the default while the local cluster runs): import into its containerd.
 #   --load kind:NAME, k3d:NAME: print the command that loads the archives there. none: only build.
 #
@@ -82,25 +83,32 @@ BASE_OPTIONS=(--variant=minbase --include=usr-is-merged --hook-dir=/usr/share/mm
   --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-include=/usr/share/locale/locale.alias' --dpkgopt='force-unsafe-io'
   --aptopt='Apt::Install-Recommends "false"'
   --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin "$1"/var/log/*.log "$1"/var/log/apt')
-BASE_KEY=$(printf '%s\n' "$DEBIAN_SUITE" "${BASE_OPTIONS[@]}" | sha256sum | cut -c1-12)
-BASE=localhost/debian:$DEBIAN_SUITE-slim
+base_key() { printf '%s\n' "$1" "${BASE_OPTIONS[@]}" | sha256sum | cut -c1-12; } # SUITE
+BASE_KEY=$(base_key "$DEBIAN_SUITE")
 
-make_base() {
-  local tar=$CACHE/base/$DEBIAN_SUITE-$BASE_KEY.tar
+make_base() { # SUITE
+  local suite=$1 key mark=$CACHE/buildah/base tar base=localhost/debian:$1-slim
+  key=$(base_key "$suite")
+  [ "$suite" = "$DEBIAN_SUITE" ] || mark+=-$suite
+  tar=$CACHE/base/$suite-$key.tar
   if [ ! -s "$tar" ]; then
     mkdir -p "$CACHE/base"
-    step "making the Debian base (about 1 minute)" \
-      quietly env SOURCE_DATE_EPOCH=0 mmdebstrap "${BASE_OPTIONS[@]}" "$DEBIAN_SUITE" "$WORK/base.tar"
+    step "making the Debian base $suite (about 1 minute)" \
+      quietly env SOURCE_DATE_EPOCH=0 mmdebstrap "${BASE_OPTIONS[@]}" "$suite" "$WORK/base.tar"
     mv "$WORK/base.tar" "$tar"
   fi
-  [ "$(cat "$CACHE/buildah/base" 2>/dev/null)" != "$BASE_KEY" ] || return 0
+  [ "$(cat "$mark" 2>/dev/null)" != "$key" ] || return 0
   # Layers of an earlier base would stay for ever.
-  quietly buildah_here rmi --all --force
+  if [ "$suite" = "$DEBIAN_SUITE" ]; then
+    quietly buildah_here rmi --all --force
+    rm -f "$CACHE"/buildah/base-*
+  fi
+  rm -rf "$WORK/base"
   mkdir -p "$WORK/base"
   ln "$tar" "$WORK/base/base.tar" 2>/dev/null || cp "$tar" "$WORK/base/base.tar"
   printf 'FROM scratch\nADD base.tar /\nCMD ["bash"]\n' >"$WORK/base/Containerfile"
-  quietly buildah_here bud --layers=false --timestamp 0 -t "$BASE" -f "$WORK/base/Containerfile" "$WORK/base"
-  echo "$BASE_KEY" >"$CACHE/buildah/base"
+  quietly buildah_here bud --layers=false --timestamp 0 -t "$base" -f "$WORK/base/Containerfile" "$WORK/base"
+  echo "$key" >"$mark"
 }
 
 # Results that stand in for the language stages. Each fills the folder given to it with what the stage leaves in /out.
@@ -146,18 +154,20 @@ check_pin() { # FILE TEXT
 
 # build NAME TAG KEY [STAGE=FOLDER...]: sets REF and ARCHIVE; runs the Containerfile unless the archive exists.
 build() {
-  local name=$1 tag=$2 key=$3 file=$CLUSTER_DIR/images/$1/Containerfile context=$REPO_DIR stage
+  local name=$1 tag=$2 key=$3 file=$CLUSTER_DIR/images/$1/Containerfile context=$REPO_DIR stage options=() suite=$DEBIAN_SUITE
   shift 3
-  REF=localhost/payplane/$name:$tag
+  REF=localhost/payplane/${name%-next}:$tag
   ARCHIVE=$IMAGES/$name-$key.tar
   [ ! -s "$ARCHIVE" ] || return 0
-  local options=()
   case $name in
     engine | operator) file=$REPO_DIR/$name/Containerfile ;;
     postgres-barman) file=$CLUSTER_DIR/images/postgres/Containerfile options=(--build-arg MORE_PACKAGES="$BARMAN_PACKAGES") ;;
+    postgres-next)
+      file=$CLUSTER_DIR/images/postgres/Containerfile suite=$NEXT_DEBIAN_SUITE
+      options=(--build-arg "SUITE=$suite" --build-arg "MAJOR=$tag") ;;
   esac
   for stage in "$@"; do options+=(--build-context "$stage"); done
-  if grep -q '^FROM debian:' "$file"; then make_base; fi
+  if grep -q '^FROM debian:' "$file"; then make_base "$suite"; fi
   quietly buildah_here bud --isolation chroot --pull=never --layers=false --timestamp 0 "${options[@]}" \
     -t "$REF" -f "$file" "$context"
   quietly buildah_here push "$REF" "docker-archive:$WORK/image.tar:$REF"
@@ -202,8 +212,14 @@ prepare() {
       key=$(key "$(hash_of "$REPO_DIR/proto/payplane")" "$(hash_of "$dir" "$CLUSTER_DIR/images/runtime-root.sh")")
       [ -s "$IMAGES/$name-$key.tar" ] || tool_result grpcurl "$GRPCURL_VERSION" "$out"
       build "$name" "$key" "$key" "grpcurl=$stage" ;;
-    postgres) build "$name" 15 "$(key "$(hash_of "$dir")")" ;;
-    postgres-barman) build "$name" 15 "$(key "$BARMAN_PACKAGES" "$(hash_of "$CLUSTER_DIR/images/postgres")")" ;;
+    postgres)
+      check_pin "$dir/Containerfile" "ARG MAJOR=$POSTGRES_MAJOR"
+      build "$name" "$POSTGRES_MAJOR" "$(key "$(hash_of "$dir")")" ;;
+    postgres-barman)
+      build "$name" "$POSTGRES_MAJOR" "$(key "$BARMAN_PACKAGES" "$(hash_of "$CLUSTER_DIR/images/postgres")")" ;;
+    postgres-next)
+      key=$(key "$NEXT_DEBIAN_SUITE" "$NEXT_POSTGRES_MAJOR" "$(hash_of "$CLUSTER_DIR/images/postgres")")
+      build "$name" "$NEXT_POSTGRES_MAJOR" "$key" ;;
     redis) build "$name" 7.0 "$(key "$(hash_of "$dir")")" ;;
     kafka)
       check_pin "$dir/pom.xml" "<kafka.version>$KAFKA_VERSION</kafka.version>"

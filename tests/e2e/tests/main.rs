@@ -25,4 +25,5 @@ mod restores;
 mod scaling;
 mod standing_orders;
 mod tenants;
+mod upgrades;
 mod wallets;

@@ -64,7 +64,7 @@ pub(crate) async fn archiving(client: &Client, name: &str, archive: Value) {
 }
 
 /// Runs a script in the pod of the Platform's database, with the owner's password in PGPASSWORD.
-async fn inside(client: &Client, platform: &str, script: &str) -> String {
+pub(crate) async fn inside(client: &Client, platform: &str, script: &str) -> String {
     let secret = here::<Secret>(client).get(&format!("{platform}-database-owner")).await.unwrap();
     let password = secret.data.unwrap()["password"].0.clone();
     let script = format!("read -r PGPASSWORD; export PGPASSWORD; set -e; {script}");

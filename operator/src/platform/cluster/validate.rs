@@ -20,10 +20,10 @@ pub fn validate(platform: &Platform, names: &Names, observed: &ObservedCluster) 
     if let Some(refused) = foreign::refusal::<Cluster>(&observed.found, &names.postgres(), VENDOR) {
         return Err(refused);
     }
-    if let Some(Mark { restore, .. }) = observed.live.as_ref().and_then(Mark::on) {
+    if let Some(mark) = observed.live.as_ref().and_then(Mark::on) {
         let message = format!(
-            "Restore {restore} fills Cluster {:?}, and nothing uses it before its ledger is proved. Wait for it; if it failed, delete \
-             the Cluster.",
+            "{} fills Cluster {:?}, and nothing uses it before its ledger is proved. Wait for it; if it failed, delete the Cluster.",
+            mark.who(),
             names.postgres()
         );
         // The Cluster is watched.

@@ -50,6 +50,8 @@ fn answer(postgres: Option<StatefulSet>, engine: Option<Deployment>) -> Answer {
         rollout: Verdict::Proceed,
         analysis: Default::default(),
         rotation: Default::default(),
+        held: None,
+        upgraded: None,
     }))
 }
 
@@ -147,6 +149,8 @@ fn a_platform_is_ready_whatever_its_redis_does_and_says_what_that_is() {
             rollout: Verdict::Proceed,
             analysis: Default::default(),
             rotation: Default::default(),
+            held: None,
+            upgraded: None,
         };
         let status = report(&platform(), &Answer::Applied(Box::new(applied)), Timestamp::UNIX_EPOCH);
         assert_eq!(find(&status.conditions, READY).unwrap().status, "True", "{told}");
@@ -208,8 +212,9 @@ fn what_new_engines_answer_is_told_while_they_take_over() {
 fn a_platform_that_stands_still_says_for_which_restore_and_how_to_get_it_going() {
     let mut object = platform();
     object.status = Some(report(&object, &answer(postgres(1), engine(7, [2, 2, 2])), Timestamp::UNIX_EPOCH));
-    let mark = super::super::restoring::Mark { restore: "back".into(), uid: "r-1".into() };
-    let still = Still { mark, ledger: Some("c-1".into()), claim: "data-main-postgres-0".into() };
+    let mark = super::super::restoring::Mark::Restore { restore: "back".into(), uid: "r-1".into() };
+    let claim = || "data-main-postgres-0".to_owned();
+    let still = Still { mark, upgrade: None, ledger: Some("c-1".into()), claim: claim() };
     let status = report(&object, &Answer::Still(still), Timestamp::UNIX_EPOCH);
     let words = [READY, RECONCILING, RESTORING, POSTGRES_READY, ENGINE_READY].map(|type_| {
         let all: Vec<_> = status.conditions.iter().filter(|one| one.type_ == type_).collect();
@@ -224,4 +229,44 @@ fn a_platform_that_stands_still_says_for_which_restore_and_how_to_get_it_going()
     assert_eq!(status.endpoint, object.status.as_ref().unwrap().endpoint, "it comes back there");
     let after = report(&object, &answer(postgres(1), engine(7, [2, 2, 2])), Timestamp::UNIX_EPOCH);
     assert!(find(&after.conditions, RESTORING).is_none());
+}
+
+#[test]
+fn a_platform_says_which_step_of_a_major_upgrade_it_waits_for_and_what_came_of_it() {
+    use payplane_crds::condition::{UPGRADING, reason::MAJOR_UPGRADE_NOT_ALLOWED, reason::UPGRADE_FAILED};
+
+    let mut object = platform();
+    let mark = super::super::restoring::Mark::Upgrade { began: 7, asked: "h".into() };
+    let progress = upgrade::Progress("Step 4 of 7: the ledger is copied into it.".into());
+    let still = Still { mark, upgrade: Some(progress), ledger: Some("c-1".into()), claim: "c".into() };
+    object.status = Some(report(&object, &Answer::Still(still), Timestamp::UNIX_EPOCH));
+    let conditions = object.current();
+    let words = [READY, UPGRADING, POSTGRES_READY, ENGINE_READY]
+        .map(|type_| find(conditions, type_).map(|one| format!("{} {}", one.status, one.reason)).unwrap());
+    let [no, yes] = ["False Upgrading", "True Upgrading"];
+    assert_eq!(words, [no, yes, no, no]);
+    assert!(find(conditions, READY).unwrap().message.contains("Step 4 of 7"));
+    assert!(find(conditions, RESTORING).is_none());
+
+    // Afterwards: nothing was ever asked for; it is not allowed; it failed; it is done.
+    let held = |reason| upgrade::Held { image: "p:15".into(), reason, message: "Why.".into() };
+    for (held, upgraded, ready, upgrading) in [
+        (None, None, "True AsSpecified", None),
+        (
+            Some(held(MAJOR_UPGRADE_NOT_ALLOWED)),
+            None,
+            "False MajorUpgradeNotAllowed",
+            Some("False MajorUpgradeNotAllowed"),
+        ),
+        (Some(held(UPGRADE_FAILED)), None, "False UpgradeFailed", Some("False UpgradeFailed")),
+        (None, Some("Done.".to_owned()), "True AsSpecified", Some("False Upgraded")),
+    ] {
+        let Answer::Applied(applied) = answer(postgres(1), engine(7, [2, 2, 2])) else { panic!() };
+        let applied = Applied { held, upgraded, ..*applied };
+        let status = report(&object, &Answer::Applied(Box::new(applied)), Timestamp::UNIX_EPOCH);
+        let told =
+            |type_| find(&status.conditions, type_).map(|one| format!("{} {}", one.status, one.reason));
+        assert_eq!((told(READY).as_deref(), told(UPGRADING).as_deref()), (Some(ready), upgrading));
+        assert_eq!(told(ENGINE_READY).as_deref(), Some("True AsSpecified"), "engines serve");
+    }
 }

@@ -29,7 +29,7 @@ use super::plan::{Source, in_place::in_place};
 use crate::{
     context::Settings,
     job,
-    meta::{RESTORE, labels, owner, selector},
+    meta::{POSTGRES_IMAGE, RESTORE, labels, owner, selector},
     place::{COPIES_DIR, Place},
     platform::{
         Names, POSTGRES, claim,
@@ -41,6 +41,8 @@ use crate::{
 
 /// Component label of a Restore's objects.
 pub const COMPONENT: &str = "restore";
+/// Container that lays the copy out.
+const PREPARE: &str = "prepare";
 /// Container that brings the copy up to the point.
 pub const RECOVER: &str = "recover";
 /// Container that makes the copy a ledger of its own.
@@ -49,12 +51,16 @@ pub const ADOPT: &str = "adopt";
 pub const VERIFY: &str = "verify";
 
 /// The user `postgres` of Debian-based images.
-const USER: i64 = 999;
+pub const USER: i64 = 999;
 const OWNER_DIR: &str = "/etc/payplane/database-owner";
 /// Where a database looks for its ledger.
-const LEDGER: &str = "/target/ledger";
+pub const LEDGER: &str = "/target/ledger";
 /// Where a ledger is made that is to replace another one.
-const BESIDE: &str = "/target/ledger.restored";
+pub const BESIDE: &str = "/target/ledger.restored";
+/// Puts it in the place of the other one.
+pub const RELEASE: &str = include_str!("release.sh");
+/// Brings back what was.
+pub const UNDO: &str = include_str!("undo.sh");
 /// How to log in to the copy while it is served to this pod alone.
 const LOGIN_DIR: &str = "/scratch/login";
 
@@ -75,8 +81,14 @@ pub fn kept_folder(restore: &Restore) -> String {
 
 /// Where the ledger is made, and where the one is kept that it replaces.
 fn folders(restore: &Restore) -> [EnvVar; 2] {
-    let (ledger, kept) = match in_place(restore) {
-        Some(_) => (BESIDE, format!("/target/{}", kept_folder(restore))),
+    let kept = in_place(restore).map(|_| kept_folder(restore));
+    folders_of(kept.as_deref())
+}
+
+/// The same for one that is kept in this folder, if there is one.
+pub fn folders_of(kept: Option<&str>) -> [EnvVar; 2] {
+    let (ledger, kept) = match kept {
+        Some(folder) => (BESIDE, format!("/target/{folder}")),
         None => (LEDGER, String::new()),
     };
     [variable("LEDGER", ledger.into()), variable("KEPT", kept)]
@@ -89,12 +101,20 @@ pub fn volume_name(platform: &str) -> String {
 }
 
 /// The volume. It has no owner: it outlives the Restore, like any ledger.
-pub fn volume(restore: &Restore, into: &NewPlatform) -> PersistentVolumeClaim {
+pub fn volume(
+    restore: &Restore,
+    into: &NewPlatform,
+    source: &Source<'_>,
+    settings: &Settings,
+) -> PersistentVolumeClaim {
     PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(volume_name(&into.name)),
             namespace: restore.namespace(),
-            annotations: Some(BTreeMap::from([(RESTORE.into(), restore.uid().unwrap_or_default())])),
+            annotations: Some(BTreeMap::from([
+                (RESTORE.into(), restore.uid().unwrap_or_default()),
+                (POSTGRES_IMAGE.into(), postgres_image(source, settings)),
+            ])),
             labels: Some(selector(&into.name, POSTGRES)),
             ..ObjectMeta::default()
         },
@@ -128,14 +148,14 @@ pub fn job(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Job {
     let log = archive.map(|archive| place_of_log(archive, platform));
     let mut steps = opening(restore, source, settings);
     steps.extend([
-        step(restore, source, settings, "prepare", include_str!("prepare.sh")),
+        step(restore, source, settings, PREPARE, include_str!("prepare.sh")),
         step(restore, source, settings, RECOVER, include_str!("recover.sh")),
         serve(restore, source, settings),
         adopt(restore, source, settings),
         verify(restore, source, settings),
     ]);
     let last = match &restore.spec.into.platform {
-        Some(_) => step(restore, source, settings, "release", include_str!("release.sh")),
+        Some(_) => step(restore, source, settings, "release", RELEASE),
         None => steps.remove(steps.len() - 1),
     };
     let metadata = ObjectMeta {
@@ -232,7 +252,6 @@ fn serve(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Contain
 }
 
 fn container(restore: &Restore, source: &Source<'_>, settings: &Settings, name: &str) -> Container {
-    let image = source.postgres.and_then(|postgres| postgres.image.clone());
     let asked = source.postgres.map(|postgres| postgres.resources.clone()).unwrap_or_default();
     let point = &restore.spec.point;
     let until = point.time.as_ref().map_or_else(String::new, |time| time.0.to_string());
@@ -249,7 +268,7 @@ fn container(restore: &Restore, source: &Source<'_>, settings: &Settings, name: 
     Container {
         name: name.into(),
         env: Some(env.into_iter().chain(folders(restore)).collect()),
-        image: Some(image.unwrap_or_else(|| settings.postgres_image.clone())),
+        image: Some(postgres_image(source, settings)),
         image_pull_policy: Some("IfNotPresent".into()),
         resources: Some(resources(&asked, "100m", "256Mi")),
         security_context: Some(security()),
@@ -322,6 +341,18 @@ pub fn engine_step(image: String, name: &str, args: Vec<String>, mounts: Vec<Vol
         volume_mounts: Some(mounts),
         ..Container::default()
     }
+}
+
+/// The image whose server makes the ledger, and has to be of the copy's version.
+fn postgres_image(source: &Source<'_>, settings: &Settings) -> String {
+    let image = source.postgres.and_then(|postgres| postgres.image.clone());
+    image.unwrap_or_else(|| settings.postgres_image.clone())
+}
+
+/// The image of the server that a Job restored with.
+pub fn image_of(job: &Job) -> Option<&str> {
+    let steps = job.spec.as_ref()?.template.spec.as_ref()?.init_containers.as_ref()?;
+    steps.iter().find(|step| step.name == PREPARE)?.image.as_deref()
 }
 
 fn image(source: &Source<'_>, settings: &Settings) -> String {

@@ -116,9 +116,25 @@ fn copies_and_the_log_are_only_read_and_no_step_can_do_more_than_it_must() {
 fn the_volume_is_the_one_that_the_platform_will_find_and_says_whose_it_is() {
     let restore = restore(json!({"platform": {"name": "new"}}), json!({}));
     let into = restore.spec.into.platform.clone().unwrap();
-    let volume = serde_json::to_value(volume(&restore, &into)).unwrap();
+    let backup: Backup = serde_json::from_value(json!({
+        "apiVersion": "payplane.io/v1alpha1", "kind": "Backup", "metadata": {"name": "nightly", "namespace": "pay"},
+        "spec": {"platformRef": {"name": "main"}},
+    }))
+    .unwrap();
+    let source = Source {
+        backup: &backup,
+        postgres: None,
+        engine_image: None,
+        keys: Keys::default(),
+        makes_volume: true,
+        makes_secret: true,
+    };
+    let made = job(&restore, &source, &fixture::settings());
+    let volume = serde_json::to_value(volume(&restore, &into, &source, &fixture::settings())).unwrap();
     assert_eq!(volume["metadata"]["name"], "data-new-postgres-0");
-    assert_eq!(volume["metadata"]["annotations"], json!({"payplane.io/restore": "r-1"}));
+    let annotations = json!({"payplane.io/restore": "r-1", "payplane.io/postgres-image": "postgres:17"});
+    assert_eq!(volume["metadata"]["annotations"], annotations);
+    assert_eq!(image_of(&made), Some("postgres:17"), "what a server of the volume has to be like");
     assert_eq!(volume["metadata"].get("ownerReferences"), None);
     let secret = owner_secret(&restore, "new", "secret".into());
     assert_eq!(secret.metadata.name.as_deref(), Some("new-database-owner"));
@@ -298,8 +314,6 @@ mod scripts {
 
 #[test]
 fn a_ledger_is_whole_in_its_place_or_was_never_touched_wherever_the_scripts_end() {
-    const RELEASE: &str = include_str!("release.sh");
-    const UNDO: &str = include_str!("undo.sh");
     const NEVER: usize = 99;
     let volume = scripts::volume("done", true);
     assert!(scripts::run(RELEASE, &volume, NEVER));

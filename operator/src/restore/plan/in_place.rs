@@ -97,8 +97,8 @@ pub fn refusal(
         Some(mark) if mark == Mark::of(restore) => return None,
         Some(mark) => {
             let message = format!(
-                "Restore {} replaces the ledger of Platform {name} just now. Wait for its end, and name the ledger that is there then.",
-                mark.restore
+                "{} replaces the ledger of Platform {name} just now. Wait for its end, and name the ledger that is there then.",
+                mark.who()
             );
             return Some((TARGET_EXISTS, message));
         }
@@ -124,7 +124,7 @@ pub fn consent(ledger: &str) -> String {
 
 /// After the Job failed: what was is brought back, and only then the volume is given back.
 fn undone<'a>(restore: &Restore, observed: &'a Observed) -> Option<Next<'a>> {
-    if observed.pod.as_ref().is_some_and(still_runs) {
+    if observed.pod.as_ref().is_some_and(job::still_runs) {
         return Some(Next::Wait(Waiting::unwatched(PROGRESSING, "It failed, and its pod ends.")));
     }
     match &observed.undo {
@@ -132,11 +132,6 @@ fn undone<'a>(restore: &Restore, observed: &'a Observed) -> Option<Next<'a>> {
         Some(undo) if !matches!(job::end(undo, None), End::Succeeded) => Some(Next::LookAtUndo(undo)),
         None | Some(_) => is_bound(restore, observed).then(|| give_back(observed, false)),
     }
-}
-
-fn still_runs(pod: &k8s_openapi::api::core::v1::Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    !matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 const fn give_back(observed: &Observed, is_replaced: bool) -> Next<'_> {
