@@ -1,3 +1,5 @@
+# shellcheck shell=sh
+# Comes after login.sh, which ends at the first error.
 umask 0077
 fail() {
     echo "$1" >&2
