@@ -1,3 +1,6 @@
+# shellcheck shell=sh
+# Comes after login.sh.
+set -eu
 umask 0077
 fail() {
     echo "$1" >&2
@@ -21,9 +24,9 @@ postgres -D /scratch/data -c listen_addresses= -c unix_socket_directories=/tmp -
     -c recovery_target=immediate -c recovery_target_timeline=current -c recovery_target_action=promote \
     -c "restore_command=barman-cloud-wal-restore --cloud-provider aws-s3 --endpoint-url '$ENDPOINT' '$DESTINATION' '$SERVER' %f %p" \
     >/tmp/recovery.log 2>&1 &
-server=$!
+process=$!
 until [ "$(psql -h /tmp -U payplane_owner -d payplane -AtqX -c 'select pg_is_in_recovery()' 2>/dev/null)" = f ]; do
-    if ! kill -0 "$server" 2>/dev/null; then
+    if ! kill -0 "$process" 2>/dev/null; then
         grep -E 'FATAL|PANIC|ERROR' /tmp/recovery.log | grep -vE 'starting up|not yet accepting' | tail -n 5 >&2
         fail "the copy is not whole: the log that it needs could not be replayed"
     fi
