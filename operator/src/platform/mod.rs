@@ -176,8 +176,18 @@ impl Reconciled for Platform {
 }
 
 async fn look(platform: &Platform, context: &Context, names: &Names, count: Count) -> Result<Answer, Error> {
-    let mut observed = Box::pin(observe::observe(platform, context, names)).await?; // reads
-    let asked = platform;
+    let observed = Box::new(Box::pin(observe::observe(platform, context, names)).await?); // reads
+    Box::pin(bring(platform, context, names, observed, count)).await
+}
+
+/// Does what is left to do after a look.
+async fn bring(
+    asked: &Platform,
+    context: &Context,
+    names: &Names,
+    mut observed: Box<Observed>,
+    count: Count,
+) -> Result<Answer, Error> {
     let valid = match validate::validate(asked, &observed) {
         Err(refused) => return Ok(Answer::Refused(refused)),
         Ok(valid) => valid,
