@@ -106,13 +106,15 @@ operator() {
 }
 
 # Those that kill pods of the shared platform, change its ledger or upgrade the chart run alone, the others side by side:
-# they spend their time waiting. The one with CloudNativePG comes last: others expect a cluster without it.
+# they spend their time waiting. Major upgrades have the node for themselves, which has no room for two ledgers more. Those with
+# CloudNativePG come last: others expect a cluster without it.
 e2e() {
   local alone=(kills crash is_away restarts_nothing a_copy_counts) run=(cargo test --locked --workspace --test e2e)
   use_cluster
   use_images
   "${run[@]}" -- --nocapture --test-threads=1 "${alone[@]}" &&
-    "${run[@]}" -- --nocapture --test-threads=4 --skip=cloudnative_pg "${alone[@]/#/--skip=}" &&
+    "${run[@]}" -- --nocapture --test-threads=4 --skip=cloudnative_pg --skip=upgrades "${alone[@]/#/--skip=}" &&
+    "${run[@]}" -- --nocapture --test-threads=2 upgrades &&
     "$ROOT/tests/foreign/cloudnative-pg.sh"
 }
 
