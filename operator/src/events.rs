@@ -72,6 +72,7 @@ async fn send(recorder: Recorder, mut waiting: Receiver<(Event, ObjectReference)
         if let Err(error) = api::call("publish an event", recorder.publish(&event, &object)).await {
             tracing::debug!(error = %error, reason = event.reason, "an event was not accepted");
         }
+        // Requests that money waits for go first.
         tokio::time::sleep(PACE).await;
     }
 }

@@ -52,6 +52,7 @@ pub async fn run(context: Arc<Context>) {
                 watches.insert(tenant, tokio::spawn(watch));
             }
         }
+        // Tenants and Platforms come and go; that is looked at now and then.
         tokio::time::sleep(PERIOD).await;
     }
 }
@@ -100,6 +101,7 @@ async fn follow(context: Arc<Context>, tenant: String, platform: PlatformKey, na
         if let Err(error) = watch(&context, (&tenant, &platform, &namespace), &mut seal).await {
             tracing::debug!(tenant, error = %error, "a watch of the ledger ended and comes again");
         }
+        // An engine that is away is not asked without end.
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -23,6 +23,7 @@ const CONCURRENCY: usize = 4;
 pub async fn run(context: Arc<Context>) {
     context.filled.all().await;
     loop {
+        // Payments over gRPC tell nobody here.
         tokio::time::sleep(PERIOD).await;
         let tenants = tenants_with_wallets(&context);
         stream::iter(tenants)

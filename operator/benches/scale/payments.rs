@@ -159,6 +159,7 @@ async fn operator_side(world: &mut World, load: &Load, round: u64, size: u64) ->
     })
     .await;
     let (took, costs) = (started.elapsed(), world.costs() - work);
+    // Writes that come late count, too.
     tokio::time::sleep(AFTERWARDS).await;
     let counts = world.counts().await - before;
     let [payments, wallets, events] =

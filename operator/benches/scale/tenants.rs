@@ -70,6 +70,7 @@ pub async fn measure(settings: &Settings) -> Figures {
     let (ready, ()) = tokio::join!(ready(&client, wanted), onboarded);
     let (took, costs) = (started.elapsed(), world.costs() - work);
     super::say(&format!("{ready} ready after {took:?}"));
+    // Writes that come late count, too.
     tokio::time::sleep(AFTERWARDS).await;
     let counts = world.counts().await - before;
     let writes = counts.all_writes().saturating_sub(wanted);

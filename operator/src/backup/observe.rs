@@ -100,11 +100,11 @@ pub async fn observe(backup: &Backup, context: &Context) -> Result<Observed, Err
     let platform = as_it_serves(&key, context, job.is_some()).await?;
     let is_operated = platform.as_ref().is_some_and(|platform| platform.spec.postgres.operator.is_some());
     let (cluster, copy) = if is_operated { operated(backup, client, &key).await? } else { (None, None) };
-    let (copy, other): (Vec<_>, Vec<_>) = copy.into_iter().partition(|copy| is_ours(copy, backup));
+    let is_copy_taken = copy.as_ref().is_some_and(|copy| !is_ours(copy, backup));
     Ok(Observed {
         cluster,
-        copy: copy.into_iter().next(),
-        is_copy_taken: !other.is_empty(),
+        copy: copy.filter(|_| !is_copy_taken),
+        is_copy_taken,
         platform,
         engine: context.engines.get(&key),
         has_claim: claim.is_some(),
@@ -124,7 +124,7 @@ async fn as_it_serves(
     has_job: bool,
 ) -> Result<Option<Platform>, Error> {
     let Some(platform) = context.stores.platform(key) else { return Ok(None) };
-    if has_job {
+    if has_job || platform.spec.postgres.managed.is_none() {
         return Ok(Some(platform));
     }
     let sets = Api::<StatefulSet>::namespaced(context.client.clone(), &key.namespace);

@@ -56,6 +56,7 @@ where
                 () = gone::<K>(context) => tracing::info!(kind, namespace, "another operator's kind is gone"),
             }
         }
+        // Nobody says when a kind comes.
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -63,6 +64,7 @@ where
 /// Returns when a kind is no longer served. Before, its watch fails and comes again like any other.
 async fn gone<K: Resource<DynamicType = ()>>(context: &Context) {
     loop {
+        // Nobody says when a kind goes.
         tokio::time::sleep(PAUSE).await;
         if matches!(foreign::serves::<K>(&context.client).await, Ok(false)) {
             return;

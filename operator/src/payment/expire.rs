@@ -38,6 +38,7 @@ const SELECTOR: &str = "spec.ttlSecondsAfterSettled!=,status.state!=New,status.s
 pub async fn run(context: Arc<Context>) {
     context.filled.all().await;
     loop {
+        // Clocks tell nobody.
         tokio::time::sleep(PERIOD).await;
         if let Err(error) = round(&context).await {
             // The next round comes soon.

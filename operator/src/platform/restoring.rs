@@ -1,8 +1,9 @@
 //! A Platform whose ledger is being replaced stands still: its engines and its database are stopped, and stay so.
 //!
 //! The claim of the ledger's volume says so, with a mark that a Restore or a major upgrade wrote there and takes away at its end.
-//! There is one mark, so that they never meet. It is read afresh in every look, so no cache can hide it. The StatefulSet gets the same mark in the write that stops it: looks at one
-//! Platform never overlap, so whoever sees it there knows that no look of before starts the database again. Pure.
+//! There is one mark, so that they never meet. It is read afresh in every look, so no cache can hide it. The StatefulSet gets the
+//! same mark in the write that stops it: looks at one Platform never overlap, so whoever sees it there knows that no look of before
+//! starts the database again. Pure.
 
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::PersistentVolumeClaim};
 use kube::{Resource, ResourceExt};

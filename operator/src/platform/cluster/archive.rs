@@ -30,12 +30,11 @@ const COMPRESSION: &str = "gzip";
 
 /// Adds the archive that the Platform asks for to the Cluster.
 pub fn add(cluster: Option<&mut Cluster>, platform: &Platform, names: &Names, observed: &ObservedCluster) {
-    let Some((cluster, archive, bucket)) =
-        cluster.zip(wanted(platform)).map(|(one, (two, three))| (one, two, three))
+    let (Some(cluster), Some((archive, bucket)), Some(secret)) =
+        (cluster, wanted(platform), &observed.credentials)
     else {
         return;
     };
-    let Some(secret) = &observed.credentials else { return };
     let folder = folder(platform, names, observed.live.as_ref());
     let stored = Store {
         data: Some(DataFiles { compression: COMPRESSION.into(), immediate_checkpoint: true }),

@@ -265,12 +265,18 @@ fn container(restore: &Restore, source: &Source<'_>, settings: &Settings, name: 
         variable("LOG", log.into()),
         variable("DEADLINE", restore.spec.deadline_seconds.to_string()),
     ];
+    let env = env.into_iter().chain(folders(restore)).collect();
+    on_volume((name, &postgres_image(source, settings)), &asked, env)
+}
+
+/// A container of PostgreSQL's programs that works on a ledger's volume.
+pub fn on_volume((name, image): (&str, &str), asked: &Resources, env: Vec<EnvVar>) -> Container {
     Container {
         name: name.into(),
-        env: Some(env.into_iter().chain(folders(restore)).collect()),
-        image: Some(postgres_image(source, settings)),
+        env: Some(env),
+        image: Some(image.into()),
         image_pull_policy: Some("IfNotPresent".into()),
-        resources: Some(resources(&asked, "100m", "256Mi")),
+        resources: Some(resources(asked, "100m", "256Mi")),
         security_context: Some(security()),
         // Why a step failed is what it said last.
         termination_message_policy: Some("FallbackToLogsOnError".into()),
@@ -288,14 +294,19 @@ fn adopt(restore: &Restore, source: &Source<'_>, settings: &Settings) -> Contain
         Some(_) => (OWNER_DIR, vec![mount("database-owner", OWNER_DIR, true)]),
         None => (LOGIN_DIR, Vec::new()),
     };
+    engine(source, settings, ADOPT, adopt_args(restore, LOGIN_DIR, owner), mounts)
+}
+
+/// What makes the ledger one of its own that a login reaches. `owner` has the login that it gets.
+pub fn adopt_args(restore: &Restore, login: &str, owner: &str) -> Vec<String> {
     let args = [
         "adopt".into(),
-        format!("--database-dir={LOGIN_DIR}"),
+        format!("--database-dir={login}"),
         format!("--owner-database-dir={owner}"),
         format!("--restore-id={}", restore.uid().unwrap_or_default()),
         "--summary-file=/dev/termination-log".into(),
     ];
-    engine(source, settings, ADOPT, args.into_iter().chain(becomes(restore)).collect(), mounts)
+    args.into_iter().chain(becomes(restore)).collect()
 }
 
 /// Whose ledger it becomes, if another Platform's than it was.

@@ -37,7 +37,7 @@ use crate::{
         restoring::Mark,
         secret, store, store_environment,
     },
-    restore::build::{ADOPT, COMPONENT, VERIFY, becomes, engine_step, job_name, names, owner_metadata},
+    restore::build::{ADOPT, COMPONENT, VERIFY, adopt_args, engine_step, job_name, names, owner_metadata},
 };
 
 /// How the copy is called in the Cluster.
@@ -149,14 +149,7 @@ pub fn image(source: Option<&Platform>, settings: &Settings) -> String {
 }
 
 fn adopt(restore: &Restore, image: &str) -> Container {
-    let args = [
-        "adopt".into(),
-        format!("--database-dir={LOGIN_DIR}"),
-        format!("--owner-database-dir={LOGIN_DIR}"),
-        format!("--restore-id={}", restore.uid().unwrap_or_default()),
-        "--summary-file=/dev/termination-log".into(),
-    ];
-    let args = args.into_iter().chain(becomes(restore)).collect();
+    let args = adopt_args(restore, LOGIN_DIR, LOGIN_DIR);
     engine_step(image.into(), ADOPT, args, vec![mount(LOGIN, LOGIN_DIR, true)])
 }
 

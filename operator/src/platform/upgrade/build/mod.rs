@@ -22,10 +22,10 @@ use crate::{
     platform::{
         Names,
         build::{program, tuning},
-        container::{claim_volume, mount, resources, scratch, secret_volume, security, variable},
+        container::{claim_volume, mount, resources, scratch, secret_volume, variable},
         credentials::{DATABASE, OWNER},
     },
-    restore::build::{BESIDE, LEDGER, RELEASE, USER, folders_of, undo::of_volume},
+    restore::build::{BESIDE, LEDGER, RELEASE, USER, folders_of, on_volume, undo::of_volume},
 };
 
 /// Component label of the Job.
@@ -208,22 +208,7 @@ fn container(copy: &Copy<'_>, name: &str, image: &str) -> Container {
     ];
     let ManagedPostgres { resources: asked, .. } = copy.spec;
     let folders = folders_of(Some(&kept_folder(&ledger(copy.began))));
-    Container {
-        name: name.into(),
-        env: Some(env.into_iter().chain(folders).collect()),
-        image: Some(image.into()),
-        image_pull_policy: Some("IfNotPresent".into()),
-        resources: Some(resources(asked, "100m", "256Mi")),
-        security_context: Some(security()),
-        // Why a step failed is what it said last.
-        termination_message_policy: Some("FallbackToLogsOnError".into()),
-        volume_mounts: Some(vec![
-            mount("target", "/target", false),
-            mount("scratch", "/scratch", false),
-            mount("tmp", "/tmp", false),
-        ]),
-        ..Container::default()
-    }
+    on_volume((name, image), asked, env.into_iter().chain(folders).collect())
 }
 
 #[cfg(test)]
