@@ -2,8 +2,8 @@
 # `make prove`: the tests that prove money, at full size, and their report in docs/proof.md.
 #
 # What `make test` runs in seconds runs here for as long as the sizes below ask for: hours. The report is written only if all
-# of it passed; it says on which commit and what each test printed about itself. What passed on this commit is not run again, so
-# a run that was broken off goes on where it was.
+# of it passed; it says on which commit and what each test printed about itself. What passed with the same sources is not run
+# again, so a run that was broken off goes on where it was.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
@@ -23,11 +23,18 @@ mkdir -p "$LOGS"
 git diff --quiet HEAD || die "commit first: the report names the commit that it describes"
 COMMIT=$(git rev-parse HEAD)
 
+# What tests of the engine are made of, and those of the operator, which start an engine.
+ENGINE=(engine proto Cargo.toml Cargo.lock rust-toolchain.toml tests/lib.sh tests/e2e/cluster)
+OPERATOR=("${ENGINE[@]}" operator crds charts examples)
+
 prove() { # NAME VARIABLE COMMAND...
-  local name=$1 setting=$2 begin=$SECONDS
+  local name=$1 setting=$2 begin=$SECONDS passed
+  local -a sources=("${ENGINE[@]}")
   shift 2
+  [ "$name" != faults ] || sources=("${OPERATOR[@]}")
+  passed="$(git rev-parse "${sources[@]/#/HEAD:}" | sha256sum) $setting"
   say "==> $name ($setting)"
-  if [ "$(cat "$LOGS/$name.passed" 2>/dev/null)" = "$COMMIT $setting" ]; then
+  if [ "$(cat "$LOGS/$name.passed" 2>/dev/null)" = "$passed" ]; then
     say "    passed before"
     return
   fi
@@ -36,7 +43,7 @@ prove() { # NAME VARIABLE COMMAND...
   [[ " $* " == *' -- '* ]] || set -- "$@" --
   env "$setting" "$@" --nocapture >"$LOGS/$name.log" 2>&1 </dev/null ||
     { tail -n 40 "$LOGS/$name.log" >&2; die "$name failed, see $LOGS/$name.log"; }
-  echo "$COMMIT $setting" >"$LOGS/$name.passed"
+  echo "$passed" >"$LOGS/$name.passed"
   say "    $((SECONDS - begin)) s"
 }
 

@@ -3,7 +3,8 @@
 //!
 //! Order: each kind lives once undisturbed, and its writes and calls are counted: those are the points where it can be
 //! killed. Then it lives again for each chosen point, and is killed there. A normal run kills each kind once, at a point that
-//! the printed seed chooses (`PAYPLANE_SEED` repeats it); `make prove` kills at every point, before and after it is done.
+//! the printed seed chooses (`PAYPLANE_SEED` repeats it); `make prove` kills at every point, before and after it is done. Of a
+//! StandingOrder's calls only the one that is certainly its own counts: settled Payments are looked at again meanwhile.
 //! People go on meanwhile and wait a minute for each answer. In the end the ledger has one fact of each life.
 
 use std::{
@@ -16,7 +17,8 @@ use super::{
     people::{Life, People},
 };
 
-/// Writes and calls that every StandingOrder has. In a normal run none lives undisturbed: each waits for a minute to come.
+/// Writes and calls that every StandingOrder has. In a normal run none lives undisturbed: each waits for a minute to come. What
+/// was counted in one such minute was 44 calls, most of them looks at Payments that were settled long ago.
 const OF_AN_ORDER: [u64; 2] = [3, 1];
 
 /// Where the operator is killed.
@@ -47,6 +49,7 @@ async fn killed_in_the_life_of_any_kind_the_operator_leaves_one_fact() {
     for life in Life::ALL {
         let counts = match life {
             Life::StandingOrder if !is_proving() => OF_AN_ORDER,
+            Life::StandingOrder => [undisturbed(&bed, life, &mut lived).await[0], OF_AN_ORDER[1]],
             _ => undisturbed(&bed, life, &mut lived).await,
         };
         println!("{life:?}: {} writes and {} calls", counts[0], counts[1]);
