@@ -49,8 +49,9 @@ prove() { # NAME VARIABLE COMMAND...
 
 section() { # NAME TITLE
   printf '\n## %s\n\n```\n' "$2"
-  # What tests say about themselves, without cargo's own words and without times.
+  # What tests say about themselves, without cargo's own words, kubectl's and times.
   grep -vE '^ *(Compiling|Finished|Running|Blocking|Fresh|warning)|^running [0-9]+|^$|Doc-tests' "$LOGS/$1.log" |
+    grep -vE '^(Warning: resource|Error from server)|has been running for over' |
     sed -E 's/; finished in .*//' | grep -v '0 passed; 0 failed'
   printf '```\n'
 }
