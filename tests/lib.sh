@@ -92,6 +92,17 @@ use_cluster() {
   export PATH KUBECONFIG
 }
 
+# module TOOL: fetches the Go module of an operator that others wrote, in the version of the tool's go.mod and checked against its
+# go.sum, and names its folder.
+module() {
+  command -v go >/dev/null || die "go is missing; install Go 1.21 or newer"
+  local wanted folder
+  wanted=$(sed -n 's/^require \(.*\) \(v.*\)$/\1@\2/p' "$CLUSTER/tools/$1/go.mod")
+  folder=$(cd "$CLUSTER/tools/$1" && timeout 600 go mod download -json "$wanted" | sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p')
+  [ -d "$folder" ] || die "the module $wanted was not fetched"
+  echo "$folder"
+}
+
 # The names of the images that images.sh built last, as variables for scripts and tests.
 use_images() {
   set -a

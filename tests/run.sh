@@ -82,10 +82,11 @@ unit() {
     cargo test --locked --workspace --test tidy
 }
 
-# CloudNativePG is for the last test of all, but compiled here, where compilers work anyway. PostgreSQL of the next Debian is for
-# the tests of major upgrades.
+# CloudNativePG and the Redis operator are for the last tests of all, but compiled here, where compilers work anyway. PostgreSQL
+# of the next Debian is for the tests of major upgrades.
 cluster() {
-  "$CLUSTER/up.sh" && "$CLUSTER/selftest.sh" && "$CLUSTER/images.sh" --quiet cloudnative-pg postgres-barman postgres-next
+  "$CLUSTER/up.sh" && "$CLUSTER/selftest.sh" && "$CLUSTER/images.sh" --quiet cloudnative-pg redis-operator postgres-barman \
+    postgres-next
 }
 
 # The model wants another build of the engine's library, and of nothing that it stands on.
@@ -107,14 +108,16 @@ operator() {
 
 # Those that kill pods of the shared platform, change its ledger or upgrade the chart run alone, the others side by side:
 # they spend their time waiting. Major upgrades have the node for themselves, which has no room for two ledgers more. Those with
-# CloudNativePG come last: others expect a cluster without it.
+# the operators of others come last: the rest expect a cluster without them.
 e2e() {
   local alone=(kills crash is_away restarts_nothing a_copy_counts) run=(cargo test --locked --workspace --test e2e)
   use_cluster
   use_images
   "${run[@]}" -- --nocapture --test-threads=1 "${alone[@]}" &&
-    "${run[@]}" -- --nocapture --test-threads=4 --skip=cloudnative_pg --skip=upgrades "${alone[@]/#/--skip=}" &&
+    "${run[@]}" -- --nocapture --test-threads=4 --skip=cloudnative_pg --skip=redis_operator --skip=upgrades \
+      "${alone[@]/#/--skip=}" &&
     "${run[@]}" -- --nocapture --test-threads=2 upgrades &&
+    "$ROOT/tests/foreign/redis-operator.sh" &&
     "$ROOT/tests/foreign/cloudnative-pg.sh"
 }
 

@@ -17,7 +17,7 @@ use crate::{
     reference::SecretReference,
 };
 
-pub use operated::{DeletionPolicy, OperatedKafka, OperatedPostgres};
+pub use operated::{DeletionPolicy, OperatedKafka, OperatedPostgres, OperatedRedis};
 pub use redis::{ExternalRedis, ManagedRedis, RedisSpec};
 pub use upgrade::MajorUpgrade;
 

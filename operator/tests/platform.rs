@@ -3,6 +3,7 @@
 
 mod cloudnative_pg;
 mod foreign;
+mod redis_operator;
 mod strimzi;
 
 use crate::{own, support};
@@ -275,11 +276,14 @@ async fn what_can_never_be_is_refused_with_the_way_out() {
             (json!({"kafka": {"managed": {"users": [{"name": "a"}, {"name": "a"}]}}}), Some("Duplicate value")),
             (json!({"kafka": {"managed": {"users": [{"name": "a", "groups": ["*"]}]}}}), Some("groups")),
             (json!({"kafka": {"managed": {"replicas": 3, "users": [{"name": "a"}]}}}), None),
-            (json!({"redis": {}}), Some("exactly one of managed and external")),
+            (json!({"redis": {}}), Some("exactly one of managed, operator and external")),
             (
                 json!({"redis": {"managed": {}, "external": {"secretRef": {"name": "x"}}}}),
-                Some("exactly one of managed and external"),
+                Some("exactly one of managed, operator and external"),
             ),
+            (json!({"redis": {"operator": {}}}), Some("spec.redis.operator.image")),
+            (json!({"redis": {"operator": {"image": "redis:7", "instances": 1}}}), Some("greater than or equal to 2")),
+            (json!({"redis": {"operator": {"image": "redis:7"}}}), None),
             (json!({"redis": {"managed": {}}}), None),
         ];
         let dry = PatchParams { dry_run: true, ..PatchParams::default() };

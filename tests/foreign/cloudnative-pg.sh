@@ -16,9 +16,7 @@ need_s3
 use_cluster
 use_images
 
-module=$(cd "${TMPDIR:-/tmp}" && timeout 600 go mod download -json \
-  "github.com/cloudnative-pg/cloudnative-pg@v$CLOUDNATIVE_PG_VERSION" | sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p')
-[ -d "$module" ] || die "the module of CloudNativePG was not fetched"
+module=$(module cloudnative-pg)
 
 # As released, but for the image: no registry is asked for it.
 manifest() {

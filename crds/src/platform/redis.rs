@@ -4,19 +4,23 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Resources;
+use super::{OperatedRedis, Resources};
 use crate::reference::SecretReference;
 
-/// Redis: exactly one of `managed` and `external`. Engines work without it, and while it is away.
+/// Redis: exactly one of `managed`, `operator` and `external`. Engines work without it, and while it is away.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.managed) != has(self.external)").message("give exactly one of managed and external")
+    validation = Rule::new("[has(self.managed), has(self.operator), has(self.external)].filter(given, given).size() == 1")
+        .message("give exactly one of managed, operator and external")
 )]
 pub struct RedisSpec {
     /// One Redis server run by this operator. It keeps nothing: losing it costs some reads of the database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedRedis>,
+    /// Several Redis servers run by the Redis operator of Opstree, which has to be installed. They keep nothing either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<OperatedRedis>,
     /// A Redis that somebody else runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalRedis>,

@@ -14,6 +14,7 @@ use crate::{
     platform::foreign::{
         self,
         cloudnative_pg::Cluster,
+        redis_operator::RedisReplication,
         strimzi::{Kafka, KafkaNodePool, KafkaTopic, KafkaUser},
     },
     watch::Health,
@@ -22,7 +23,7 @@ use crate::{
 /// How often a kind is asked for.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Databases and Kafka that other operators run wake their Platform, in the served namespaces.
+/// Databases, Kafka and Redis that other operators run wake their Platform, in the served namespaces.
 pub async fn wake_by_foreign(context: Arc<Context>, health: Arc<Health>) {
     let namespaces = &context.settings.platform_namespaces;
     let watches = namespaces.iter().flat_map(|namespace| {
@@ -32,6 +33,7 @@ pub async fn wake_by_foreign(context: Arc<Context>, health: Arc<Health>) {
             follow::<KafkaNodePool>(&context, &health, namespace, "KafkaNodePool").boxed(),
             follow::<KafkaTopic>(&context, &health, namespace, "KafkaTopic").boxed(),
             follow::<KafkaUser>(&context, &health, namespace, "KafkaUser").boxed(),
+            follow::<RedisReplication>(&context, &health, namespace, "RedisReplication").boxed(),
         ]
     });
     join_all(watches).await;

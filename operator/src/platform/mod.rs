@@ -362,11 +362,15 @@ fn finish(answer: &Answer) -> Result<Again, Error> {
         // Nor is which of its steps a Job is at; payments wait for it.
         Answer::Still(Still { mark: Mark::Upgrade { .. }, .. }) => Ok(Again::After(LOOK_AT_UPGRADE)),
         // What is not installed is not watched.
-        Answer::Applied(applied) if matches!(applied.operated_kafka, Some(Operated::Refused(_))) => {
-            Ok(Again::After(LOOK_FOR_OPERATORS))
-        }
+        Answer::Applied(applied) if lacks_operator(applied) => Ok(Again::After(LOOK_FOR_OPERATORS)),
         Answer::Refused(_) | Answer::Paused | Answer::Still(_) | Answer::Applied(_) => Ok(Again::OnChange),
     }
+}
+
+/// Whether something is left out until another operator is installed, or a name is free.
+fn lacks_operator(applied: &Applied) -> bool {
+    matches!(applied.operated_kafka, Some(Operated::Refused(_)))
+        || matches!(applied.redis, report::RedisSeen::Refused(_))
 }
 
 /// Whether an annotation asks for nothing to be changed.

@@ -81,6 +81,22 @@ impl Names {
         format!("{}-redis", self.platform)
     }
 
+    /// RedisReplication that another operator runs, and ConfigMap of its settings. Not called as the managed one: the Services
+    /// that the operator makes are called after it, and the mode can change.
+    pub fn redis_set(&self) -> String {
+        format!("{}-redis-set", self.platform)
+    }
+
+    /// Secret with the certificate of its servers.
+    pub fn redis_set_tls(&self) -> String {
+        format!("{}-tls", self.redis_set())
+    }
+
+    /// Service of the primary, which that operator makes.
+    pub fn redis_primary(&self) -> String {
+        format!("{}-master", self.redis_set())
+    }
+
     /// Secret with Redis' certificate.
     pub fn redis_tls(&self) -> String {
         format!("{}-redis-tls", self.platform)

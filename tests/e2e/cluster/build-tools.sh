@@ -2,8 +2,8 @@
 # Builds the cluster's programs from pinned Go modules, each once per version, into the cache.
 #
 # build-tools.sh [NAME...]: kube etcd forward netpol coredns local-path-provisioner grpcurl helm; all of them without arguments.
-# cloudnative-pg only by name. A tool
-# is built in a temporary folder and moved into place, so a broken build leaves nothing behind that looks complete.
+# cloudnative-pg and redis-operator only by name. A tool is built in a temporary folder and moved into place, so a broken build
+# leaves nothing behind that looks complete.
 # Afterwards $CACHE/bin holds links to kubectl, helm and grpcurl.
 set -euo pipefail
 # shellcheck source=lib.sh
@@ -45,12 +45,18 @@ build_cloudnative_pg() {
   (cd "$CLUSTER_DIR/tools/cloudnative-pg" && go build -mod=readonly -trimpath -o "$OUT/manager" -ldflags "$GO_LDFLAGS" \
     github.com/cloudnative-pg/cloudnative-pg/cmd/manager)
 }
+build_redis_operator() {
+  (cd "$CLUSTER_DIR/tools/redis-operator" && go build -mod=readonly -trimpath -o "$OUT/operator" -ldflags "$GO_LDFLAGS" \
+    github.com/OT-CONTAINER-KIT/redis-operator/cmd)
+}
 build_etcd() { (cd "$CLUSTER_DIR/tools/etcd" && go build -mod=readonly -trimpath -o "$OUT/etcd" -ldflags "$GO_LDFLAGS" .); }
 
 grep -q "k8s.io/kubernetes v$KUBE_VERSION$" "$CLUSTER_DIR/tools/kube/go.mod" ||
   die "versions.env says Kubernetes $KUBE_VERSION, tools/kube/go.mod says otherwise"
 grep -q "github.com/cloudnative-pg/cloudnative-pg v$CLOUDNATIVE_PG_VERSION$" "$CLUSTER_DIR/tools/cloudnative-pg/go.mod" ||
   die "versions.env says CloudNativePG $CLOUDNATIVE_PG_VERSION, tools/cloudnative-pg/go.mod says otherwise"
+grep -q "github.com/OT-CONTAINER-KIT/redis-operator v$REDIS_OPERATOR_VERSION$" "$CLUSTER_DIR/tools/redis-operator/go.mod" ||
+  die "versions.env says Redis operator $REDIS_OPERATOR_VERSION, tools/redis-operator/go.mod says otherwise"
 grep -q "go.etcd.io/etcd/server/v3 v$ETCD_VERSION$" "$CLUSTER_DIR/tools/etcd/go.mod" ||
   die "versions.env says etcd $ETCD_VERSION, tools/etcd/go.mod says otherwise"
 
@@ -72,6 +78,8 @@ for tool in "$@"; do
       module_install github.com/rancher/local-path-provisioner $LOCAL_PATH_VERSION ;;
     cloudnative-pg) build "building CloudNativePG $CLOUDNATIVE_PG_VERSION" \
       "$(cloudnative_pg_dir)" build_cloudnative_pg ;;
+    redis-operator) build "building the Redis operator $REDIS_OPERATOR_VERSION" \
+      "$(redis_operator_dir)" build_redis_operator ;;
     *) die "unknown tool $tool" ;;
   esac
 done

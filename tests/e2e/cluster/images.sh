@@ -3,8 +3,8 @@
 #
 # images.sh [--load cluster|none|kind:NAME|k3d:NAME] [--quiet] [NAME...]
 #   NAME: engine operator postgres redis kafka toolbox pause coredns local-path-provisioner; all without names.
-#         cloudnative-pg, postgres-barman, the server with what CloudNativePG stores logs and copies with, and postgres-next,
-#         PostgreSQL of the next Debian, only by name.
+#         cloudnative-pg, redis-operator, postgres-barman, the server with what CloudNativePG stores logs and copies with, and
+#         postgres-next, PostgreSQL of the next Debian, only by name.
 #   --load cluster (the default while the local cluster runs): import into its containerd.
 #   --load kind:NAME, k3d:NAME: print the command that loads the archives there. none: only build.
 #
@@ -121,6 +121,10 @@ cloudnative_pg_result() {
   install -D "$(cloudnative_pg_dir)/manager" "$1/operator/manager_amd64"
   ln -s operator/manager_amd64 "$1/manager"
 }
+redis_operator_result() {
+  "$CLUSTER_DIR/build-tools.sh" redis-operator
+  install -D "$(redis_operator_dir)/operator" "$1/operator"
+}
 pause_result() {
   mkdir -p "$1"
   CGO_ENABLED=0 go build -trimpath -ldflags "$GO_LDFLAGS" -o "$1/pause" "$CLUSTER_DIR/images/pause/main.go"
@@ -207,6 +211,11 @@ prepare() {
       key=$(key "$CLOUDNATIVE_PG_VERSION" "$(hash_of "$dir")")
       [ -s "$IMAGES/$name-$key.tar" ] || cloudnative_pg_result "$out"
       build "$name" "$CLOUDNATIVE_PG_VERSION" "$key" "build=$stage" ;;
+    redis-operator)
+      check_pin "$dir/Containerfile" "ARG REDIS_OPERATOR_VERSION=$REDIS_OPERATOR_VERSION"
+      key=$(key "$REDIS_OPERATOR_VERSION" "$(hash_of "$dir")")
+      [ -s "$IMAGES/$name-$key.tar" ] || redis_operator_result "$out"
+      build "$name" "$REDIS_OPERATOR_VERSION" "$key" "build=$stage" ;;
     toolbox)
       check_pin "$dir/Containerfile" "ARG GRPCURL_VERSION=$GRPCURL_VERSION"
       key=$(key "$(hash_of "$REPO_DIR/proto/payplane")" "$(hash_of "$dir" "$CLUSTER_DIR/images/runtime-root.sh")")

@@ -130,6 +130,7 @@ tool_dir() { # NAME VERSION [SOURCE FOLDER]
 }
 kube_dir() { tool_dir kube "$KUBE_VERSION" "$CLUSTER_DIR/tools/kube"; }
 etcd_dir() { tool_dir etcd "$ETCD_VERSION" "$CLUSTER_DIR/tools/etcd"; }
+redis_operator_dir() { tool_dir redis-operator "$REDIS_OPERATOR_VERSION" "$CLUSTER_DIR/tools/redis-operator"; }
 cloudnative_pg_dir() { tool_dir cloudnative-pg "$CLOUDNATIVE_PG_VERSION" "$CLUSTER_DIR/tools/cloudnative-pg"; }
 netpol_dir() { tool_dir netpol 1 "$CLUSTER_DIR/tools/netpol"; }
 forward_dir() { tool_dir forward 1 "$CLUSTER_DIR/tools/forward"; }

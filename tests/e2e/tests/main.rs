@@ -20,6 +20,7 @@ mod isolation;
 mod money;
 mod payment_approvals;
 mod platforms;
+mod redis_operator;
 mod refunds;
 mod restores;
 mod scaling;

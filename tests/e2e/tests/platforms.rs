@@ -9,22 +9,24 @@ use payplane_e2e::{TestTenant, client, faults};
 use serde_json::{Value, json};
 
 const NAME: &str = "shared";
-const PAYMENTS: usize = 40;
+/// How many payments each fault meets.
+pub const PAYMENTS: usize = 40;
 
 /// Status and reason of a condition.
-fn told(platform: &Platform, type_: &str) -> Option<(String, String)> {
+pub fn told(platform: &Platform, type_: &str) -> Option<(String, String)> {
     let conditions = platform.status.as_ref().map(|status| status.conditions.as_slice());
     condition(conditions, type_).map(|found| (found.status.clone(), found.reason.clone()))
 }
 
-fn is_ready(platform: &Platform) -> bool {
+/// Whether all of it is as its spec says.
+pub fn is_ready(platform: &Platform) -> bool {
     let status = platform.status.as_ref();
     is_true(status.map(|status| status.conditions.as_slice()), "Ready")
         && status.and_then(|status| status.observed_generation) >= platform.metadata.generation
 }
 
 /// Pays again and again while `fault` happens, and sees every payment through.
-async fn pay_through(tenant: &TestTenant, label: &str, fault: impl Future<Output = ()>) {
+pub async fn pay_through(tenant: &TestTenant, label: &str, fault: impl Future<Output = ()>) {
     let names: Vec<String> = (0..PAYMENTS).map(|number| format!("{label}-{number:02}")).collect();
     let payments = async {
         for name in &names {

@@ -5,6 +5,7 @@
 //! before [`serves`] said so.
 
 pub mod cloudnative_pg;
+pub mod redis_operator;
 pub mod strimzi;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use payplane_crds::{
     condition::reason::{NAME_TAKEN, OPERATOR_NOT_INSTALLED},
     platform::{DeletionPolicy, Resources},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::validate::Refused;
 use crate::{
@@ -37,6 +38,16 @@ pub enum Found {
     Ours,
     /// What somebody else made.
     Taken,
+}
+
+/// A key of a Secret.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct SecretKey {
+    /// The key.
+    pub key: String,
+    /// The Secret.
+    pub name: String,
 }
 
 /// Whether the API server serves a kind in the version that we write.

@@ -7,7 +7,7 @@ use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Told;
+use super::{SecretKey, Told};
 
 /// Label that says which Kafka a pool, topic or user belongs to.
 pub const CLUSTER: &str = "strimzi.io/cluster";
@@ -212,16 +212,6 @@ pub struct Password {
 pub struct ValueFrom {
     /// In this key of a Secret.
     pub secret_key_ref: SecretKey,
-}
-
-/// A key of a Secret.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(default)]
-pub struct SecretKey {
-    /// The key.
-    pub key: String,
-    /// The Secret.
-    pub name: String,
 }
 
 /// What a user may do.

@@ -6,7 +6,10 @@ use payplane_crds::condition::{
     reason::{AS_SPECIFIED, PROGRESSING, SECRET_NOT_FOUND},
 };
 
-use crate::condition::Conditions;
+use crate::{
+    condition::Conditions,
+    platform::{foreign::redis_operator::RedisReplication, validate::Refused},
+};
 
 /// What is known about Redis.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +19,10 @@ pub enum RedisSeen {
     None,
     /// The Deployment of the one that we run.
     Managed(Box<Deployment>),
+    /// What the other operator says of the one that it runs.
+    Operated(Box<RedisReplication>),
+    /// Why there is none that another operator runs.
+    Refused(Refused),
     /// Somebody else runs it; its Secret is complete.
     External,
     /// Somebody else runs it; this is what its Secret lacks.
@@ -30,6 +37,17 @@ pub fn report<'a>(conditions: Conditions<'a>, seen: &RedisSeen) -> Conditions<'a
         RedisSeen::None => return conditions,
         RedisSeen::Managed(deployment) if answers(deployment) => set("True", AS_SPECIFIED, "Redis answers."),
         RedisSeen::Managed(_) => set("False", PROGRESSING, &format!("Redis does not answer yet. {WITHOUT}")),
+        RedisSeen::Operated(live) => match primary(live) {
+            Some(primary) => set("True", AS_SPECIFIED, &format!("Redis answers; the primary is {primary}.")),
+            None => {
+                let message =
+                    "The Redis operator says of no server yet that it is the primary and has a replica.";
+                set("False", PROGRESSING, &format!("{message} {WITHOUT}"))
+            }
+        },
+        RedisSeen::Refused(refused) => {
+            set("False", refused.reason, &format!("{} {WITHOUT}", refused.message))
+        }
         RedisSeen::External => {
             let message = "Somebody else runs Redis; engines use it while it answers, and tell by the metric \
                            payplane_engine_redis_up.";
@@ -38,6 +56,12 @@ pub fn report<'a>(conditions: Conditions<'a>, seen: &RedisSeen) -> Conditions<'a
         RedisSeen::Incomplete(missing) => set("False", SECRET_NOT_FOUND, &format!("{missing} {WITHOUT}")),
     };
     conditions.set(REDIS_READY, status, reason, &message)
+}
+
+/// The pod that is written to.
+fn primary(live: &RedisReplication) -> Option<&str> {
+    let status = live.status.as_ref()?;
+    Some(status.master_node.as_str()).filter(|primary| !primary.is_empty())
 }
 
 fn answers(deployment: &Deployment) -> bool {

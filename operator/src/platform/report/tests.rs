@@ -1,4 +1,4 @@
-use payplane_crds::condition::{READY, RECONCILING, STALLED};
+use payplane_crds::condition::{READY, RECONCILING, STALLED, reason::OPERATOR_NOT_INSTALLED};
 use serde_json::{Value, json};
 
 use super::*;
@@ -127,10 +127,21 @@ fn a_platform_is_ready_whatever_its_redis_does_and_says_what_that_is() {
         let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {}, "status": {"readyReplicas": ready}});
         RedisSeen::Managed(serde_json::from_value(object).unwrap())
     };
+    let operated = |primary: &str| {
+        let object = json!({
+            "apiVersion": "redis.redis.opstreelabs.in/v1beta2", "kind": "RedisReplication", "metadata": {},
+            "spec": {}, "status": {"masterNode": primary},
+        });
+        RedisSeen::Operated(serde_json::from_value(object).unwrap())
+    };
+    let refused = Refused { reason: OPERATOR_NOT_INSTALLED, message: "Install it.".into(), look_again: true };
     let cases = [
         (RedisSeen::None, None),
         (redis(0), Some(("False", "Progressing"))),
         (redis(1), Some(("True", "AsSpecified"))),
+        (operated(""), Some(("False", "Progressing"))),
+        (operated("main-redis-set-0"), Some(("True", "AsSpecified"))),
+        (RedisSeen::Refused(refused), Some(("False", "OperatorNotInstalled"))),
         (RedisSeen::External, Some(("Unknown", "AsSpecified"))),
         (RedisSeen::Incomplete("There is no Secret.".into()), Some(("False", "SecretNotFound"))),
     ];

@@ -12,7 +12,10 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
 };
-use payplane_crds::{Platform, platform::ManagedRedis};
+use payplane_crds::{
+    Platform,
+    platform::{ManagedRedis, Resources},
+};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -68,16 +71,42 @@ pub fn parts(
 
 /// How engines reach the server and as whom, and the server's list of users, which has a hash of the password only.
 pub fn login(platform: &Platform, names: &Names, password: &str, ca_pem: &str) -> Secret {
-    let hash: String = Sha256::digest(password).iter().map(|byte| format!("{byte:02x}")).collect();
-    let values = [
-        ("host", names.host(&names.redis())),
+    let users = [("users.acl", users(password))];
+    reached_at(platform, names, &names.redis(), (password, ca_pem), users)
+}
+
+/// The Secret by which engines reach the Redis behind a Service, and what its servers have to know beside that.
+pub fn reached_at<const N: usize>(
+    platform: &Platform,
+    names: &Names,
+    service: &str,
+    (password, ca_pem): (&str, &str),
+    servers: [(&'static str, String); N],
+) -> Secret {
+    let engines = [
+        ("host", names.host(service)),
         ("port", REDIS_PORT.to_string()),
         ("username", USERNAME.to_owned()),
         ("password", password.to_owned()),
         ("ca.crt", ca_pem.to_owned()),
-        ("users.acl", USERS.replace("{password}", &hash)),
     ];
+    let values: Vec<(&'static str, String)> = engines.into_iter().chain(servers).collect();
     secret::opaque(owned(platform, names.redis(), REDIS), &values)
+}
+
+/// The engines' user as the only one.
+pub fn users(password: &str) -> String {
+    USERS.replace("{password}", &hash(password))
+}
+
+/// As a list of users has a password.
+pub fn hash(password: &str) -> String {
+    Sha256::digest(password).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How much a server may remember, as `maxmemory` has it: three quarters of what it has.
+pub fn maximum(resources: &Resources) -> String {
+    format!("{}mb", (quantity::memory(resources, MEMORY) / 4 * 3 / MIB).max(1))
 }
 
 fn deployment(
@@ -151,7 +180,7 @@ fn server(spec: &ManagedRedis, settings: &Settings) -> Container {
 fn arguments(spec: &ManagedRedis) -> Vec<String> {
     let port = REDIS_PORT.to_string();
     let file = |directory: &str, name: &str| format!("{directory}/{name}");
-    let maximum = format!("{}mb", (quantity::memory(&spec.resources, MEMORY) / 4 * 3 / MIB).max(1));
+    let maximum = maximum(&spec.resources);
     let settings = [
         ("--port", "0"),
         ("--tls-port", &port),

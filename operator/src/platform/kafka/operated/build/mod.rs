@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 use crate::platform::{
     foreign::{
-        self,
+        self, SecretKey,
         strimzi::{
             Acl, AclResource, Authentication, Authorization, CLUSTER, Jbod, Kafka, KafkaCluster,
             KafkaNodePool, KafkaNodePoolSpec, KafkaSpec, KafkaTopic, KafkaTopicSpec, KafkaUser,
-            KafkaUserSpec, Listener, Password, SecretKey, Typed, ValueFrom, Volume,
+            KafkaUserSpec, Listener, Password, Typed, ValueFrom, Volume,
         },
     },
     kafka::{
