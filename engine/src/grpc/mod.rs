@@ -3,7 +3,7 @@
 //! composition root.
 
 mod api_keys;
-mod ask;
+pub(crate) mod ask;
 mod asked;
 mod billing;
 mod decode;
