@@ -49,13 +49,13 @@ pub async fn bring(
         Some(RedisSpec { external: Some(external), .. }) => {
             look_at(context, names, &external.secret_ref.name).await
         }
-        Some(_) => match operated {
-            Some(spec) => operated::bring(platform, context, names, authority, spec).await,
-            None => {
-                managed::bring(platform, context, names, authority, &managed.cloned().unwrap_or_default())
-                    .await
-            }
-        },
+        Some(RedisSpec { operator: Some(operated), .. }) => {
+            operated::bring(platform, context, names, authority, operated).await
+        }
+        Some(RedisSpec { managed, .. }) => {
+            let managed = managed.clone().unwrap_or_default();
+            managed::bring(platform, context, names, authority, &managed).await
+        }
     }
 }
 
