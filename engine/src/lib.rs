@@ -42,5 +42,6 @@ pub mod telemetry;
 #[path = "../tests/support/fuzz.rs"]
 mod fuzz;
 
-#[cfg(fuzzing)]
+// In tests too, so that it compiles when somebody fuzzes.
+#[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -1,4 +1,6 @@
 //! The small parts of requests.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| payplane_engine::fuzzing::fields(bytes));
+use payplane_engine::fuzzing::{FIELDS, feed};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| feed(FIELDS, bytes));

@@ -1,4 +1,6 @@
 //! Whole requests, as bytes on the wire.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| payplane_engine::fuzzing::requests(bytes));
+use payplane_engine::fuzzing::{REQUESTS, feed};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| feed(REQUESTS, bytes));

@@ -1,4 +1,6 @@
 //! Tokens, subjects, and the issuer's documents.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| payplane_engine::fuzzing::tokens(bytes));
+use payplane_engine::fuzzing::{TOKENS, feed};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| feed(TOKENS, bytes));

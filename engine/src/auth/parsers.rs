@@ -36,7 +36,6 @@ const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"a","alg":"ES256"
     {"kty":"oct","kid":"b","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ"},{"kty":"OKP"},7]}"#;
 
 /// For whoever chooses inputs.
-#[cfg(fuzzing)]
 pub(crate) const LAWS: [fn(); 3] = [subjects, tokens, documents_of_keys];
 
 #[cfg_attr(test, test)]

@@ -32,7 +32,6 @@ fn is_right(check: impl FnOnce(&mut Violations)) -> bool {
 }
 
 /// For whoever chooses inputs.
-#[cfg(fuzzing)]
 pub(crate) const LAWS: [fn(); 5] =
     [money, keys_names_and_texts, ids_and_page_tokens, times_and_durations, currencies_of_requests];
 

@@ -41,7 +41,6 @@ fn asker(role: Role) -> Asker {
 }
 
 /// For whoever chooses inputs.
-#[cfg(fuzzing)]
 pub(crate) const LAWS: [fn(); 2] = [items, splits];
 
 #[cfg_attr(test, test)]
