@@ -94,17 +94,18 @@ async fn raw_shape(postgres: &Postgres, settings: &Settings) -> Shape {
     shape
 }
 
-/// The cases of throughput again, with this many payments stored on every side before.
+/// The cases of throughput again, with this many payments stored before on every side that they have.
 async fn grown(postgres: &Postgres, settings: &Settings, raw: Shape, payments: u64) -> Vec<Measured> {
     let mut measured = Vec::new();
+    let is_wanted = |case: &Case| settings.wants(&case.name) && case.name != "lone";
+    let cases: Vec<Case> = cases::all(raw).into_iter().filter(is_wanted).collect();
     let mut world = with_rivals(postgres, settings).await;
     println!("storing {payments} payments on every side");
     world.preload(payments).await;
-    rivals::preload(&world, &mut world.database.superuser().await, payments).await;
+    let sides = cases.iter().flat_map(|case| &case.rivals).map(|rival| rival.side).collect::<Vec<_>>();
+    rivals::preload(&world, &mut world.database.superuser().await, payments, &sides).await;
     world.settle().await;
-    for mut case in
-        cases::all(raw).into_iter().filter(|case| settings.wants(&case.name) && case.name != "lone")
-    {
+    for mut case in cases {
         case.name = format!("{}-at-{}M", case.name, payments / 1_000_000);
         measured.push(measure_case(postgres, &mut world, settings, case).await);
     }

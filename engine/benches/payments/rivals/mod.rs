@@ -12,7 +12,7 @@ mod rows;
 
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
-use super::{requests::Pattern, world::World};
+use super::{measure::Side, requests::Pattern, world::World};
 
 /// Room for 20 million payments in one direction.
 const ENOUGH: i64 = 1_000_000_000_000;
@@ -43,15 +43,19 @@ pub(crate) async fn create(admin: &mut PgConnection) {
     admin.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await.unwrap();
 }
 
-/// Brings the tables of the rivals to this many rows, so that indexes are as large as the engine's.
-pub(crate) async fn preload(world: &World, admin: &mut PgConnection, payments: u64) {
+/// Brings the tables of these rivals to this many rows, so that indexes are as large as the engine's.
+pub(crate) async fn preload(world: &World, admin: &mut PgConnection, payments: u64, sides: &[Side]) {
     let statement = format!(
         "insert into single.transfers (key, debit, credit, minor)
          select gen_random_uuid()::text, n % 10000, (n + 1) % 10000, 1
          from generate_series((select count(*) from single.transfers) + 1, {payments}) n"
     );
-    admin.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await.unwrap();
-    for shape in [raw::Shape::Rows, raw::Shape::Narrow] {
-        raw::until(world, Pattern::Uniform, shape, payments).await;
+    if sides.iter().any(|side| matches!(side, Side::Pgbench(_))) {
+        admin.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await.unwrap();
+    }
+    for shape in [raw::Shape::Rows, raw::Shape::Columns, raw::Shape::Narrow] {
+        if sides.contains(&Side::Raw(shape)) {
+            raw::until(world, Pattern::Uniform, shape, payments).await;
+        }
     }
 }
