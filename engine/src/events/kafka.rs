@@ -6,7 +6,10 @@
 //! repetitions out.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,6 +32,9 @@ const PARTITIONS: i32 = 12;
 const REPLICAS_DEFAULT: i32 = -1;
 
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection that only finds out whether Kafka is there may take.
+const SCOUT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a connection that fails has to say why.
 const WHY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -71,11 +77,18 @@ pub(super) enum Way {
 
 /// Hears what the client says about its connections.
 #[derive(Clone, Debug, Default)]
-struct Ear(Arc<Mutex<String>>);
+struct Ear(Arc<Heard>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    reason: Mutex<String>,
+    /// Whether all brokers were lost since something was acknowledged.
+    has_lost_all: AtomicBool,
+}
 
 impl Ear {
     fn heard(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -88,8 +101,9 @@ impl ClientContext for Ear {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka");
         // "All brokers are down" says less than what came before it.
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            reason.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AllBrokersDown) => self.0.has_lost_all.store(true, Ordering::Relaxed),
+            _ => reason.clone_into(&mut self.0.reason.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }
 }
@@ -142,6 +156,16 @@ impl Kafka {
     pub(super) fn heard(&self) -> String {
         self.ear.heard()
     }
+
+    /// Whether it has lost all brokers since [`Self::has_answered`].
+    pub(super) fn has_lost_all(&self) -> bool {
+        self.ear.0.has_lost_all.load(Ordering::Relaxed)
+    }
+
+    /// Brokers are there: they answered.
+    pub(super) fn has_answered(&self) {
+        self.ear.0.has_lost_all.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Way {
@@ -181,16 +205,27 @@ fn is_refusal(error: &KafkaError) -> bool {
     )
 }
 
+/// Whether a connection that is made now gets an answer.
+pub(super) async fn is_reached(config: &KafkaConfig) -> bool {
+    let Ok(admin) = config.client().create_with_context::<_, AdminClient<Ear>>(Ear::default()) else {
+        return false;
+    };
+    let is_reached = describe(&admin, config.topic(), SCOUT_TIMEOUT).await.is_ok();
+    // Waits for a thread.
+    let _ = tokio::task::spawn_blocking(move || drop(admin)).await;
+    is_reached
+}
+
 /// Gives the largest message that the topic takes.
 async fn prepare_topic(config: &KafkaConfig, ear: &Ear) -> Result<usize, String> {
     let created = config.client().create_with_context(ear.clone());
     let admin: AdminClient<Ear> = created.map_err(|error| error.to_string())?;
     let prepared = async {
-        if let Some(limit) = describe(&admin, config.topic()).await? {
+        if let Some(limit) = describe(&admin, config.topic(), ADMIN_TIMEOUT).await? {
             return Ok(limit);
         }
         create(&admin, config.topic()).await?;
-        Ok(describe(&admin, config.topic()).await?.unwrap_or(MESSAGE_BYTES_DEFAULT))
+        Ok(describe(&admin, config.topic(), ADMIN_TIMEOUT).await?.unwrap_or(MESSAGE_BYTES_DEFAULT))
     };
     let prepared = prepared.await;
     // Waits for a thread.
@@ -220,9 +255,9 @@ async fn why(config: &KafkaConfig, error: String) -> String {
 }
 
 /// Nothing if there is no such topic, or it may not be looked at: the answer is empty either way.
-async fn describe(admin: &AdminClient<Ear>, topic: &str) -> Result<Option<usize>, String> {
-    let resources = [ResourceSpecifier::Topic(topic)];
-    let answers = admin.describe_configs(&resources, &options()).await.map_err(|error| error.to_string())?;
+async fn describe(admin: &AdminClient<Ear>, topic: &str, timeout: Duration) -> Result<Option<usize>, String> {
+    let (resources, options) = ([ResourceSpecifier::Topic(topic)], options(timeout));
+    let answers = admin.describe_configs(&resources, &options).await.map_err(|error| error.to_string())?;
     match answers.into_iter().next() {
         Some(Ok(found)) => {
             Ok(found.get("max.message.bytes").and_then(|entry| entry.value.as_deref()?.parse().ok()))
@@ -235,7 +270,8 @@ async fn describe(admin: &AdminClient<Ear>, topic: &str) -> Result<Option<usize>
 async fn create(admin: &AdminClient<Ear>, topic: &str) -> Result<(), String> {
     use RDKafkaErrorCode::{ClusterAuthorizationFailed, TopicAlreadyExists, TopicAuthorizationFailed};
     let wanted = [NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(REPLICAS_DEFAULT))];
-    let answers = admin.create_topics(&wanted, &options()).await.map_err(|error| error.to_string())?;
+    let answers =
+        admin.create_topics(&wanted, &options(ADMIN_TIMEOUT)).await.map_err(|error| error.to_string())?;
     match answers.into_iter().next() {
         // Another engine was quicker; or somebody else makes topics, and whoever may only write can do no more.
         Some(
@@ -246,7 +282,7 @@ async fn create(admin: &AdminClient<Ear>, topic: &str) -> Result<(), String> {
     }
 }
 
-fn options() -> AdminOptions {
-    let timeout = Some(Timeout::After(ADMIN_TIMEOUT));
+fn options(timeout: Duration) -> AdminOptions {
+    let timeout = Some(Timeout::After(timeout));
     AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)
 }

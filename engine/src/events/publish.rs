@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{
     Event, KafkaConfig,
     event::{Made, events_of, letter},
-    kafka::{Kafka, Sent},
+    kafka::{Kafka, Sent, is_reached},
     pace::Pace,
 };
 use crate::{
@@ -33,6 +33,10 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long to wait for acknowledgements before a fresh connection is tried: files with credentials may have changed.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// After how many looks in a row at which a new connection is answered, but ours has lost all brokers and brings nothing, it is
+/// given up. More than the five seconds in which it tries again by itself.
+const FORLORN_LOOKS: u32 = 6;
 
 /// How long to wait while too many letters wait.
 const LETTERS_PAUSE: Duration = Duration::from_secs(5);
@@ -242,18 +246,33 @@ impl Turn<'_> {
     /// Waits for answers, as long as the turn is our own. Meanwhile whoever asks learns why nothing moves.
     async fn wait<T>(&mut self, answers: impl Future<Output = T>) -> Result<T, Stop> {
         let (mut answers, began) = (std::pin::pin!(answers), Instant::now());
+        let mut reached = 0;
         loop {
             tokio::select! {
-                answers = &mut answers => return Ok(answers),
+                answers = &mut answers => {
+                    self.kafka.has_answered();
+                    return Ok(answers);
+                }
                 () = tokio::time::sleep(CHECK_EVERY) => {}
             }
             self.look().await?;
             let heard = self.kafka.heard();
             let problem = if heard.is_empty() { "Kafka acknowledges nothing".to_owned() } else { heard };
-            if PATIENCE < began.elapsed() {
+            reached = if self.is_left_alone().await { reached + 1 } else { 0 };
+            if PATIENCE < began.elapsed() || FORLORN_LOOKS <= reached {
                 return Err(Stop::Kafka(problem));
             }
             self.session.note(&problem).await?;
+        }
+    }
+
+    /// Whether Kafka is there for others. Brokers may have moved to where the files say; and a client of librdkafka 2.10 and
+    /// later that hears of no broker at all, as from a node that its controller has not let in yet, may never ask anybody again
+    /// (its issue 5301).
+    async fn is_left_alone(&self) -> bool {
+        match KafkaConfig::read(self.directory) {
+            Ok(config) if self.kafka.has_lost_all() => is_reached(&config).await,
+            Ok(_) | Err(_) => false,
         }
     }
 }

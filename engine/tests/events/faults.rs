@@ -7,7 +7,7 @@ use sqlx::{Connection as _, Executor as _};
 use super::{
     flow::status,
     oracle::Expected,
-    support::{PATIENCE, eventually, kafka::Kafka, sized, world::World},
+    support::{PATIENCE, client::payment, eventually, kafka::Kafka, sized, world::World},
     traffic::{Traffic, wallets},
 };
 
@@ -15,6 +15,9 @@ const KILLS: usize = 2;
 
 /// How long what waited for a broker may take, after a short outage.
 const DRAINED_IN: Duration = Duration::from_secs(60);
+
+/// How long a publisher may take to find brokers that are there. Less than the minute that it would take anyway.
+const FOUND_IN: Duration = Duration::from_secs(45);
 
 const POSITION: &str = "select seal from payplane.event_head";
 
@@ -67,6 +70,34 @@ async fn a_broker_that_is_killed_holds_up_no_payment_and_misses_nothing() {
         expected.len()
     );
     assert!(0 < during && 0 < lag, "the outage was not noticed");
+}
+
+/// A client that has lost all brokers and never finds them again is replaced within seconds, not after the minute in which a
+/// connection may bring nothing: here because they are somewhere else now.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_goes_where_the_files_say_as_soon_as_its_brokers_are_gone() {
+    let (from, to) = tokio::join!(Kafka::start(), Kafka::start());
+    let mut world = World::new().await;
+    let operator = wallets(&world).await;
+    let platform = world.as_platform(None);
+    let (files, topic) = from.files();
+    world.kafka_dir = Some(files.path().to_owned());
+    world.add_engine(world.database.app_dir()).await;
+    let before = Expected::read(&world).await;
+    eventually("everything to be published", async || {
+        (status(&platform).await.published_seal == before.newest).then_some(())
+    })
+    .await;
+    from.kill();
+    files.write("brokers", &to.address());
+    operator.pay(payment("afterwards", "alice", "bob", "1.00")).await.unwrap();
+    let began = Instant::now();
+    let count = Expected::read(&world).await.len() - before.len();
+    let mut reader = to.reader(&topic).await;
+    let seen = reader.until_in(FOUND_IN, "what came afterwards", |seen| count <= seen.len()).await;
+    assert_eq!(seen.len(), count, "what was published before came once more: {seen:?}");
+    assert!(began.elapsed() < FOUND_IN, "found after {:?}", began.elapsed());
+    println!("found after {:?}", began.elapsed());
 }
 
 /// Waits until whoever publishes has moved the position: it has the turn and is at work.

@@ -5,10 +5,11 @@
 //! of a pipe whose other side only this process holds.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Mutex, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use payplane_ledger::AccountId;
@@ -30,6 +31,10 @@ pub(crate) const STARTS_IN: Duration = Duration::from_secs(300);
 
 /// How often a client in a test looks for a broker that is away.
 pub(crate) const RECONNECT_MS: &str = "200";
+
+/// After how long without an event a reader reads on over a new connection. A client of librdkafka 2.10 and later that hears of
+/// no broker at all, as from a node that its controller has not let in yet, may never ask anybody again (its issue 5301).
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// A broker of its own.
 #[derive(Debug)]
@@ -95,7 +100,7 @@ impl Kafka {
 
     /// Waits until the broker takes connections.
     pub(crate) async fn answers(&self) {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         while tokio::net::TcpStream::connect(self.address()).await.is_err() {
             let log = || std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
             let ended = self.broker.lock().unwrap().as_mut().unwrap().try_wait().unwrap();
@@ -183,7 +188,7 @@ impl Kafka {
 
     /// Reads a topic from its beginning.
     pub(crate) async fn reader(&self, topic: &str) -> Reader {
-        Reader::new(&mut self.client(), "nobody", topic).await
+        Reader::new(self.client(), "nobody", topic).await
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
@@ -199,7 +204,8 @@ impl Kafka {
         client
     }
 
-    fn address(&self) -> String {
+    /// Where clients find it.
+    pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
@@ -215,24 +221,18 @@ impl Kafka {
 
 /// A consumer, and all that it has read.
 pub(crate) struct Reader {
+    client: ClientConfig,
+    topic: String,
     consumer: Option<BaseConsumer>,
     pub(crate) seen: Vec<Seen>,
 }
 
 impl Reader {
     /// Reads a topic from its beginning.
-    pub(crate) async fn new(client: &mut ClientConfig, group: &str, topic: &str) -> Self {
-        let consumer: BaseConsumer = client
-            .set("group.id", group)
-            .set("enable.auto.commit", "false")
-            .set("auto.offset.reset", "earliest")
-            .create()
-            .unwrap();
-        let mut reader = Self { consumer: Some(consumer), seen: Vec::new() };
-        let started = std::time::Instant::now();
-        while !reader.assign(topic).await {
-            assert!(started.elapsed() < STARTS_IN, "there is no topic {topic}");
-        }
+    pub(crate) async fn new(mut client: ClientConfig, group: &str, topic: &str) -> Self {
+        client.set("group.id", group).set("enable.auto.commit", "false").set("auto.offset.reset", "earliest");
+        let mut reader = Self { client, topic: topic.to_owned(), consumer: None, seen: Vec::new() };
+        reader.connect().await;
         reader
     }
 
@@ -248,13 +248,29 @@ impl Reader {
         what: &str,
         is_enough: impl Fn(&[Seen]) -> bool,
     ) -> &[Seen] {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
+        let mut heard = started;
         while !is_enough(&self.seen) {
             let count = self.seen.len();
             assert!(started.elapsed() < most, "still waiting after {count} events: {what}");
             self.read_some().await;
+            if count < self.seen.len() {
+                heard = Instant::now();
+            } else if SILENCE < heard.elapsed() {
+                self.connect().await;
+                heard = Instant::now();
+            }
         }
         &self.seen
+    }
+
+    /// Reads on over a new connection.
+    async fn connect(&mut self) {
+        self.consumer = Some(self.client.create().unwrap());
+        let started = Instant::now();
+        while !self.assign().await {
+            assert!(started.elapsed() < STARTS_IN, "there is no topic {}", self.topic);
+        }
     }
 
     async fn read_some(&mut self) {
@@ -280,8 +296,8 @@ impl Reader {
         self.seen.extend(seen);
     }
 
-    async fn assign(&mut self, topic: &str) -> bool {
-        let topic = topic.to_owned();
+    async fn assign(&mut self) -> bool {
+        let (topic, seen) = (self.topic.clone(), self.next());
         let (consumer, done) = self
             .blocking(move |consumer| {
                 let metadata = consumer.fetch_metadata(Some(&topic), Duration::from_secs(2)).ok();
@@ -292,13 +308,19 @@ impl Reader {
                     .collect();
                 let mut list = TopicPartitionList::new();
                 for partition in &partitions {
-                    list.add_partition_offset(&topic, *partition, Offset::Beginning).unwrap();
+                    let next = seen.get(partition).map_or(Offset::Beginning, |next| Offset::Offset(*next));
+                    list.add_partition_offset(&topic, *partition, next).unwrap();
                 }
                 !partitions.is_empty() && consumer.assign(&list).is_ok()
             })
             .await;
         self.consumer = Some(consumer);
         done
+    }
+
+    /// Where to read on in the partitions of which something was read.
+    fn next(&self) -> BTreeMap<i32, i64> {
+        self.seen.iter().map(|seen| (seen.partition, seen.offset + 1)).collect()
     }
 
     /// The client blocks its thread, which here are few.
@@ -314,6 +336,17 @@ impl Reader {
         .await
         .unwrap()
     }
+}
+
+/// Tells a reader that lags from a topic that has no more: each partition's next offset, and its end.
+fn how_far(consumer: &BaseConsumer) -> String {
+    let positions = consumer.position().unwrap();
+    let of_each = positions.elements().into_iter().map(|at| {
+        let ends = consumer.fetch_watermarks(at.topic(), at.partition(), Duration::from_secs(2));
+        let end = ends.map_or_else(|error| error.to_string(), |(_, end)| end.to_string());
+        format!("{}: {:?} of {end}", at.partition(), at.offset())
+    });
+    of_each.collect::<Vec<_>>().join(", ")
 }
 
 /// Where tests/lib.sh puts what tests need.

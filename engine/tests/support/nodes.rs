@@ -167,7 +167,7 @@ impl Nodes {
 
     /// Reads all events as a user.
     pub(crate) async fn reader(&self, user: &str) -> Reader {
-        Reader::new(&mut self.client(user), user, TOPIC).await
+        Reader::new(self.client(user), user, TOPIC).await
     }
 
     /// One of Kafka's programs, with the certificate of this folder. Gives whether it ended well, and what it said.
