@@ -120,6 +120,12 @@ impl Engine {
         self.up.subscribe()
     }
 
+    /// All metrics, as Prometheus reads them.
+    pub fn exposition(&self) -> String {
+        self.metrics.set_commits_failing(self.pulse.failing_for());
+        self.metrics.render(self.queue.depth())
+    }
+
     async fn watch_database(self: Arc<Self>) {
         loop {
             let up = self.probe().await;
@@ -134,10 +140,10 @@ impl Engine {
         }
     }
 
-    /// One slow answer on a busy machine is no outage: it takes two failures in a row, and that nothing was committed
-    /// meanwhile, because a database that commits is there, however slowly it answers.
+    /// One slow answer on a busy machine is no outage: it takes two failures in a row, and that no batch was answered
+    /// meanwhile, because a database that decides batches is there, however slowly it answers.
     async fn probe(&self) -> bool {
-        let (was_up, commits) = (*self.up.borrow(), self.pulse.commits());
+        let (was_up, answers) = (*self.up.borrow(), self.pulse.answers());
         let mut result = self.probe_once().await;
         if result.is_err() && was_up {
             result = self.probe_once().await;
@@ -146,7 +152,7 @@ impl Engine {
             result,
             Err(StoreError::ReadOnly | StoreError::OldSchema { .. } | StoreError::OtherEpoch { .. })
         );
-        if was_up && !is_wrong && commits != self.pulse.commits() {
+        if was_up && !is_wrong && answers != self.pulse.answers() {
             result = Ok(());
         }
         match &result {

@@ -32,6 +32,7 @@ pub struct Metrics {
     sweep_lag: Gauge,
     queue_depth: IntGauge,
     database_up: Gauge,
+    commits_failing: Gauge,
     requests: HistogramVec,
     events_published: IntCounter,
     event_errors: IntCounter,
@@ -77,6 +78,10 @@ impl Metrics {
             )?,
             queue_depth: IntGauge::new("queue_depth", "Requests that wait for a batch.")?,
             database_up: Gauge::new("database_up", "Whether the database answers.")?,
+            commits_failing: Gauge::new(
+                "commits_failing_seconds",
+                "How long nothing was committed although it was tried.",
+            )?,
             requests: HistogramVec::new(requests, &["method", "code"])?,
             events_published: IntCounter::new("events_published_total", "Events that Kafka acknowledged.")?,
             event_errors: IntCounter::new(
@@ -124,7 +129,7 @@ impl Metrics {
     }
 
     /// The text that Prometheus scrapes.
-    pub fn render(&self, queue_depth: usize) -> String {
+    pub(crate) fn render(&self, queue_depth: usize) -> String {
         self.queue_depth.set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
         let mut text = Vec::new();
         // Writing to memory does not fail.
@@ -190,6 +195,10 @@ impl Metrics {
         self.database_up.set(f64::from(u8::from(up)));
     }
 
+    pub(crate) fn set_commits_failing(&self, since: Duration) {
+        self.commits_failing.set(since.as_secs_f64());
+    }
+
     pub(crate) fn observe_request(&self, method: &str, code: &str, took: Duration) {
         self.requests.with_label_values(&[method, code]).observe(took.as_secs_f64());
     }
@@ -246,6 +255,7 @@ impl Metrics {
         self.registry.register(Box::new(self.sweep_lag.clone()))?;
         self.registry.register(Box::new(self.queue_depth.clone()))?;
         self.registry.register(Box::new(self.database_up.clone()))?;
+        self.registry.register(Box::new(self.commits_failing.clone()))?;
         self.registry.register(Box::new(self.requests.clone()))?;
         self.registry.register(Box::new(self.events_published.clone()))?;
         self.registry.register(Box::new(self.event_errors.clone()))?;

@@ -30,6 +30,7 @@ mod refunds;
 mod sealed;
 mod serving;
 mod settings;
+mod standbys;
 mod storms;
 mod support;
 mod suspension;

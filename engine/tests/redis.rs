@@ -48,7 +48,7 @@ fn counted(world: &World, name: &str) -> u64 {
 }
 
 fn counted_at(world: &World, engine: usize, name: &str) -> u64 {
-    let text = world.engines[engine].engine.metrics.render(0);
+    let text = world.engines[engine].engine.exposition();
     let line = text.lines().find(|line| line.starts_with(&format!("payplane_engine_{name} ")));
     line.and_then(|line| line.split(' ').next_back()?.parse().ok()).unwrap_or_default()
 }

@@ -14,10 +14,7 @@
 use std::{
     collections::{BTreeSet, HashSet},
     hash::{BuildHasher as _, RandomState},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -25,10 +22,10 @@ use payplane_ledger::{
     BATCH_ITEMS_MAX, BatchId, Effects, OperationId, Outcome, Request, Snapshot, TenantId, Timestamp, apply,
     apply_linked,
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use super::{
-    Answer, Batch, CommitError, Database, Lane, Locked, Locks, Queue, Session,
+    Answer, Batch, CommitError, Database, Lane, Locked, Locks, Pulse, Queue, Session,
     flight::{COMPANY_MIN, Flight, Flights, Landed, Party},
     memory::{Accounts, Memory, all_moved},
 };
@@ -50,28 +47,6 @@ const DOUBT_PAUSE: Duration = Duration::from_millis(50);
 /// How many culprits are looked for in one batch. When everything is refused, finding out about each would only hold up
 /// those who wait.
 const CULPRITS_MAX: u32 = 4;
-
-/// Signals between the parts of an engine.
-#[derive(Debug, Default)]
-pub struct Pulse {
-    /// Asks for a look at the database now, rather than at the next regular moment.
-    pub trouble: Notify,
-    /// A batch was committed: there is something to seal.
-    pub committed: Notify,
-    commits: AtomicU64,
-}
-
-impl Pulse {
-    /// How many batches were committed: what grows proves that the database is there.
-    pub fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
-    }
-
-    fn has_committed(&self) {
-        self.commits.fetch_add(1, Ordering::Relaxed);
-        self.committed.notify_one();
-    }
-}
 
 /// Commits the batches of a lane, one after the other.
 #[derive(Debug)]
@@ -208,6 +183,7 @@ impl<D: Database> Committer<D> {
         self.idle.extend(session);
         let (in_doubt, failure) = match result {
             Ok(written) => {
+                self.pulse.has_written();
                 self.memory.was_right(written);
                 self.answer(party, Ok(outcomes.into_iter().map(Ok).collect()));
                 self.queue.ended(self.lane);
@@ -232,7 +208,7 @@ impl<D: Database> Committer<D> {
         self.metrics.observe_batch(party.items(), party.since.elapsed());
         match decided {
             Ok(outcomes) => {
-                self.pulse.has_committed();
+                self.pulse.has_answered();
                 for (caller, outcome) in party.callers.into_iter().zip(outcomes) {
                     if let Ok(outcomes) = &outcome {
                         outcomes.iter().for_each(|outcome| self.metrics.count_outcome(outcome));
@@ -242,7 +218,10 @@ impl<D: Database> Committer<D> {
                 }
             }
             Err(error) => {
-                self.pulse.trouble.notify_one();
+                match error {
+                    CommitError::Unknown | CommitError::Unavailable => self.pulse.has_failed(party.since),
+                    _ => self.pulse.trouble.notify_one(),
+                }
                 for caller in party.callers {
                     let _ = caller.send(Err(error));
                 }
@@ -367,6 +346,7 @@ impl<D: Database> Committer<D> {
         let written = session.write(&batch).await?;
         in_doubt.push(effects.batch);
         session.commit().await?;
+        self.pulse.has_written();
         if busy.is_empty() {
             self.memory.learn(&snapshot, written);
         }

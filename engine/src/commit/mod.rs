@@ -16,13 +16,15 @@ mod committer;
 mod database;
 mod flight;
 mod memory;
+mod pulse;
 mod queue;
 
-pub use committer::{Committer, Pulse};
+pub use committer::Committer;
 pub use database::{
     Batch, Database, Locked, Locks, NUMBERS_PER_DRAW, Session, TenantParameters, Ticket, Written,
 };
 pub use memory::Accounts;
+pub use pulse::Pulse;
 pub use queue::{Job, Lane, Queue};
 
 use payplane_ledger::Outcome;

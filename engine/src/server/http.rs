@@ -38,5 +38,5 @@ async fn ready(State(probes): State<Probes>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(probes): State<Probes>) -> String {
-    probes.engine.metrics.render(probes.engine.queue.depth())
+    probes.engine.exposition()
 }

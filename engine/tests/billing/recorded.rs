@@ -227,7 +227,7 @@ async fn events_are_told_apart_summed_by_windows_and_refused_by_field() {
     assert_eq!(record(&platform, late(), LateUsage::Refuse).await, [Late]);
     assert_eq!(record(&platform, late(), LateUsage::NextInvoice).await, [Recorded]);
     assert_eq!(record(&platform, late(), LateUsage::Refuse).await, [Repeated]);
-    let metrics = world.engines[0].engine.metrics.render(0);
+    let metrics = world.engines[0].engine.exposition();
     for (result, events) in [("recorded", 8), ("repeated", 8), ("conflict", 3), ("late", 1)] {
         let line = format!("payplane_engine_usage_events_total{{result=\"{result}\"}} {events}\n");
         assert!(metrics.contains(&line), "{line}{metrics}");

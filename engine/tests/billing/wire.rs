@@ -186,7 +186,7 @@ async fn past_periods_are_closed_once_and_in_order() {
         assert_eq!((pair[0].end_time, pair[0].through_seal), (pair[1].start_time, pair[1].after_seal));
     }
     // However often they were closed, three were issued: one a day or two late, one two or three, one today's.
-    let metrics = world.engines[0].engine.metrics.render(0);
+    let metrics = world.engines[0].engine.exposition();
     assert!(metrics.contains("payplane_engine_billing_close_seconds_count 3\n"), "{metrics}");
     assert!(
         metrics.contains("payplane_engine_billing_close_delay_seconds_bucket{le=\"86400\"} 1\n"),

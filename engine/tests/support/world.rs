@@ -187,7 +187,7 @@ impl World {
 
     /// How often an engine has met a commit that was not answered.
     pub(crate) fn doubts(&self, engine: usize) -> usize {
-        let metrics = self.engines[engine].engine.metrics.render(0);
+        let metrics = self.engines[engine].engine.exposition();
         let line =
             metrics.lines().find(|line| line.contains("commit_doubts_total ") && !line.starts_with('#'));
         line.and_then(|line| line.split(' ').next_back()?.parse().ok()).unwrap()
