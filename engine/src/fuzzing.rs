@@ -1,6 +1,5 @@
 //! What engine/fuzz holds to inputs that cargo-fuzz chooses: the laws of the readers, which the tests hold to random ones.
 
-#[cfg(fuzzing)]
 pub use crate::fuzz::feed;
 
 use crate::{auth, grpc};
@@ -13,3 +12,19 @@ pub const FIELDS: &[fn()] = &grpc::parsers::LAWS;
 
 /// Tokens, subjects, and the issuer's documents.
 pub const TOKENS: &[fn()] = &auth::parsers::LAWS;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_law_is_held_to_whatever_bytes_are_chosen() {
+        for laws in [REQUESTS, FIELDS, TOKENS] {
+            for law in 0..u8::try_from(laws.len()).unwrap_or(u8::MAX) {
+                for chosen in [Vec::new(), vec![0; 100], vec![u8::MAX; 100], (0..=u8::MAX).collect()] {
+                    feed(laws, &[vec![law], chosen].concat());
+                }
+            }
+        }
+    }
+}

@@ -9,7 +9,6 @@ mod fuzz;
 
 use std::sync::LazyLock;
 
-#[cfg(fuzzing)]
 pub(crate) use fuzz::feed;
 use fuzz::{fuzz, numbers, texts};
 use payplane_ledger::{
@@ -21,8 +20,17 @@ use serde::{Serialize, de::DeserializeOwned};
 const CODES: [&str; 4] = ["JPY", "USD", "KWD", "CLF"];
 
 /// For whoever chooses inputs.
-#[cfg(fuzzing)]
 pub(crate) const LAWS: [fn(); 4] = [amounts, written_amounts_are_read, currencies, terms_and_states_in_rows];
+
+#[cfg(test)]
+#[test]
+fn every_law_is_held_to_whatever_bytes_are_chosen() {
+    for law in 0..u8::try_from(LAWS.len()).unwrap() {
+        for chosen in [Vec::new(), vec![0; 100], vec![u8::MAX; 100], (0..=u8::MAX).collect()] {
+            feed(&LAWS, &[vec![law], chosen].concat());
+        }
+    }
+}
 
 #[cfg_attr(test, test)]
 pub(crate) fn amounts() {

@@ -1,57 +1,83 @@
 //! Feeds a parser of foreign input with many inputs: it never panics, and what it takes has the properties that are asked
 //! for. The seed is fixed, so the figures are the same on every machine; a failure is shown in its smallest form.
 //!
-//! Built by cargo-fuzz (`cfg(fuzzing)`, see engine/fuzz), the same laws get one input at a time, made from bytes that are
-//! chosen by what they reach in the code.
+//! Built by cargo-fuzz (see engine/fuzz), the same laws get one input at a time, made from bytes that are chosen by what they
+//! reach in the code.
 // A test fails by panicking, in its helpers too.
 #![allow(clippy::panic)]
 
-#[cfg(not(fuzzing))]
-use std::cell::Cell;
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+};
 
 use proptest::{
     collection::vec,
     prelude::{Strategy, any},
     prop_oneof,
     sample::{Index, select},
-    strategy::Just,
+    strategy::{Just, ValueTree as _},
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
-#[cfg(not(fuzzing))]
 const CASES: u32 = 1_000;
 
 /// Under `make prove`.
-#[cfg(not(fuzzing))]
 const ALL_CASES: u32 = 50_000;
 
-#[cfg(fuzzing)]
 thread_local! {
-    static CHOSEN: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+    /// What one input is to be made from, if somebody has chosen.
+    static CHOSEN: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// Holds one of the laws, which the first byte chooses, to the input that the others make.
-#[cfg(fuzzing)]
+/// Holds one of the laws, which the first byte chooses, to the input that the others are or make.
 pub fn feed(laws: &[fn()], bytes: &[u8]) {
     let Some((law, rest)) = bytes.split_first() else { return };
-    CHOSEN.set(rest.to_vec());
+    CHOSEN.set(Some(rest.to_vec()));
     laws[usize::from(*law) % laws.len()]();
+    CHOSEN.set(None);
 }
 
-/// One input from the chosen bytes. Bytes that make none are passed over.
-#[cfg(fuzzing)]
-pub(crate) fn fuzz<S: Strategy>(_what: &str, inputs: &S, takes: impl Fn(S::Value) -> bool) {
-    use proptest::strategy::ValueTree as _;
-    let chosen = CHOSEN.with_borrow(|bytes| TestRng::from_seed(RngAlgorithm::PassThrough, bytes));
-    if let Ok(input) = inputs.new_tree(&mut TestRunner::new_with_rng(Config::default(), chosen)) {
-        takes(input.current());
+/// `takes` says whether the parser took the input, and fails if it should not have.
+pub(crate) fn fuzz<S: Strategy>(what: &str, inputs: &S, takes: impl Fn(S::Value) -> bool)
+where
+    S::Value: 'static,
+{
+    match CHOSEN.with_borrow(Clone::clone) {
+        Some(bytes) => {
+            if let Some(input) = as_it_is(&bytes).or_else(|| made_of(&bytes, inputs)) {
+                takes(input);
+            }
+        }
+        None => many(what, inputs, takes),
     }
 }
 
-/// `takes` says whether the parser took the input, and fails if it should not have. Some inputs must be taken and some not,
-/// or nothing was tested.
-#[cfg(not(fuzzing))]
-pub(crate) fn fuzz<S: Strategy>(what: &str, inputs: &S, takes: impl Fn(S::Value) -> bool) {
+/// The chosen bytes themselves, where bytes or a text are read.
+fn as_it_is<T: 'static>(bytes: &[u8]) -> Option<T> {
+    let mut input: Option<T> = None;
+    let place: &mut dyn Any = &mut input;
+    if let Some(place) = place.downcast_mut::<Option<Vec<u8>>>() {
+        *place = Some(bytes.to_vec());
+    } else if let Some(place) = place.downcast_mut::<Option<String>>() {
+        *place = String::from_utf8(bytes.to_vec()).ok();
+    }
+    input
+}
+
+/// Any other input: the chosen bytes are the seed. They cannot be what is drawn, because a generator that has run out gives
+/// zeros, and whoever draws until a number is in range would do so for ever.
+fn made_of<S: Strategy>(bytes: &[u8], inputs: &S) -> Option<S::Value> {
+    let mut seed = [0; 32];
+    for (at, byte) in bytes.iter().enumerate() {
+        seed[at % seed.len()] ^= byte;
+    }
+    let chosen = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    Some(inputs.new_tree(&mut TestRunner::new_with_rng(Config::default(), chosen)).ok()?.current())
+}
+
+/// Some of them must be taken and some not, or nothing was tested.
+fn many<S: Strategy>(what: &str, inputs: &S, takes: impl Fn(S::Value) -> bool) {
     let cases = if std::env::var_os("PAYPLANE_PROVE").is_some() { ALL_CASES } else { CASES };
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 10_000, ..Config::default() };
     let taken = Cell::new(0);
