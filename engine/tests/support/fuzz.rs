@@ -26,15 +26,23 @@ const CASES: u32 = 1_000;
 const ALL_CASES: u32 = 50_000;
 
 thread_local! {
-    /// What one input is to be made from, if somebody has chosen.
-    static CHOSEN: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+    /// What one input is to be, or to be made from, if somebody has chosen.
+    static CHOSEN: RefCell<Option<Chosen>> = const { RefCell::new(None) };
 }
 
-/// Holds one of the laws, which the first byte chooses, to the input that the others are or make.
+#[derive(Clone)]
+struct Chosen {
+    /// Whether the bytes are the input, where it is bytes or a text.
+    is_input: bool,
+    bytes: Vec<u8>,
+}
+
+/// Holds one of the laws to one input. The first byte says which law, and whether the others are the input or make one that is
+/// nearly right.
 pub fn feed(laws: &[fn()], bytes: &[u8]) {
-    let Some((law, rest)) = bytes.split_first() else { return };
-    CHOSEN.set(Some(rest.to_vec()));
-    laws[usize::from(*law) % laws.len()]();
+    let Some((first, rest)) = bytes.split_first() else { return };
+    CHOSEN.set(Some(Chosen { is_input: first % 2 == 0, bytes: rest.to_vec() }));
+    laws[usize::from(first / 2) % laws.len()]();
     CHOSEN.set(None);
 }
 
@@ -44,8 +52,9 @@ where
     S::Value: 'static,
 {
     match CHOSEN.with_borrow(Clone::clone) {
-        Some(bytes) => {
-            if let Some(input) = as_it_is(&bytes).or_else(|| made_of(&bytes, inputs)) {
+        Some(Chosen { is_input, bytes }) => {
+            let itself = if is_input { as_it_is(&bytes) } else { None };
+            if let Some(input) = itself.or_else(|| made_of(&bytes, inputs)) {
                 takes(input);
             }
         }
@@ -65,7 +74,7 @@ fn as_it_is<T: 'static>(bytes: &[u8]) -> Option<T> {
     input
 }
 
-/// Any other input: the chosen bytes are the seed. They cannot be what is drawn, because a generator that has run out gives
+/// An input of which the chosen bytes are the seed. They cannot be what is drawn, because a generator that has run out gives
 /// zeros, and whoever draws until a number is in range would do so for ever.
 fn made_of<S: Strategy>(bytes: &[u8], inputs: &S) -> Option<S::Value> {
     let mut seed = [0; 32];
