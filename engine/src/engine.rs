@@ -9,7 +9,7 @@ use crate::{
     background,
     cache::Cache,
     calls::Calls,
-    commit::{Accounts, Answer, CommitError, Committer, Job, Lane, Pulse, Queue},
+    commit::{Accounts, Answer, CommitError, Committer, Job, Lane, Pulse, Queue, on_a_thread},
     metrics::Metrics,
     store::{Store, StoreError},
     telemetry::Causes,
@@ -19,6 +19,9 @@ use crate::{
 /// after it is back.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 const PROBE_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long a committer that failed stays away: what made it fail may do so again at once.
+const COMMITTER_PAUSE: Duration = Duration::from_millis(100);
 
 /// A probe that takes longer counts as failed.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -81,10 +84,11 @@ impl Engine {
             let (store, queue, accounts) = (self.store.clone(), self.queue.clone(), accounts.clone());
             let (metrics, pulse) = (self.metrics.clone(), self.pulse.clone());
             let committer = Committer::new(store, queue, lane, accounts, metrics, pulse);
-            match tokio::spawn(committer.run()).await {
+            match on_a_thread(lane.thread(), committer.run()).await {
                 Ok(()) => return,
-                Err(error) => tracing::error!(%error, "a committer failed"),
+                Err(error) => tracing::error!(reason = %Causes(&error), "a committer failed"),
             }
+            tokio::time::sleep(COMMITTER_PAUSE).await;
         }
     }
 

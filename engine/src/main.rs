@@ -20,7 +20,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-/// Enough for gRPC and the committer; more threads cost memory and gain nothing beside the database's own work.
+/// Enough for gRPC; committers have threads of their own. More cost memory and gain nothing beside the database's own work.
 const WORKER_THREADS: usize = 2;
 
 fn main() -> ExitCode {

@@ -28,6 +28,7 @@ mod races;
 mod redis;
 mod refunds;
 mod sealed;
+mod sealing;
 mod serving;
 mod settings;
 mod standbys;

@@ -18,6 +18,7 @@ mod flight;
 mod memory;
 mod pulse;
 mod queue;
+mod thread;
 
 pub use committer::Committer;
 pub use database::{
@@ -26,6 +27,7 @@ pub use database::{
 pub use memory::Accounts;
 pub use pulse::Pulse;
 pub use queue::{Job, Lane, Queue};
+pub use thread::on_a_thread;
 
 use payplane_ledger::Outcome;
 

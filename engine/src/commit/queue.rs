@@ -59,6 +59,16 @@ pub enum Lane {
     Long,
 }
 
+impl Lane {
+    /// What its committer's thread is called.
+    pub const fn thread(self) -> &'static str {
+        match self {
+            Self::Short => "commit-short",
+            Self::Long => "commit-long",
+        }
+    }
+}
+
 /// The lines of all tenants.
 #[derive(Debug, Default)]
 pub struct Queue {

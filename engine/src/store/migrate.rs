@@ -101,6 +101,7 @@ pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[
     (16, "floor", include_str!("../../migrations/0016_floor.sql")),
     (17, "thresholds", include_str!("../../migrations/0017_thresholds.sql")),
     (18, "usage", include_str!("../../migrations/0018_usage.sql")),
+    (19, "sealing", include_str!("../../migrations/0019_sealing.sql")),
 ];
 
 /// The newest migration that this binary knows.
