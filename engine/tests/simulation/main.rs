@@ -56,10 +56,11 @@ const SEEDS: u64 = 100;
 /// How many histories are compared with PostgreSQL.
 const LIKENESS_SEEDS: u64 = 4;
 
-/// Seeds that failed before a defect was mended, and the defect.
+/// Seeds that fail with a defect that was mended, and the defect. What a run draws changes with the code, and the seeds with it:
+/// two of tests/mutants show that these still tell.
 const REGRESSIONS: [(u64, &str); 2] = [
-    (0, "a cap was lowered: a payment decided from memory made its whole batch fail as a defect"),
-    (3, "a cap was raised: a payment of up to what there is, decided from memory, moved less"),
+    (68, "a cap was lowered: a payment decided from memory made its whole batch fail as a defect"),
+    (406, "a cap was raised: a payment of up to what there is, decided from memory, moved less"),
 ];
 
 fn number(name: &str) -> Option<u64> {
