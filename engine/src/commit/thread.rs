@@ -23,7 +23,8 @@ pub async fn on_a_thread(
     work: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ThreadError> {
     let (sender, ended) = oneshot::channel();
-    let (wanted, unwanted) = oneshot::channel::<Infallible>();
+    // Lives as long as somebody waits here.
+    let (_wanted, unwanted) = oneshot::channel::<Infallible>();
     thread::Builder::new().name(name.to_owned()).spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build();
         let result = runtime.map(|runtime| {
@@ -34,9 +35,7 @@ pub async fn on_a_thread(
         // Nobody listens any more if it was not wanted any more.
         let _ = sender.send(result);
     })?;
-    let result = ended.await.map_err(|_| ThreadError::Panicked);
-    drop(wanted);
-    Ok(result??)
+    Ok(ended.await.map_err(|_| ThreadError::Panicked)??)
 }
 
 #[cfg(test)]
