@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use http::HeaderMap;
 use payplane_proto::v1 as proto;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
@@ -21,7 +22,31 @@ const DOMAIN: &str = "payplane.io";
 /// When a caller may try again: about as long as the engine needs to notice that the database is back.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
-pub(super) fn bad_request(violations: Vec<FieldViolation>) -> Status {
+/// What clients take as headers of an answer is often no more than 8 KiB, and who gets more is told of a broken protocol
+/// instead of what is wrong. The guard's own headers need some of it.
+const HEADER_BYTES_MAX: usize = 7 * 1024;
+
+/// Names the first of them, as many as there is room for, and one at least.
+pub(super) fn bad_request(mut violations: Vec<FieldViolation>) -> Status {
+    loop {
+        let (status, count) = (naming(violations.clone()), violations.len());
+        let bytes = header_bytes(&status);
+        if count <= 1 || bytes <= HEADER_BYTES_MAX {
+            return status;
+        }
+        violations.truncate((count * HEADER_BYTES_MAX / bytes).clamp(1, count - 1));
+    }
+}
+
+/// As HTTP/2 counts them.
+fn header_bytes(status: &Status) -> usize {
+    let mut headers = HeaderMap::new();
+    // What cannot be a header is left out by the transport, too.
+    let _ = status.add_header(&mut headers);
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
+}
+
+fn naming(violations: Vec<FieldViolation>) -> Status {
     let fields: Vec<String> =
         violations.iter().map(|violation| format!("{} {}", violation.field, violation.description)).collect();
     let message = fields.join("; ");
@@ -321,4 +346,29 @@ fn with_reason(code: Code, message: String, reason: &str, retry: Option<Duration
         details.set_retry_info(retry);
     }
     Status::with_error_details(code, message, details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of 32 violations with texts of this many words an answer names.
+    fn named(words: usize) -> usize {
+        let violation = |index| {
+            let field = format!("items[{index}].labels[\u{20ac}]");
+            FieldViolation::new(field, "is wrong\u{2026} ".repeat(words))
+        };
+        let status = bad_request((0..32).map(violation).collect());
+        let fields = status.get_error_details().bad_request().unwrap().field_violations.clone();
+        assert_eq!(fields[0].field, "items[0].labels[\u{20ac}]", "in their order");
+        assert!(fields.len() == 1 || header_bytes(&status) <= HEADER_BYTES_MAX, "{}", fields.len());
+        fields.len()
+    }
+
+    #[test]
+    fn however_much_is_wrong_every_client_can_read_it() {
+        assert_eq!(named(1), 32);
+        assert!((5..15).contains(&named(10)));
+        assert_eq!(named(1_000), 1);
+    }
 }
