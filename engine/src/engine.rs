@@ -9,10 +9,11 @@ use crate::{
     background,
     cache::Cache,
     calls::Calls,
-    commit::{Accounts, Answer, CommitError, Committer, Job, Lane, Pulse, Queue, on_a_thread},
+    commit::{Accounts, Answer, CommitError, Committer, Job, Lane, Pulse, Queue},
     metrics::Metrics,
     store::{Store, StoreError},
     telemetry::Causes,
+    thread::{home, on_a_thread},
 };
 
 /// How often a database that answers is looked at, and one that does not. The second bounds how long calls are refused
@@ -177,12 +178,12 @@ impl Engine {
     }
 }
 
-/// Runs database work in a task of its own, so that a caller that goes away never drops it half-way. Begun when called
+/// Runs database work in a task of its own at [`home`], so that a caller that goes away never drops it half-way. Begun when called
 /// rather than when awaited: a caller's future then holds the task's handle, not the work with all its buffers, and a
 /// handler's future is moved with every call.
 pub fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> impl Future<Output = Result<T, StoreError>> {
-    let task = tokio::spawn(work);
+    let task = home().spawn(work);
     async { task.await.unwrap_or(Err(StoreError::Ended)) }
 }

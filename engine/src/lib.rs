@@ -8,6 +8,8 @@ pub mod server;
 
 mod grpc;
 
+pub mod thread;
+
 pub mod auth;
 
 pub mod engine;

@@ -6,12 +6,16 @@
 use crate::support;
 
 use std::{
+    collections::BTreeMap,
+    fs,
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use payplane_engine::{config::TransportConfig, server::Server};
-use payplane_proto::v1::{self as proto, ledger_service_client::LedgerServiceClient};
+use payplane_proto::v1::{
+    self as proto, ledger_service_client::LedgerServiceClient, payment_item::Operation,
+};
 use sqlx::Connection as _;
 use support::{TempDir, client::payment, eventually, postgres::Postgres, world::World};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -45,6 +49,40 @@ async fn a_new_certificate_is_used_without_a_restart() {
         .await
         .unwrap_err();
     assert_eq!(error.code(), Code::Unauthenticated);
+}
+
+/// Whoever calls beside them waits for threads that are idle nearly always.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_many_items_are_read_on_a_thread_of_their_own() {
+    let world = World::new().await;
+    let (mut engine, port) = world.spawn_engine();
+    let client = world.as_role_at_port(port, "acme", "operator");
+    let balances = || proto::GetBalancesRequest::default();
+    eventually("the engine", async || client.wallets.clone().get_balances(balances()).await.ok()).await;
+    let before = processor_time(engine.id());
+    let item = |number: usize| proto::PaymentItem {
+        operation: Some(Operation::CreatePayment(payment(&number.to_string(), "alice", "bob", "no amount"))),
+    };
+    let request = proto::CreatePaymentsRequest { items: (0..8_000).map(item).collect(), view: 0 };
+    let refused = client.payments.clone().create_payments(request).await.unwrap_err();
+    let after = processor_time(engine.id());
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+    // However much is wrong, the answer fits into what clients take.
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+    let took = |thread: &str| after.get(thread).unwrap() - before.get(thread).copied().unwrap_or_default();
+    assert!(took("tokio-rt-worker") < took("bulk"), "{before:?} {after:?}");
+}
+
+/// Of the threads of a process by their names, in nanoseconds.
+fn processor_time(process: u32) -> BTreeMap<String, u64> {
+    let mut times = BTreeMap::new();
+    for thread in fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten() {
+        let read = |file: &str| fs::read_to_string(thread.path().join(file)).unwrap();
+        let nanoseconds: u64 = read("schedstat").split(' ').next().unwrap().parse().unwrap();
+        *times.entry(read("comm").trim_end().to_owned()).or_default() += nanoseconds;
+    }
+    times
 }
 
 #[tokio::test(flavor = "multi_thread")]

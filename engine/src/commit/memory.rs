@@ -7,22 +7,19 @@
 //! Nothing here decides money: what is decided from memory is applied only to the versions that it was decided on, and
 //! is decided again under locks when the database refuses it. Refusals are never told from memory.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use payplane_ledger::{
-    Account, AccountId, AccountRef, BatchId, Effects, Kind, Outcome, Parameters, Request, Snapshot, TenantId,
-    Timestamp, Verdict,
+    AccountRef, BatchId, Effects, Kind, Outcome, Parameters, Request, Snapshot, TenantId, Timestamp, Verdict,
 };
 use tokio::time::Instant;
 
+use self::accounts::{ById, lock};
 use super::{NUMBERS_PER_DRAW, TenantParameters, Written};
 
-/// About 200 bytes each. When it is reached everything is forgotten, which costs a batch or two under locks.
-const ACCOUNTS_MAX: usize = 65_536;
+mod accounts;
+
+pub use accounts::Accounts;
 
 /// How long the database's time is extrapolated. Within it, two clocks drift apart by less than a microsecond per
 /// million.
@@ -32,19 +29,6 @@ const CLOCK_MAX: Duration = Duration::from_secs(10);
 /// to the second value.
 const CONTENDED: Duration = Duration::from_millis(20);
 const CONTENDED_MAX: Duration = Duration::from_secs(2);
-
-/// Accounts as the last batch left them, whichever lane it was in.
-#[derive(Debug, Default)]
-pub struct Accounts(Mutex<ById>);
-
-type ById = HashMap<(TenantId, AccountId), Account>;
-
-impl Accounts {
-    /// Held for one batch's accounts at most, never across an await.
-    fn lock(&self) -> MutexGuard<'_, ById> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -72,24 +56,30 @@ impl Memory {
             return None;
         }
         let mut snapshot = Snapshot::new(self.next_batch()?);
-        let accounts = self.accounts.lock();
+        for requests in requests.chunk_by(|a, b| a.tenant == b.tenant) {
+            self.insert(&mut snapshot, requests)?;
+        }
+        Some((snapshot, self.now()?))
+    }
+
+    /// What requests of one tenant need.
+    fn insert(&self, snapshot: &mut Snapshot, requests: &[&Request]) -> Option<()> {
+        let tenant = requests.first()?.tenant;
+        let parameters = self.parameters.get(&tenant).filter(|parameters| !parameters.has_limits())?;
+        snapshot.insert_parameters(tenant, Arc::clone(parameters));
+        let accounts = self.accounts.of(tenant)?;
+        let accounts = lock(&accounts);
         for request in requests {
             // A settlement account's floor follows the tenant's cap without a new version of the account. Too much is
             // refused when it is written; too little, of a payment that takes what there is, nobody would notice.
             if !matches!(request.kind, Kind::Pay | Kind::Authorize) || request.terms.up_to {
                 return None;
             }
-            let parameters = self.parameters.get(&request.tenant)?;
-            if parameters.has_limits() {
-                return None;
-            }
-            snapshot.insert_parameters(request.tenant, Arc::clone(parameters));
             for reference in [&request.from, &request.to] {
-                insert_account(&accounts, &mut snapshot, request.tenant, reference.as_ref()?)?;
+                insert_account(&accounts, snapshot, tenant, reference.as_ref()?)?;
             }
         }
-        drop(accounts);
-        Some((snapshot, self.now()?))
+        Some(())
     }
 
     /// The settings' version that this memory goes by.
@@ -120,13 +110,13 @@ impl Memory {
 
     /// Learns how accounts stand after a commit, and what the database said.
     pub fn learn(&mut self, snapshot: &Snapshot, written: Written) {
-        self.learn_accounts(snapshot);
+        self.accounts.learn(snapshot);
         self.learn_written(written);
     }
 
     /// A batch that was decided from memory was sent: the next one is decided on top of it.
     pub fn left(&mut self, snapshot: &Snapshot, batch: BatchId) {
-        self.learn_accounts(snapshot);
+        self.accounts.learn(snapshot);
         self.used = Some(batch);
     }
 
@@ -134,14 +124,6 @@ impl Memory {
     pub fn was_right(&mut self, written: Written) {
         self.contended_for = Duration::ZERO;
         self.learn_written(written);
-    }
-
-    fn learn_accounts(&mut self, snapshot: &Snapshot) {
-        let mut accounts = self.accounts.lock();
-        if ACCOUNTS_MAX < accounts.len() + snapshot.accounts().count() {
-            accounts.clear();
-        }
-        accounts.extend(snapshot.accounts().map(|(tenant, id, account)| ((tenant, id), account.clone())));
     }
 
     fn learn_written(&mut self, written: Written) {
@@ -159,11 +141,9 @@ impl Memory {
     /// A decision from memory was refused. Nothing of it is believed any more, and for a while nothing is tried. What was
     /// decided on top of it is refused too.
     pub fn was_wrong(&mut self, effects: &Effects) {
-        let mut accounts = self.accounts.lock();
         for change in &effects.accounts {
-            accounts.remove(&(change.tenant, change.id));
+            self.accounts.forget_one(change.tenant, change.id);
         }
-        drop(accounts);
         self.drawn = None;
         self.clock = None;
         self.contended_for = (self.contended_for * 2).clamp(CONTENDED, CONTENDED_MAX);
@@ -172,7 +152,7 @@ impl Memory {
 
     /// Forgets accounts, batch and time: what became of a batch is not known.
     pub fn forget(&mut self) {
-        self.accounts.lock().clear();
+        self.accounts.forget();
         self.drawn = None;
         self.clock = None;
     }
@@ -192,7 +172,7 @@ fn insert_account(
     tenant: TenantId,
     reference: &AccountRef,
 ) -> Option<()> {
-    let (id, account) = reference.candidates().find_map(|id| Some((id, accounts.get(&(tenant, id))?)))?;
+    let (id, account) = reference.candidates().find_map(|id| Some((id, accounts.get(&id)?)))?;
     if snapshot.account(tenant, id).is_none() {
         // A batch of the other lane or of another engine was numbered later than ours: ours may not come after it.
         if snapshot.first_sequence() <= account.last {

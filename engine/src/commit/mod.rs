@@ -18,7 +18,6 @@ mod flight;
 mod memory;
 mod pulse;
 mod queue;
-mod thread;
 
 pub use committer::Committer;
 pub use database::{
@@ -27,7 +26,6 @@ pub use database::{
 pub use memory::Accounts;
 pub use pulse::Pulse;
 pub use queue::{Job, Lane, Queue};
-pub use thread::on_a_thread;
 
 use payplane_ledger::Outcome;
 

@@ -18,7 +18,7 @@ use super::{
     Access, Call, access,
     asked::Asked,
     decode::{PERSON_CHARS_MAX, is_person, is_printable_ascii},
-    status,
+    has_many_items, status,
 };
 use crate::{
     auth::{Authenticator, Caller, Role, TOKEN_BYTES_MAX},
@@ -26,6 +26,7 @@ use crate::{
     calls::Calls,
     commit::{CommitError, Queue},
     metrics::Metrics,
+    thread::Apart,
 };
 
 const CORRELATION_ID: &str = "payplane-correlation-id";
@@ -52,6 +53,8 @@ pub struct GuardLayer {
     pub calls: Arc<Calls>,
     /// Counts calls.
     pub metrics: Arc<Metrics>,
+    /// Where calls of many items run, so that the others do not wait for them.
+    pub apart: Apart,
 }
 
 impl<S> Layer<S> for GuardLayer {
@@ -72,6 +75,7 @@ pub struct Guard<S> {
 impl<S> Service<Request<Body>> for Guard<S>
 where
     S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Error: Send,
     S::Future: Send,
 {
     type Response = Response<Body>;
@@ -103,8 +107,13 @@ where
                     subject = Some(call.caller.subject.clone());
                     let deadline = deadline(request.headers());
                     request.extensions_mut().insert(call);
-                    match tokio::time::timeout(deadline, inner.call(request)).await {
-                        Ok(response) => response?,
+                    let answer = inner.call(request);
+                    let response = async {
+                        if has_many_items(method) { layer.apart.run(answer).await } else { Ok(answer.await) }
+                    };
+                    match tokio::time::timeout(deadline, response).await {
+                        Ok(Ok(response)) => response?,
+                        Ok(Err(_)) => status::no_outcome().into_http(),
                         Err(_) => status::deadline_exceeded().into_http(),
                     }
                 }

@@ -27,7 +27,7 @@ mod tokens;
 mod wallets;
 
 pub use guard::GuardLayer;
-pub use policy::{Access, access, service_names};
+pub use policy::{Access, access, has_many_items, service_names};
 
 use std::{sync::Arc, time::Duration};
 

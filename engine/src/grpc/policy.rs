@@ -102,6 +102,18 @@ pub fn access(path: &str) -> Option<(&'static str, Access)> {
     TABLE.iter().find(|(known, _)| *known == path).copied()
 }
 
+/// Methods whose calls bring many items, of which each is read, checked and asked for at once.
+const OF_MANY_ITEMS: &[&str] = &[
+    "/payplane.v1.PaymentService/CreatePayments",
+    "/payplane.v1.PaymentService/StreamPayments",
+    "/payplane.v1.BillingService/RecordUsage",
+];
+
+/// Whether a call may take milliseconds before anything is waited for.
+pub fn has_many_items(method: &str) -> bool {
+    OF_MANY_ITEMS.contains(&method)
+}
+
 /// The services of the API, for health reports.
 pub fn service_names() -> impl Iterator<Item = &'static str> {
     let mut names: Vec<&str> = TABLE.iter().filter_map(|(path, _)| path.split('/').nth(1)).collect();
@@ -133,6 +145,7 @@ mod tests {
         table.retain(|path| path.starts_with("/payplane."));
         table.sort_unstable();
         assert_eq!(methods, table);
+        assert!(OF_MANY_ITEMS.iter().all(|method| table.contains(method)));
         assert!(
             TABLE.iter().all(|(path, access)| path.starts_with("/payplane.") == (*access != Access::Open))
         );

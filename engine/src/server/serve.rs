@@ -31,6 +31,7 @@ use crate::{
     mounted::MountedError,
     store::{DatabaseConfig, Store},
     telemetry::Causes,
+    thread::{Apart, ThreadError},
 };
 
 const STREAMS_PER_CONNECTION_MAX: u32 = 200;
@@ -55,6 +56,9 @@ pub enum ServeError {
     /// The certificate cannot be used.
     #[error("prepare TLS")]
     Tls(#[from] TlsError),
+    /// A thread cannot be started.
+    #[error("start a thread")]
+    Thread(#[from] ThreadError),
     /// Two metrics have the same name.
     #[error("register the metrics")]
     Metrics(#[from] prometheus::Error),
@@ -122,8 +126,9 @@ impl Server {
         let (grpc_listener, grpc_address) = listen(config.grpc_address).await?;
         let acceptor = acceptor(&config.transport)?;
         let routes = routes(&engine, (&revocations, outside), config.reflection, &stop)?;
+        let apart = Apart::new("bulk").await?;
         let (queue, calls) = (engine.queue.clone(), engine.calls.clone());
-        let guard = GuardLayer { authenticator, limiter, queue, calls, metrics };
+        let guard = GuardLayer { authenticator, limiter, queue, calls, metrics, apart };
         let committer = engine.start();
         let publisher = config.kafka_dir.clone().map(|directory| {
             tokio::spawn(events::keep_measuring(engine.clone()));

@@ -1,6 +1,6 @@
 //! What one lane's committer learned holds in the other, as far as numbers allow.
 
-use payplane_ledger::{AccountKind, Balance, Currency, Sequence, Status};
+use payplane_ledger::{Account, AccountId, AccountKind, Balance, Currency, Sequence, Status};
 use uuid::Uuid;
 
 use super::*;
@@ -83,4 +83,41 @@ fn a_connection_that_broke_is_believed_in_neither_lane() {
     short.learn(&after(BatchId(8)), written(16));
     short.forget();
     assert_eq!(remembered(&long), []);
+}
+
+#[test]
+fn a_tenant_whose_accounts_are_in_use_holds_up_nobody_else() {
+    let [mut short, long] = lanes([8, 12]);
+    short.learn(&after(BatchId(8)), written(16));
+    let other = TenantId::from_uuid(Uuid::from_u128(2));
+    let mut snapshot = Snapshot::new(BatchId(4));
+    let account = after(BatchId(4)).accounts().next().map(|(_, id, account)| (id, account.clone())).unwrap();
+    snapshot.insert_account(other, account.0, account.1);
+    long.accounts.learn(&snapshot);
+    let others = long.accounts.of(other).unwrap();
+    let _in_use = others.try_lock().unwrap();
+    assert_eq!(remembered(&long), [BatchId(8).sequence(0); 2], "or this never ends");
+}
+
+#[test]
+fn all_are_forgotten_before_they_are_too_many() {
+    let accounts = Accounts::default();
+    let one = after(BatchId(8)).accounts().next().map(|(.., account)| account.clone()).unwrap();
+    let many = |tenant: u128, count: u128| {
+        let mut snapshot = Snapshot::new(BatchId(8));
+        for id in 0..count {
+            let id = AccountId::from_uuid(Uuid::from_u128(id));
+            snapshot.insert_account(TenantId::from_uuid(Uuid::from_u128(tenant)), id, one.clone());
+        }
+        snapshot
+    };
+    let known = |tenant: u128| {
+        let tenant = accounts.of(TenantId::from_uuid(Uuid::from_u128(tenant)));
+        tenant.map(|accounts| accounts.try_lock().unwrap().len())
+    };
+    accounts.learn(&many(1, 60_000));
+    accounts.learn(&many(2, 5_000));
+    assert_eq!((known(1), known(2)), (Some(60_000), Some(5_000)));
+    accounts.learn(&many(3, 1_000));
+    assert_eq!((known(1), known(2), known(3)), (None, None, Some(1_000)));
 }
