@@ -34,7 +34,8 @@ use support::postgres::Postgres;
 use world::World;
 
 /// Beyond the settings of every test: memory and log as a server of some size has them, and room for all clients.
-const POSTGRES: [&str; 3] = ["shared_buffers = 1GB", "max_wal_size = 4GB", "max_connections = 300"];
+const POSTGRES: [&str; 4] =
+    ["shared_buffers = 1GB", "min_wal_size = 4GB", "max_wal_size = 4GB", "max_connections = 300"];
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {

@@ -19,10 +19,11 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::{
-    grpc::{self, Bulk},
+    grpc::{self, Bulk, Nothing},
     load::milliseconds,
     measure,
     requests::{Pattern, Payments, new_run},
+    rivals::{self, pgbench},
     settings::Settings,
     statistics::{Ratio, quantile},
     world::World,
@@ -54,13 +55,25 @@ pub(crate) struct Round {
     pub(crate) refusals: Vec<f64>,
     /// How many of them said when to try again.
     pub(crate) with_hint: usize,
-    /// 99th of a hundred.
-    pub(crate) quiet_alone: f64,
-    pub(crate) quiet_beside: f64,
+    pub(crate) quiet_alone: Felt,
+    pub(crate) quiet_beside: Felt,
     /// Calls that ended in any other way. None are expected.
     pub(crate) failed: usize,
     /// Of the engine, in MiB, the most so far.
     pub(crate) resident: f64,
+}
+
+/// What somebody quiet waits for, at the 99th of a hundred: for a payment, and for less than that, which no engine can be
+/// faster than here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Felt {
+    pub(crate) payment: f64,
+    /// A call that leaves the database alone.
+    pub(crate) empty_call: f64,
+    /// pgbench with one client: the transfer without any engine.
+    pub(crate) transfer: f64,
+    /// A thread that sleeps, to go on after its time has come.
+    pub(crate) wake_up: f64,
 }
 
 /// All rounds.
@@ -75,6 +88,8 @@ struct Met {
     done: u64,
     offered: u64,
     latencies: Vec<f64>,
+    /// From when calls were due until the thread went on.
+    lateness: Vec<f64>,
     refusals: Vec<f64>,
     with_hint: usize,
     failed: usize,
@@ -86,11 +101,12 @@ pub(crate) async fn measure(postgres: &Postgres, settings: &Settings) -> Overloa
     world.put_tenant(QUIET).await;
     let wallets = world.fill(QUIET, QUIET_WALLETS).await;
     let quiet = Quiet { engine: world.engine.grpc, token: world.token_of(QUIET), wallets };
+    rivals::create(&mut world.database.superuser().await).await;
     let mut rounds = Vec::new();
     // A bound needs at least two.
-    for number in 0..settings.pairs.div_ceil(2).max(2) {
+    for number in 0..settings.pairs.max(2) {
         world.checkpoint().await;
-        let round = round(&world, &quiet, settings.length).await;
+        let round = round(postgres, &world, &quiet, settings.length).await;
         println!(
             "  overload {:>2}  peak {:.0}/s  offered {:.0}/s  done {:.0}/s  refused in {:.2} ms  quiet {:.2} to {:.2} ms",
             number + 1,
@@ -98,8 +114,8 @@ pub(crate) async fn measure(postgres: &Postgres, settings: &Settings) -> Overloa
             round.offered,
             round.goodput,
             quantile(&round.refusals, 500),
-            round.quiet_alone,
-            round.quiet_beside
+            round.quiet_alone.payment,
+            round.quiet_beside.payment
         );
         rounds.push(round);
     }
@@ -108,15 +124,27 @@ pub(crate) async fn measure(postgres: &Postgres, settings: &Settings) -> Overloa
     Overload { rounds }
 }
 
-async fn round(world: &World, quiet: &Quiet, length: Duration) -> Round {
+async fn round(postgres: &Postgres, world: &World, quiet: &Quiet, length: Duration) -> Round {
     let mut admin = world.database.superuser().await;
     let before = measure::books(&mut admin).await;
-    let alone = quiet.pay(length).await;
+    let feel = async || {
+        let (callers, transfers) =
+            tokio::join!(quiet.call(length), pgbench::paced(postgres, world, PACE, length));
+        let [payments, empty_calls] = callers.map(Met::sorted);
+        let felt = Felt {
+            payment: quantile(&payments.latencies, 990),
+            empty_call: quantile(&empty_calls.latencies, 990),
+            transfer: quantile(&transfers, 990),
+            wake_up: quantile(&payments.lateness, 990),
+        };
+        (payments, felt)
+    };
+    let (alone, quiet_alone) = feel().await;
     let shape = Bulk { callers: 8, items: ITEMS, view: proto::OutcomeView::Brief };
     let peak = grpc::bulk(world, Pattern::Uniform, shape, length).await;
     let started = Instant::now();
-    let (noise, probes, beside) =
-        tokio::join!(noise(world, peak.per_second(), length), probes(world, length), quiet.pay(length));
+    let (noise, probes, (beside, quiet_beside)) =
+        tokio::join!(noise(world, peak.per_second(), length), probes(world, length), feel());
     let took = started.elapsed().as_secs_f64();
     let done = [&alone, &noise, &probes, &beside].iter().map(|met| met.done).sum::<u64>() + peak.done;
     measure::verify(world, &mut admin, before, done).await;
@@ -125,15 +153,15 @@ async fn round(world: &World, quiet: &Quiet, length: Duration) -> Round {
         println!("  a call failed: {failure:?}");
     }
     let failed = all.iter().map(|met| met.failed).sum();
-    let [alone, noise, probes, beside] = all.map(Met::sorted);
+    let [_, noise, probes, _] = all.map(Met::sorted);
     Round {
         peak: peak.per_second(),
         offered: noise.offered as f64 / length.as_secs_f64(),
         goodput: (noise.done + probes.done) as f64 / took,
         refusals: probes.refusals,
         with_hint: probes.with_hint,
-        quiet_alone: quantile(&alone.latencies, 990),
-        quiet_beside: quantile(&beside.latencies, 990),
+        quiet_alone,
+        quiet_beside,
         failed,
         resident: world.engine.resident().peak,
     }
@@ -148,18 +176,35 @@ struct Quiet {
 }
 
 impl Quiet {
-    async fn pay(&self, length: Duration) -> Met {
+    /// Payments, and calls that leave the database alone.
+    async fn call(&self, length: Duration) -> [Met; 2] {
         let (engine, token, wallets) = (self.engine, self.token.clone(), self.wallets.clone());
         let caller = tokio::task::spawn_blocking(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let clients = [(); 2].map(|()| Client::new(engine, &[("authorization", &token)]));
                 let run: Arc<str> = new_run().into();
-                one_by_one(length, &clients, |number| between(&wallets, &run, number)).await
+                let (payments, empty_calls) = tokio::join!(
+                    one_by_one(length, &clients, |number| between(&wallets, &run, number)),
+                    empty_calls(length, &clients),
+                );
+                [payments, empty_calls]
             })
         });
         caller.await.unwrap()
     }
+}
+
+async fn empty_calls(length: Duration, clients: &[Client]) -> Met {
+    open_loop(PACE, length, |number, met| {
+        let client = clients[number % clients.len()].clone();
+        async move {
+            let asked = Instant::now();
+            Nothing::Balances.call(&client).await;
+            met.lock().unwrap().latencies.push(milliseconds(asked.elapsed()));
+        }
+    })
+    .await
 }
 
 /// Among the quiet tenant's own wallets: the pattern knows the loud one's.
@@ -247,7 +292,8 @@ where
     let ends = Instant::now() + length;
     let mut calls = Vec::new();
     while Instant::now() < ends {
-        ticks.tick().await;
+        let due = ticks.tick().await;
+        met.lock().unwrap().lateness.push(milliseconds(due.elapsed()));
         calls.push(tokio::spawn(call(calls.len(), met.clone())));
     }
     join_all(calls).await.into_iter().for_each(|call| call.unwrap());
@@ -263,6 +309,7 @@ impl Met {
 
     fn sorted(mut self) -> Self {
         self.latencies.sort_by(f64::total_cmp);
+        self.lateness.sort_by(f64::total_cmp);
         self.refusals.sort_by(f64::total_cmp);
         self
     }
@@ -275,10 +322,9 @@ impl Overload {
     }
 
     /// What the noise does to the quiet tenant's 99th of a hundred.
-    pub(crate) fn quiet(&self) -> Ratio {
-        Ratio::of(
-            &self.rounds.iter().map(|round| (round.quiet_beside, round.quiet_alone)).collect::<Vec<_>>(),
-        )
+    pub(crate) fn quiet(&self, what: impl Fn(&Felt) -> f64) -> Ratio {
+        let pair = |round: &Round| (what(&round.quiet_beside), what(&round.quiet_alone));
+        Ratio::of(&self.rounds.iter().map(pair).collect::<Vec<_>>())
     }
 
     /// Of all rounds, sorted.

@@ -10,7 +10,7 @@ use super::{
     grpc::Nothing,
     machine::Machine,
     measure::{Run, Side},
-    overload::Overload,
+    overload::{Felt, Overload, Round},
     page,
     rivals::raw::Shape,
     settings::Settings,
@@ -200,14 +200,20 @@ impl Report {
 
 fn overloaded(overload: &Overload) -> String {
     let rounds = &overload.rounds;
-    let of = |value: fn(&super::overload::Round) -> f64| Spread::of(rounds.iter().map(value));
+    let of = |value: fn(&Round) -> f64| Spread::of(rounds.iter().map(value));
     let refusals = overload.refusals();
-    let (goodput, quiet) = (overload.goodput(), overload.quiet());
+    let (goodput, quiet) = (overload.goodput(), overload.quiet(|felt| felt.payment));
     let hints: usize = rounds.iter().map(|round| round.with_hint).sum();
     let failed: usize = rounds.iter().map(|round| round.failed).sum();
     let line = |ratio: Ratio, bound: f64, word: &str| {
         format!("{}, {} at {word}", range(ratio.spread, 2), factor(bound))
     };
+    let felt = |what: fn(&Felt) -> f64| {
+        let median =
+            |whose: fn(&Round) -> &Felt| Spread::of(rounds.iter().map(|round| what(whose(round)))).median;
+        format!("{:.2} / {:.2}", median(|round| &round.quiet_alone), median(|round| &round.quiet_beside))
+    };
+    let both = |what: fn(&Felt) -> f64| format!("{}: {}", felt(what), range(overload.quiet(what).spread, 2));
     let [peak, offered, done] =
         [of(|round| round.peak), of(|round| round.offered), of(|round| round.goodput)]
             .map(|rate| thousands(rate.median));
@@ -219,17 +225,22 @@ fn overloaded(overload: &Overload) -> String {
          | done / peak (wanted: at least 0.8) | {} |\n\
          | single calls turned away | {}, of them with a time to try again {hints} |\n\
          | how soon, p50 / p99 ms | {:.2} / {:.2} |\n\
-         | quiet tenant, p99 ms, alone / beside | {:.2} / {:.2} |\n\
+         | quiet tenant, p99 ms, alone / beside | {} |\n\
          | beside / alone (wanted: at most 2) | {} |\n\
+         | the same of a transfer by pgbench, without any engine | {} |\n\
+         | the same of an empty call | {} |\n\
+         | the same of a thread that wakes up | {} |\n\
          | calls that failed otherwise | {failed} |\n\
-         | engine at most, MiB | {:.0} |\n\nMedians over {} rounds.\n",
+         | engine at most, MiB | {:.0} |\n\nMedians over {} rounds; ratios are least / median / greatest.\n",
         line(goodput, goodput.lower, "least"),
         refusals.len(),
         quantile(&refusals, 500),
         quantile(&refusals, 990),
-        of(|round| round.quiet_alone).median,
-        of(|round| round.quiet_beside).median,
+        felt(|felt| felt.payment),
         line(quiet, quiet.upper, "most"),
+        both(|felt| felt.transfer),
+        both(|felt| felt.empty_call),
+        both(|felt| felt.wake_up),
         of(|round| round.resident).max,
         rounds.len(),
     )

@@ -4,6 +4,7 @@
 
 use std::{
     path::Path,
+    process::{Command, Output},
     time::{Duration, Instant},
 };
 
@@ -30,27 +31,19 @@ pub(crate) fn run(
     length: Duration,
 ) -> Load {
     let files = TempDir::new();
-    let payee = match pattern {
-        Pattern::Uniform => "mod(:payer + random(1, 9999), 10000)",
-        Pattern::Hot => "10000",
-    };
-    let script = format!("\\set payer random(0, 9999)\n\\set payee {payee}\n{SCRIPT}");
-    let script = files.write("transfer.sql", &script);
+    let mut command = command(postgres, world, &files, pattern, length);
     let started = Instant::now();
-    let output = postgres
-        .tool("pgbench")
-        .args(["--no-vacuum", "--protocol=prepared", "--max-tries=100", "--log"])
-        .arg(format!("--log-prefix={}", files.path().join("log").display()))
-        .args([format!("--client={clients}"), format!("--jobs={}", clients.min(2))])
-        .args([format!("--time={}", length.as_secs()), "--file".to_owned()])
-        .arg(script)
-        .arg(&world.database.name)
+    let output = command
+        .args([
+            "--max-tries=100".to_owned(),
+            format!("--client={clients}"),
+            format!("--jobs={}", clients.min(2)),
+        ])
         .output()
         .unwrap();
     let took = started.elapsed();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text} {}", String::from_utf8_lossy(&output.stderr));
-    let latencies = latencies(files.path());
+    let text = checked(output);
+    let latencies = latencies(files.path(), false);
     let done = latencies.len() as u64;
     // Its own rate leaves out the time that connecting takes.
     let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
@@ -59,14 +52,58 @@ pub(crate) fn run(
     Load { done, turned_away: 0, took, latencies }
 }
 
-/// The third column of the per-transaction log is the latency in microseconds, or a word for a failure.
-fn latencies(directory: &Path) -> Vec<f64> {
+/// How long the transfers of one client take that begins so many in a second.
+pub(crate) async fn paced(postgres: &Postgres, world: &World, per_second: f64, length: Duration) -> Vec<f64> {
+    let files = TempDir::new();
+    let mut command = command(postgres, world, &files, Pattern::Uniform, length);
+    command.arg(format!("--rate={per_second}"));
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    checked(output);
+    latencies(files.path(), true)
+}
+
+fn command(
+    postgres: &Postgres,
+    world: &World,
+    files: &TempDir,
+    pattern: Pattern,
+    length: Duration,
+) -> Command {
+    let payee = match pattern {
+        Pattern::Uniform => "mod(:payer + random(1, 9999), 10000)",
+        Pattern::Hot => "10000",
+    };
+    let script = format!("\\set payer random(0, 9999)\n\\set payee {payee}\n{SCRIPT}");
+    let script = files.write("transfer.sql", &script);
+    let mut command = postgres.tool("pgbench");
+    command
+        .args(["--no-vacuum", "--protocol=prepared", "--log"])
+        .arg(format!("--log-prefix={}", files.path().join("log").display()))
+        .args([format!("--time={}", length.as_secs()), "--file".to_owned()])
+        .arg(script)
+        .arg(&world.database.name);
+    command
+}
+
+/// What it printed.
+fn checked(output: Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text} {}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// In milliseconds, sorted. The third column of the per-transaction log is the latency in microseconds, or a word for a failure;
+/// where transactions have a rate it counts from when one was due, and the seventh is how late it began.
+fn latencies(directory: &Path, is_paced: bool) -> Vec<f64> {
+    let latency = |line: &str| {
+        let column = |number| line.split(' ').nth(number)?.parse::<f64>().ok();
+        let late = if is_paced { column(6)? } else { 0.0 };
+        Some((column(2)? - late) / 1_000.0)
+    };
     let mut latencies: Vec<f64> = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap().flatten() {
         if entry.file_name().to_string_lossy().starts_with("log.") {
-            let text = std::fs::read_to_string(entry.path()).unwrap();
-            let latency = |line: &str| line.split(' ').nth(2).and_then(|text| text.parse::<f64>().ok());
-            latencies.extend(text.lines().filter_map(latency).map(|us| us / 1_000.0));
+            latencies.extend(std::fs::read_to_string(entry.path()).unwrap().lines().filter_map(latency));
         }
     }
     latencies.sort_by(f64::total_cmp);
