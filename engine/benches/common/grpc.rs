@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::{
     load::{Answered, Caller, Load, closed_loop, closed_loop_while, milliseconds},
     requests::{Pattern, Payments, new_run},
+    wire::Route,
     world::World,
 };
 use crate::support::client::Client;
@@ -34,8 +35,12 @@ pub(crate) async fn unary_while(
 }
 
 fn unary_callers(world: &World, pattern: Pattern, clients: usize) -> Vec<Unary> {
-    let callers = with_payments(world, pattern, clients);
-    callers.map(|(client, payments)| Unary { client, payments }).collect()
+    let run: Arc<str> = new_run().into();
+    let caller = |worker| Unary {
+        route: world.wire(worker).route("payplane.v1.PaymentService/CreatePayment"),
+        payments: Payments::new(world.wallets.clone(), pattern, &run, worker),
+    };
+    (0..clients).map(caller).collect()
 }
 
 pub(crate) async fn bulk(world: &World, pattern: Pattern, shape: Bulk, length: Duration) -> Load {
@@ -45,7 +50,7 @@ pub(crate) async fn bulk(world: &World, pattern: Pattern, shape: Bulk, length: D
 }
 
 pub(crate) async fn empty(world: &World, clients: usize, length: Duration) -> Load {
-    let caller = |worker| Empty { client: world.client(worker), nothing: world.nothing };
+    let caller = |worker| Empty { route: world.wire(worker).route("payplane.v1.WalletService/GetBalances") };
     closed_loop((0..clients).map(caller).collect(), length).await
 }
 
@@ -70,14 +75,14 @@ fn with_payments(
 }
 
 struct Unary {
-    client: Client,
+    route: Route,
     payments: Payments,
 }
 
 impl Caller for Unary {
     async fn call(&mut self) -> Answered {
-        let outcome = self.client.pay(self.payments.next()).await.unwrap();
-        assert_paid(&outcome);
+        let answer: proto::CreatePaymentResponse = self.route.call(&self.payments.next()).await;
+        assert_paid(&answer.outcome.unwrap());
         Answered { done: 1, turned_away: 0 }
     }
 }
@@ -132,38 +137,18 @@ pub(crate) fn assert_paid(outcome: &proto::PaymentOutcome) {
     assert!(!outcome.replayed, "a key was used twice: {outcome:?}");
 }
 
-/// A call with nothing to do, which costs all that a call costs but its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Nothing {
-    /// GetBalances of no wallets.
-    Balances,
-    /// StreamPayments that ends before its first item.
-    Stream,
-}
-
-impl Nothing {
-    pub(crate) async fn call(self, client: &Client) {
-        match self {
-            Self::Balances => {
-                client.wallets.clone().get_balances(proto::GetBalancesRequest::default()).await.unwrap();
-            }
-            Self::Stream => {
-                let mut answers =
-                    client.payments.clone().stream_payments(stream::empty()).await.unwrap().into_inner();
-                assert!(answers.message().await.unwrap().is_none(), "nothing was asked");
-            }
-        }
-    }
+/// A call with nothing to do, which costs all that a call costs but its work: the balances of no wallets.
+pub(crate) async fn nothing(client: &Client) {
+    client.wallets.clone().get_balances(proto::GetBalancesRequest::default()).await.unwrap();
 }
 
 struct Empty {
-    client: Client,
-    nothing: Nothing,
+    route: Route,
 }
 
 impl Caller for Empty {
     async fn call(&mut self) -> Answered {
-        self.nothing.call(&self.client).await;
+        self.route.call::<proto::GetBalancesResponse>(&proto::GetBalancesRequest::default()).await;
         Answered { done: 1, turned_away: 0 }
     }
 }

@@ -10,4 +10,5 @@ pub(crate) mod page;
 pub(crate) mod process;
 pub(crate) mod requests;
 pub(crate) mod statistics;
+pub(crate) mod wire;
 pub(crate) mod world;

@@ -3,11 +3,11 @@
 use payplane_proto::v1::OutcomeView;
 
 use super::{
-    grpc::{Bulk, Nothing},
+    grpc::Bulk,
     measure::{self, Run, Side},
     requests::Pattern,
-    rivals::raw::Shape,
-    settings::Settings,
+    rivals::{Link, raw::Shape},
+    settings::{CLIENTS_MAX, Settings},
     statistics::{Ratio, Spread},
     world::World,
 };
@@ -56,15 +56,13 @@ pub(crate) struct Measured {
     /// MiB of the engine before its first call, and right after the last run.
     pub(crate) idle: f64,
     pub(crate) after: f64,
-    /// What the empty call was, where there was one.
-    pub(crate) nothing: Nothing,
 }
 
 /// Every case of a complete run. `raw` is the faster way to send the engine's rows.
 pub(crate) fn all(raw: Shape) -> Vec<Case> {
     let mut cases = Vec::new();
     for pattern in [Pattern::Uniform, Pattern::Hot] {
-        for clients in [32, 128] {
+        for clients in [32, CLIENTS_MAX] {
             cases.push(unary(pattern, clients));
         }
     }
@@ -74,7 +72,8 @@ pub(crate) fn all(raw: Shape) -> Vec<Case> {
         pattern: Pattern::Uniform,
         ours: Side::Unary(1),
         rivals: vec![
-            Rival { side: Side::Pgbench(1), goal: Goal::Latency(1.5) },
+            Rival { side: Side::Pgbench(1, Link::Loopback), goal: Goal::Latency(1.5) },
+            Rival { side: Side::Pgbench(1, Link::LocalSocket), goal: Goal::None },
             Rival { side: Side::Empty(1), goal: Goal::None },
         ],
     });
@@ -104,7 +103,10 @@ fn unary(pattern: Pattern, clients: usize) -> Case {
         (Pattern::Hot, 32) => Goal::Rate(5.0),
         (Pattern::Hot, _) => Goal::Rate(8.0),
     };
-    let mut rivals = vec![Rival { side: Side::Pgbench(clients), goal }];
+    let mut rivals = vec![
+        Rival { side: Side::Pgbench(clients, Link::Loopback), goal },
+        Rival { side: Side::Pgbench(clients, Link::LocalSocket), goal: Goal::None },
+    ];
     if pattern == Pattern::Uniform {
         rivals.push(Rival { side: Side::Empty(clients), goal: Goal::Rate(0.6) });
     }
@@ -157,7 +159,7 @@ pub(crate) async fn measure(postgres: &Postgres, world: &World, settings: &Setti
     measure::verify_all(world).await;
     let after = world.engine.resident().now;
     let ours = runs.remove(0);
-    Measured { case, ours, theirs: runs, idle: world.idle, after, nothing: world.nothing }
+    Measured { case, ours, theirs: runs, idle: world.idle, after }
 }
 
 impl Measured {

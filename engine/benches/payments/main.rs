@@ -50,8 +50,8 @@ async fn main() {
     let found = if needs_raw { Some(raw_shape(&postgres, &settings).await) } else { None };
     let raw = found.unwrap_or(Shape::Rows);
     for case in cases::all(raw).into_iter().filter(is_wanted) {
-        let mut world = with_rivals(&postgres, &settings).await;
-        measured.push(measure_case(&postgres, &mut world, &settings, case).await);
+        let world = with_rivals(&postgres, &settings).await;
+        measured.push(measure_case(&postgres, &world, &settings, case).await);
         world.remove(&postgres).await;
     }
     let overload = match settings.wants("overload") {
@@ -75,10 +75,9 @@ async fn with_rivals(postgres: &Postgres, settings: &Settings) -> World {
 }
 
 /// Prints what the case said as soon as it is over.
-async fn measure_case(postgres: &Postgres, world: &mut World, settings: &Settings, case: Case) -> Measured {
+async fn measure_case(postgres: &Postgres, world: &World, settings: &Settings, case: Case) -> Measured {
     if case.rivals.iter().any(|rival| matches!(rival.side, Side::Empty(_))) {
-        world.choose_empty_call().await;
-        println!("  the empty call: {:?}", world.nothing);
+        world.check_empty_call().await;
     }
     let measured = cases::measure(postgres, world, settings, case).await;
     for rival in 0..measured.case.rivals.len() {
@@ -100,7 +99,7 @@ async fn grown(postgres: &Postgres, settings: &Settings, raw: Shape, payments: u
     let mut measured = Vec::new();
     let is_wanted = |case: &Case| settings.wants(&case.name) && case.name != "lone";
     let cases: Vec<Case> = cases::all(raw).into_iter().filter(is_wanted).collect();
-    let mut world = with_rivals(postgres, settings).await;
+    let world = with_rivals(postgres, settings).await;
     println!("storing {payments} payments on every side");
     world.preload(payments).await;
     let sides = cases.iter().flat_map(|case| &case.rivals).map(|rival| rival.side).collect::<Vec<_>>();
@@ -108,7 +107,7 @@ async fn grown(postgres: &Postgres, settings: &Settings, raw: Shape, payments: u
     world.settle().await;
     for mut case in cases {
         case.name = format!("{}-at-{}M", case.name, payments / 1_000_000);
-        measured.push(measure_case(postgres, &mut world, settings, case).await);
+        measured.push(measure_case(postgres, &world, settings, case).await);
     }
     world.remove(postgres).await;
     measured

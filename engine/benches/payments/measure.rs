@@ -9,7 +9,7 @@ use super::{
     grpc::{self, Bulk},
     process::{Cpu, Resident},
     requests::{MINOR, Pattern},
-    rivals::{pgbench, raw},
+    rivals::{Link, pgbench, raw},
     settings::Settings,
     statistics::quantile,
     world::{World, scalar},
@@ -30,7 +30,7 @@ pub(crate) enum Side {
     /// A call with nothing to do, by so many clients.
     Empty(usize),
     /// Single transfers by so many clients of pgbench.
-    Pgbench(usize),
+    Pgbench(usize, Link),
     /// A raw program.
     Raw(raw::Shape),
 }
@@ -46,7 +46,8 @@ impl Side {
             Self::Unary(_) | Self::Bulk(_) | Self::Streams(_) => "engine",
             Self::Few(_) => "engine, few",
             Self::Empty(_) => "empty call",
-            Self::Pgbench(_) => "pgbench",
+            Self::Pgbench(_, Link::Loopback) => "pgbench",
+            Self::Pgbench(_, Link::LocalSocket) => "pgbench, local socket",
             Self::Raw(raw::Shape::Narrow) => "raw, narrow",
             Self::Raw(_) => "raw",
         }
@@ -55,7 +56,7 @@ impl Side {
     /// Where its rows are.
     fn schema(self) -> &'static str {
         match self {
-            Self::Pgbench(_) => "single",
+            Self::Pgbench(..) => "single",
             Self::Raw(raw::Shape::Narrow) => "narrow",
             Self::Raw(_) => "peer",
             _ => "payplane",
@@ -121,7 +122,7 @@ pub(crate) async fn run(
         Side::Bulk(shape) => grpc::bulk(world, pattern, shape, length).await,
         Side::Streams(streams) => grpc::streams(world, pattern, streams, length).await,
         Side::Empty(clients) => grpc::empty(world, clients, length).await,
-        Side::Pgbench(clients) => pgbench::run(postgres, world, pattern, clients, length),
+        Side::Pgbench(clients, link) => pgbench::run(postgres, world, pattern, (clients, link), length),
         Side::Raw(shape) => raw::run(world, pattern, shape, length).await,
     };
     // Longer than the load took by the time that rivals need to start and connect, which is work too.

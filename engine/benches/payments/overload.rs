@@ -19,7 +19,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::{
-    grpc::{self, Bulk, Nothing},
+    grpc::{self, Bulk},
     load::milliseconds,
     measure,
     requests::{Pattern, Payments, new_run},
@@ -200,7 +200,7 @@ async fn empty_calls(length: Duration, clients: &[Client]) -> Met {
         let client = clients[number % clients.len()].clone();
         async move {
             let asked = Instant::now();
-            Nothing::Balances.call(&client).await;
+            grpc::nothing(&client).await;
             met.lock().unwrap().latencies.push(milliseconds(asked.elapsed()));
         }
     })

@@ -7,13 +7,12 @@ use super::{
     cases::{Goal, Measured, per_payment, spread},
     chart,
     drawing::thousands,
-    grpc::Nothing,
     machine::Machine,
-    measure::{Run, Side},
+    measure::Run,
     overload::{Felt, Overload, Round},
     page,
     rivals::raw::Shape,
-    settings::Settings,
+    settings::{CLIENTS_MAX, Settings},
     statistics::{Ratio, Spread, quantile},
 };
 
@@ -97,14 +96,8 @@ impl Report {
         let runs: usize = self.measured.iter().map(|one| one.ours.len()).sum();
         let payments: u64 = self.measured.iter().flat_map(|one| &one.ours).map(|run| run.done).sum();
         let away: u64 = self.measured.iter().flat_map(|one| &one.ours).map(|run| run.turned_away).sum();
-        let empty =
-            self.measured.iter().find(|one| one.sides().any(|(side, _)| matches!(side, Side::Empty(_))));
-        let empty = match empty.map(|one| one.nothing) {
-            Some(Nothing::Balances) => " The empty call is GetBalances of no wallets.",
-            Some(Nothing::Stream) => " The empty call is StreamPayments without items.",
-            None => "",
-        };
-        let pool = if *connections == 0 { "one each".to_owned() } else { format!("{connections} shared") };
+        let pool =
+            if *connections == CLIENTS_MAX { "one each".to_owned() } else { format!("{connections} shared") };
         let raw = match self.raw {
             Some(Shape::Columns) => " The raw program sends one array per column, which was the faster way.",
             Some(_) => " The raw program sends one array of rows, which was the faster way.",
@@ -114,7 +107,7 @@ impl Report {
             "{date}, commit {commit}. {processors} cores ({processor}), {memory_gib:.0} GiB, {kernel}. Writing 8 kB \
              durably takes {middle:.0} us (best {fastest:.0}, 99 % within {slow:.0}). PostgreSQL with {settings}, \
              `fsync` and `synchronous_commit` on. {pairs} rounds of {seconds} s per side. HTTP/2 connections of the \
-             engine's clients: {pool}.{raw}{empty}\n\n\
+             engine's clients: {pool}.{raw}\n\n\
              After each of {runs} runs of the engine, {payments} payments in all, rows equalled acknowledgements, sums \
              balanced, nobody waited, and at the end of each case every batch was in the chain and the whole ledger verified. Turned away for want of \
              room: {away}.\n\n![Payments per second](performance.svg)\n\n",

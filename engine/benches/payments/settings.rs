@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::page::number;
 
+/// As many callers as any case has.
+pub(crate) const CLIENTS_MAX: usize = 128;
+
 /// How much is measured.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -26,7 +29,10 @@ impl Settings {
         Self {
             pairs: number("PAYPLANE_BENCH_PAIRS", 10).max(1),
             length: Duration::from_secs(number("PAYPLANE_BENCH_SECONDS", 3).max(1)),
-            connections: number("PAYPLANE_BENCH_CONNECTIONS", 8),
+            connections: match number("PAYPLANE_BENCH_CONNECTIONS", 8) {
+                0 => CLIENTS_MAX,
+                shared => shared,
+            },
             growth: words("PAYPLANE_BENCH_GROWTH")
                 .iter()
                 .map(|word| parse("PAYPLANE_BENCH_GROWTH", word))

@@ -4,24 +4,44 @@
 //! - `peer`: a raw program that commits rows of the engine's own shape, with its indexes and constraints.
 //! - `narrow`: the same program with the fastest schema known: a small row, a key that grows with time.
 //!
-//! None of them checks, decides or answers anybody. They use the server's local socket, the engine TCP with a password.
+//! None of them checks, decides or answers anybody. They reach the server as the engine does, by loopback TCP and with a password;
+//! pgbench once more over the server's local socket, which nobody has who is in another pod.
 
 pub(crate) mod pgbench;
 pub(crate) mod raw;
 mod rows;
 
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, postgres::PgConnectOptions};
 
 use super::{measure::Side, requests::Pattern, world::World};
 
 /// Room for 20 million payments in one direction.
 const ENOUGH: i64 = 1_000_000_000_000;
 
+/// How pgbench reaches the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    Loopback,
+    LocalSocket,
+}
+
+const HOST: &str = "127.0.0.1";
+const USER: &str = "postgres";
+const PASSWORD: &str = "only-for-rivals";
+
+/// The way to the world's database.
+fn way(world: &World) -> PgConnectOptions {
+    let port = world.database.superuser_options().get_port();
+    let options = PgConnectOptions::new_without_pgpass().host(HOST).port(port).username(USER);
+    options.password(PASSWORD).database(&world.database.name)
+}
+
 /// Tables for every rival, with the wallets of the main tenant. `like` copies columns, checks and indexes, but not how
 /// full pages are.
 pub(crate) async fn create(admin: &mut PgConnection) {
     let statements = format!(
-        "create schema single;
+        "alter role {USER} password '{PASSWORD}';
+         create schema single;
          create table single.accounts (id bigint primary key, balance bigint not null check (0 <= balance))
              with (fillfactor = 70);
          insert into single.accounts select n, {ENOUGH} from generate_series(0, 10000) n;
@@ -50,7 +70,7 @@ pub(crate) async fn preload(world: &World, admin: &mut PgConnection, payments: u
          select gen_random_uuid()::text, n % 10000, (n + 1) % 10000, 1
          from generate_series((select count(*) from single.transfers) + 1, {payments}) n"
     );
-    if sides.iter().any(|side| matches!(side, Side::Pgbench(_))) {
+    if sides.iter().any(|side| matches!(side, Side::Pgbench(..))) {
         admin.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await.unwrap();
     }
     for shape in [raw::Shape::Rows, raw::Shape::Columns, raw::Shape::Narrow] {

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::super::{load::Load, requests::Pattern, world::World};
+use super::{
+    super::{load::Load, requests::Pattern, world::World},
+    HOST, Link, PASSWORD, USER,
+};
 use crate::support::{TempDir, postgres::Postgres};
 
 const SCRIPT: &str = "\\set low least(:payer, :payee)
@@ -27,11 +30,11 @@ pub(crate) fn run(
     postgres: &Postgres,
     world: &World,
     pattern: Pattern,
-    clients: usize,
+    (clients, link): (usize, Link),
     length: Duration,
 ) -> Load {
     let files = TempDir::new();
-    let mut command = command(postgres, world, &files, pattern, length);
+    let mut command = command(postgres, world, &files, pattern, link, length);
     let started = Instant::now();
     let output = command
         .args([
@@ -55,7 +58,7 @@ pub(crate) fn run(
 /// How long the transfers of one client take that begins so many in a second.
 pub(crate) async fn paced(postgres: &Postgres, world: &World, per_second: f64, length: Duration) -> Vec<f64> {
     let files = TempDir::new();
-    let mut command = command(postgres, world, &files, Pattern::Uniform, length);
+    let mut command = command(postgres, world, &files, Pattern::Uniform, Link::Loopback, length);
     command.arg(format!("--rate={per_second}"));
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     checked(output);
@@ -67,6 +70,7 @@ fn command(
     world: &World,
     files: &TempDir,
     pattern: Pattern,
+    link: Link,
     length: Duration,
 ) -> Command {
     let payee = match pattern {
@@ -76,6 +80,9 @@ fn command(
     let script = format!("\\set payer random(0, 9999)\n\\set payee {payee}\n{SCRIPT}");
     let script = files.write("transfer.sql", &script);
     let mut command = postgres.tool("pgbench");
+    if link == Link::Loopback {
+        command.env("PGHOST", HOST).env("PGUSER", USER).env("PGPASSWORD", PASSWORD);
+    }
     command
         .args(["--no-vacuum", "--protocol=prepared", "--log"])
         .arg(format!("--log-prefix={}", files.path().join("log").display()))

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use sqlx::{Connection as _, Executor as _, PgConnection, postgres::types::Oid};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection, postgres::types::Oid};
 use uuid::Uuid;
 
 use super::{
@@ -21,6 +21,7 @@ use super::{
         world::{World, ids, scalar},
     },
     rows::{BATCH, Batch, CONSTANTS, Rows, Shared},
+    way,
 };
 
 /// One connection leaves the second core idle, three are no faster (measured, see the research on peers).
@@ -79,9 +80,9 @@ where a.id = d.id";
 pub(crate) async fn run(world: &World, pattern: Pattern, shape: Shape, length: Duration) -> Load {
     let shared = Arc::new(shared(world).await);
     let run: Arc<str> = new_run().into();
-    let mut connections = Vec::new();
+    let (way, mut connections) = (way(world), Vec::new());
     for _ in 0..CONNECTIONS {
-        let mut connection = world.database.superuser().await;
+        let mut connection = way.connect().await.unwrap();
         connection.execute(sqlx::raw_sql(PREPARE)).await.unwrap();
         connections.push(connection);
     }
