@@ -3,7 +3,7 @@
 
 use std::{io, net::SocketAddr};
 
-use futures::future::BoxFuture;
+use futures::TryFutureExt as _;
 use hyper_util::rt::TokioIo;
 use payplane_engine::server::Gathering;
 use tokio::net::TcpStream;
@@ -12,13 +12,11 @@ use tonic::transport::{Channel, Endpoint, Uri};
 /// Connects with the first call.
 pub(crate) fn channel(address: SocketAddr) -> Channel {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    endpoint.connect_with_connector_lazy(tower::service_fn(move |_: Uri| connect(address)))
+    endpoint.connect_with_connector_lazy(tower::service_fn(move |_: Uri| open(address).map_ok(TokioIo::new)))
 }
 
-fn connect(address: SocketAddr) -> BoxFuture<'static, io::Result<TokioIo<Gathering<TcpStream>>>> {
-    Box::pin(async move {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(TokioIo::new(Gathering::new(stream)))
-    })
+pub(crate) async fn open(address: SocketAddr) -> io::Result<Gathering<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(Gathering::new(stream))
 }

@@ -35,12 +35,9 @@ pub(crate) async fn unary_while(
 }
 
 fn unary_callers(world: &World, pattern: Pattern, clients: usize) -> Vec<Unary> {
-    let run: Arc<str> = new_run().into();
-    let caller = |worker| Unary {
-        route: world.wire(worker).route("payplane.v1.PaymentService/CreatePayment"),
-        payments: Payments::new(world.wallets.clone(), pattern, &run, worker),
-    };
-    (0..clients).map(caller).collect()
+    let route = |worker| world.wire(worker).route("payplane.v1.PaymentService/CreatePayment");
+    let callers = payments(world, pattern, clients).enumerate();
+    callers.map(|(worker, payments)| Unary { route: route(worker), payments }).collect()
 }
 
 pub(crate) async fn bulk(world: &World, pattern: Pattern, shape: Bulk, length: Duration) -> Load {
@@ -68,10 +65,13 @@ fn with_payments(
     pattern: Pattern,
     callers: usize,
 ) -> impl Iterator<Item = (Client, Payments)> + use<'_> {
-    let run: Arc<str> = new_run().into();
-    (0..callers).map(move |worker| {
-        (world.client(worker), Payments::new(world.wallets.clone(), pattern, &run, worker))
-    })
+    payments(world, pattern, callers).enumerate().map(|(worker, payments)| (world.client(worker), payments))
+}
+
+/// What each of so many callers asks for in one run.
+fn payments(world: &World, pattern: Pattern, callers: usize) -> impl Iterator<Item = Payments> + use<> {
+    let (run, wallets): (Arc<str>, _) = (new_run().into(), world.wallets.clone());
+    (0..callers).map(move |worker| Payments::new(wallets.clone(), pattern, &run, worker))
 }
 
 struct Unary {

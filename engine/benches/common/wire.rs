@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::{RecvStream, client::SendRequest};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
-use payplane_engine::server::Gathering;
 use prost::Message;
-use tokio::net::TcpStream;
+
+use super::connect;
 
 /// Before each message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
@@ -22,7 +22,6 @@ pub(crate) struct Wire {
 }
 
 /// A method that is called over a connection.
-#[derive(Clone)]
 pub(crate) struct Route {
     wire: Wire,
     uri: Uri,
@@ -30,9 +29,8 @@ pub(crate) struct Route {
 
 impl Wire {
     pub(crate) async fn connect(address: SocketAddr, token: &str) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let (requests, connection) = h2::client::handshake(Gathering::new(stream)).await.unwrap();
+        let stream = connect::open(address).await.unwrap();
+        let (requests, connection) = h2::client::handshake(stream).await.unwrap();
         tokio::spawn(connection);
         let fixed = HeaderValue::from_static;
         let headers = [
