@@ -168,22 +168,6 @@ impl Engine {
         convert::created_wallet(answer.map_err(fault::from_status)?.into_inner())
     }
 
-    /// Whether this is the id of one of the tenant's own accounts, such as settlement. None if there is no such wallet.
-    ///
-    /// # Errors
-    /// When no answer came.
-    pub async fn is_own_account(&self, namespace: &str, id: &str) -> Result<Option<bool>, EngineError> {
-        let body = proto::GetWalletRequest {
-            wallet: Some(convert::wallet_ref(&WalletRef::Id(id.into()))),
-            currency: String::new(),
-        };
-        let message = channel::request(body, Some(namespace))?;
-        match WalletServiceClient::new(self.channel.clone()).get_wallet(message).await {
-            Ok(answer) => convert::is_own_account(answer.into_inner()).map(Some),
-            Err(status) => fault::absent(status),
-        }
-    }
-
     /// One page of the tenant's wallets that custom resources made, and the token of the next page.
     ///
     /// # Errors

@@ -143,11 +143,6 @@ pub(super) fn spec_field(field: &str) -> String {
     }
 }
 
-pub(super) fn is_own_account(answer: proto::GetWalletResponse) -> Result<bool, EngineError> {
-    let found = answer.wallet.ok_or(EngineError::Answer("no wallet"))?;
-    Ok(found.kind() != proto::WalletKind::Wallet)
-}
-
 /// None while nothing is sealed.
 pub(super) fn head(answer: proto::GetHeadResponse) -> Result<Option<String>, EngineError> {
     let head = answer.head.ok_or(EngineError::Answer("no head"))?;

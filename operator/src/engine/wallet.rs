@@ -46,16 +46,17 @@ impl Engine {
     /// # Errors
     /// When no answer came.
     pub async fn find_wallet(&self, namespace: &str, name: &str) -> Result<Option<Wallet>, EngineError> {
-        let wallet = Some(convert::wallet_named(namespace, name));
-        let message =
-            channel::request(proto::GetWalletRequest { wallet, ..Default::default() }, Some(namespace))?;
-        match WalletServiceClient::new(self.channel.clone()).get_wallet(message).await {
-            Ok(answer) => {
-                let found = answer.into_inner().wallet.ok_or(EngineError::Answer("no wallet"))?;
-                convert::wallet(found).map(Some)
-            }
-            Err(status) => fault::absent(status),
-        }
+        let found = self.get_wallet(namespace, convert::wallet_named(namespace, name)).await?;
+        found.map(convert::wallet).transpose()
+    }
+
+    /// What decides about payments of the wallet with this id. None if there is none.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn terms_of(&self, namespace: &str, id: &str) -> Result<Option<Terms>, EngineError> {
+        let found = self.get_wallet(namespace, convert::wallet_ref(&WalletRef::Id(id.into()))).await?;
+        Ok(found.map(convert::wallet).transpose()?.map(|wallet| wallet.terms))
     }
 
     /// The currency of a wallet, by what the ledger calls it. None if there is no such wallet.
@@ -63,14 +64,28 @@ impl Engine {
     /// # Errors
     /// When no answer came.
     pub async fn currency_of(&self, namespace: &str, wallet: &str) -> Result<Option<String>, EngineError> {
-        let wallet = Some(convert::wallet_ref(&WalletRef::Name(wallet.into())));
-        let message =
-            channel::request(proto::GetWalletRequest { wallet, ..Default::default() }, Some(namespace))?;
+        let found = self.get_wallet(namespace, convert::wallet_ref(&WalletRef::Name(wallet.into()))).await?;
+        Ok(found.map(|wallet| wallet.currency))
+    }
+
+    /// Whether this is the id of one of the tenant's own accounts, such as settlement. None if there is no such wallet.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn is_own_account(&self, namespace: &str, id: &str) -> Result<Option<bool>, EngineError> {
+        let found = self.get_wallet(namespace, convert::wallet_ref(&WalletRef::Id(id.into()))).await?;
+        Ok(found.map(|wallet| wallet.kind() != proto::WalletKind::Wallet))
+    }
+
+    async fn get_wallet(
+        &self,
+        namespace: &str,
+        wallet: proto::WalletRef,
+    ) -> Result<Option<proto::Wallet>, EngineError> {
+        let body = proto::GetWalletRequest { wallet: Some(wallet), ..Default::default() };
+        let message = channel::request(body, Some(namespace))?;
         match WalletServiceClient::new(self.channel.clone()).get_wallet(message).await {
-            Ok(answer) => {
-                let found = answer.into_inner().wallet.ok_or(EngineError::Answer("no wallet"))?;
-                Ok(Some(found.currency))
-            }
+            Ok(answer) => answer.into_inner().wallet.map(Some).ok_or(EngineError::Answer("no wallet")),
             Err(status) => fault::absent(status),
         }
     }

@@ -195,20 +195,32 @@ async fn take_steps(
             attempt = 1;
             continue;
         }
-        match refusal {
-            // The key of this attempt was used for another body, or was refused for a reason that may have passed. It
-            // moved nothing, as the payment shows, so the next attempt cannot take twice.
-            Some(refusal) if attempt < ATTEMPTS_MAX && is_spent(&refusal, replayed) => attempt += 1,
-            Some(refusal) => return Ok((stands, Some(blamed(&step, refusal)))),
-            None => return Err(EngineError::Answer("a step that was done and left no trace")),
+        let Some(refusal) = refusal else {
+            return Err(EngineError::Answer("a step that was done and left no trace"));
+        };
+        if attempt == ATTEMPTS_MAX || !is_spent(wanted, engine, &stands, &refusal, replayed).await? {
+            return Ok((stands, Some(blamed(&step, refusal))));
         }
+        // This attempt moved nothing, as the payment shows, so the next one cannot take twice.
+        attempt += 1;
     }
     Err(EngineError::Answer("a payment that changes with every look"))
 }
 
-/// Whether the key of this attempt will never do what is wanted now, while another one may.
-fn is_spent(refusal: &Refusal, replayed: bool) -> bool {
-    refusal.reason == IDEMPOTENCY_CONFLICT || (replayed && plan::may_pass(refusal))
+/// Whether the key of this attempt will never do what is wanted now, while another one may: it was used for another body, or
+/// was refused for a payee who was frozen then and is not now. As long as the payee is, every key would only be spent.
+async fn is_spent(
+    wanted: &Wanted,
+    engine: &Engine,
+    stands: &Payment,
+    refusal: &Refusal,
+    replayed: bool,
+) -> Result<bool, EngineError> {
+    if !(replayed && plan::may_pass(refusal)) {
+        return Ok(refusal.reason == IDEMPOTENCY_CONFLICT);
+    }
+    let payee = engine.terms_of(&wanted.request.namespace, &stands.to_wallet_id).await?;
+    Ok(payee.is_none_or(|terms| !plan::is_frozen(terms.state)))
 }
 
 fn invalid(field: String, message: String) -> Refusal {

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use payplane_crds::condition::reason::{
-    APPROVAL_REQUIRED, ENGINE_UNAVAILABLE, INSUFFICIENT_FUNDS, LOST_BY_RESTORE, MAXIMUM_EXCEEDED,
-    PROGRESSING, WALLET_FROZEN,
+    APPROVAL_REQUIRED, ENGINE_UNAVAILABLE, INSUFFICIENT_FUNDS, LOST_BY_RESTORE, PROGRESSING, WALLET_FROZEN,
 };
+use payplane_crds::wallet::WalletState;
 use rust_decimal::Decimal;
 
 use crate::engine::{Amount, Outcome, Payment, PaymentRequest, Phase, Refusal, Step, StepRequest};
 
-/// How often one capture is tried that others have tried before, or that was refused for a reason that may pass.
+/// How often one capture is tried that others have tried before, or whose payee was frozen and is not any more.
 pub const ATTEMPTS_MAX: u32 = 16;
 /// How often a payment is tried for want of funds.
 pub const RETRIES_MAX: u32 = 64;
@@ -190,9 +190,14 @@ pub fn falls_short(wish: Wish, stands: &Payment) -> bool {
     matches!(wish, Wish::Capture { total, .. } if decimal(&stands.captured) < total)
 }
 
-/// Whether a step that was refused for this may be done later as it is.
+/// Whether a step that was refused for this may be done later as it is: a capture, when the payee is thawed.
 pub fn may_pass(refusal: &Refusal) -> bool {
-    [WALLET_FROZEN, MAXIMUM_EXCEEDED].contains(&refusal.reason)
+    refusal.reason == WALLET_FROZEN
+}
+
+/// Whether a payee in this state is refused for a reason that may pass.
+pub const fn is_frozen(payee: WalletState) -> bool {
+    matches!(payee, WalletState::FrozenCredit | WalletState::Frozen)
 }
 
 /// When the ledger will change a hold by itself. None if it will not.

@@ -25,6 +25,7 @@ mod outages;
 mod people;
 mod poison;
 mod queues;
+mod refusals;
 mod restored;
 mod rights;
 mod sites;

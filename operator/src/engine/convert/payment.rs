@@ -198,10 +198,15 @@ fn payment(found: proto::Payment) -> Result<Payment, EngineError> {
     })
 }
 
-/// A refund is told by its own id, which of a request for one is the operation's, and by its payment's.
+/// A refund is told by its own id, which of a request for one is the operation's, and by its payment's. What was refused
+/// has changed nothing; whoever was woken by it, asked again and was refused again would be woken without end.
 pub(in crate::engine) fn changes(answer: proto::WatchPaymentsResponse) -> Changes {
+    let is_done = |operation: &proto::Operation| {
+        !matches!(operation.result, Some(proto::operation::Result::Refusal(_)))
+    };
     let ids = |operation: proto::Operation| [operation.id, operation.target_id];
-    let subjects = answer.operations.into_iter().flat_map(ids).filter(|id| !id.is_empty()).collect();
+    let done = answer.operations.into_iter().filter(is_done);
+    let subjects = done.flat_map(ids).filter(|id| !id.is_empty()).collect();
     Changes { seal: answer.seal, subjects }
 }
 

@@ -309,3 +309,21 @@ fn a_malformed_item_is_told_by_the_field_of_the_spec() {
         assert_eq!(spec_field(field), expected, "{field}");
     }
 }
+
+#[test]
+fn what_was_refused_is_no_change_and_wakes_nobody() {
+    use proto::operation::Result as Told;
+    let operation = |id: &str, target: &str, result| proto::Operation {
+        id: id.into(),
+        target_id: target.into(),
+        result: Some(result),
+        ..Default::default()
+    };
+    let operations = vec![
+        operation("capture", "taken", Told::Payment(Default::default())),
+        operation("refused", "frozen", Told::Refusal(Default::default())),
+        operation("made", "", Told::Refund(Default::default())),
+    ];
+    let told = changes(proto::WatchPaymentsResponse { seal: 7, operations });
+    assert_eq!((told.seal, told.subjects), (7, ["capture", "taken", "made"].map(String::from).to_vec()));
+}

@@ -158,3 +158,13 @@ fn only_where_the_ledger_asks_for_approval_and_the_tenant_says_so_the_review_is_
         assert!(request.is_none_or(|request| request.key == "shop/rent retry 2"));
     }
 }
+
+#[test]
+fn only_a_payee_who_takes_no_money_and_may_take_some_again_is_waited_for() {
+    use WalletState::{Active, Closed, Frozen, FrozenCredit, FrozenDebit};
+    for (state, waits) in
+        [(Active, false), (FrozenDebit, false), (FrozenCredit, true), (Frozen, true), (Closed, false)]
+    {
+        assert_eq!(is_frozen(state), waits, "{state:?}");
+    }
+}
