@@ -113,7 +113,7 @@ pub enum WalletDeletionPolicy {
 }
 
 /// Whether a wallet takes part in payments.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum WalletState {
     /// It does.
     Active,
