@@ -23,6 +23,7 @@ fn an_object_that_cannot_be_read_is_looked_at_once_per_generation_or_saying_so_w
     assert_ne!(mark(&first), mark(&guarded(2, "12", broken)));
     assert_eq!(mark(&guarded(1, "10", json!({"currency": "USD"}))), None, "every change passes");
 }
+
 #[test]
 fn a_thaw_is_news_to_those_who_name_a_wallet_and_a_balance_is_none() {
     let news = |status: Value| {

@@ -7,10 +7,13 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use payplane_crds::condition::reason::{
-    APPROVAL_REQUIRED, ENGINE_UNAVAILABLE, INSUFFICIENT_FUNDS, LOST_BY_RESTORE, PROGRESSING, WALLET_FROZEN,
+use payplane_crds::{
+    condition::reason::{
+        APPROVAL_REQUIRED, ENGINE_UNAVAILABLE, INSUFFICIENT_FUNDS, LOST_BY_RESTORE, PROGRESSING,
+        WALLET_FROZEN,
+    },
+    wallet::WalletState,
 };
-use payplane_crds::wallet::WalletState;
 use rust_decimal::Decimal;
 
 use crate::engine::{Amount, Outcome, Payment, PaymentRequest, Phase, Refusal, Step, StepRequest};

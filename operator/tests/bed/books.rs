@@ -96,11 +96,15 @@ impl Books {
         }
     }
 
+    /// A wallet of the namespace, by its object's name.
+    pub fn named(&self, wallet: &str) -> proto::WalletRef {
+        let name = proto::wallet_ref::Ref::Name(format!("{}/{wallet}", self.namespace));
+        proto::WalletRef { r#ref: Some(name) }
+    }
+
     /// What a wallet of the namespace can spend, and what leaves it soon.
     pub async fn balance(&self, wallet: &str) -> (String, String) {
-        let name = proto::wallet_ref::Ref::Name(format!("{}/{wallet}", self.namespace));
-        let wallet = Some(proto::WalletRef { r#ref: Some(name) });
-        let request = proto::GetWalletRequest { wallet, ..Default::default() };
+        let request = proto::GetWalletRequest { wallet: Some(self.named(wallet)), ..Default::default() };
         let answer = WalletServiceClient::new(self.channel.clone()).get_wallet(request).await.unwrap();
         let balance = answer.into_inner().wallet.unwrap().balance.unwrap();
         (balance.available, balance.pending_debits)

@@ -2,7 +2,7 @@
 //! not one of every look.
 
 use kube::api::{Patch, PatchParams};
-use payplane_proto::v1::{self as proto, operation::Result as Told, wallet_ref::Ref};
+use payplane_proto::v1::{self as proto, operation::Result as Told};
 use serde_json::json;
 
 use super::bed::{
@@ -58,7 +58,7 @@ async fn a_capture_for_a_frozen_payee_waits_for_the_thaw_and_fills_no_journal() 
 async fn set(books: &Books, key: &str, status: proto::WalletStatus) {
     let request = proto::UpdateWalletRequest {
         idempotency_key: key.into(),
-        wallet: Some(proto::WalletRef { r#ref: Some(Ref::Name("acme/bob".into())) }),
+        wallet: Some(books.named("bob")),
         status: status.into(),
         ..Default::default()
     };
