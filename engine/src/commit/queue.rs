@@ -105,6 +105,8 @@ struct Turns {
     tenants: VecDeque<TenantId>,
     /// Requests in their lines.
     waiting: usize,
+    /// With how many of them its committer wants to be woken.
+    wanted: usize,
     /// Batches that its committer took, and how many of them have ended; they end in the order in which they were taken.
     taken: u64,
     ended: u64,
@@ -131,8 +133,8 @@ struct Long {
 impl Queue {
     /// Puts a request at the end of its tenant's line.
     pub fn push(&self, job: Job) -> Result<(), CommitError> {
-        let lane = self.lock().push(job)?;
-        if let Some(lane) = lane {
+        let woken = self.lock().push(job)?;
+        if let Some(lane) = woken {
             self.arrivals.of(lane).notify_one();
         }
         Ok(())
@@ -140,14 +142,16 @@ impl Queue {
 
     /// Waits until at least so many requests wait in a lane and takes up to `max` of them, one per tenant in turn: a batch,
     /// of which [`Queue::ended`] has to be told. Empty once the queue is closed and everything was taken. May be dropped
-    /// while it waits.
+    /// while it waits. Whoever waits in the same lane waits for as many.
     pub async fn take(&self, lane: Lane, least: usize, max: usize) -> Vec<Job> {
         let arrivals = self.arrivals.of(lane);
         loop {
             let arrival = arrivals.notified();
             {
                 let mut lines = self.lock();
-                let is_time = lines.closed || least <= lines.lanes.of(lane).waiting;
+                let turns = lines.lanes.of_mut(lane);
+                turns.wanted = least;
+                let is_time = turns.are_enough() || lines.closed;
                 let jobs = if is_time { lines.take(lane, max) } else { Vec::new() };
                 if !jobs.is_empty() || lines.has_closed(lane) {
                     // Another committer may sleep although requests are left, or has to see the end.
@@ -204,7 +208,7 @@ impl Queue {
 }
 
 impl Lines {
-    /// Says whose committer has something to do now.
+    /// Says whose committer wants to be woken for it.
     fn push(&mut self, job: Job) -> Result<Option<Lane>, CommitError> {
         if self.closed {
             return Err(CommitError::Draining);
@@ -227,7 +231,7 @@ impl Lines {
         line.jobs.push_back(job);
         line.items += items;
         self.total += items;
-        Ok(line.lane)
+        Ok(line.lane.filter(|lane| self.lanes.of(*lane).are_enough()))
     }
 
     /// Sees to it that a tenant has a line, in the lane where it belongs: a line that gets long leaves the lane of the short
@@ -325,6 +329,13 @@ impl Lines {
     /// Whether nothing will come to this lane any more.
     fn has_closed(&self, lane: Lane) -> bool {
         self.closed && (lane == Lane::Short || self.moving.is_empty())
+    }
+}
+
+impl Turns {
+    /// Whether as many requests wait as its committer wants.
+    const fn are_enough(&self) -> bool {
+        self.wanted <= self.waiting
     }
 }
 

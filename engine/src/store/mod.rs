@@ -133,7 +133,8 @@ impl Store {
 
     /// The identity of the ledger, read once.
     pub async fn platform(&self) -> Result<PlatformId, StoreError> {
-        self.platform.get_or_try_init(|| self.read_platform()).await.copied()
+        // In a box, because every call would carry the room for it otherwise: 4 kB of the 6 that a payment's future had.
+        self.platform.get_or_try_init(|| Box::pin(self.read_platform())).await.copied()
     }
 
     /// Whether the database refused every write when it was looked at last.

@@ -80,6 +80,16 @@ fn a_committer_sees_every_arrival_and_the_end() {
 }
 
 #[test]
+fn a_committer_that_waits_for_company_sees_it_come() {
+    every_schedule("a committer that waits for company", || {
+        let queue = Arc::new(Queue::default());
+        let callers = [1, 2].map(|tenant| produce(&queue, tenant, 1));
+        assert_eq!(block_on(queue.take(Lane::Short, 2, 8)).len(), 2);
+        drop(callers.map(|caller| caller.join().unwrap()));
+    });
+}
+
+#[test]
 fn two_committers_take_each_job_once_and_both_see_the_end() {
     every_schedule("two committers", || {
         let queue = Arc::new(Queue::default());

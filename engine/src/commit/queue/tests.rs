@@ -1,6 +1,13 @@
 #![cfg(not(feature = "model"))]
 
-use std::pin::pin;
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake},
+};
 
 use futures::FutureExt as _;
 
@@ -32,6 +39,25 @@ async fn tenants_take_turns() {
     assert_eq!(tenants(&queue.take(Lane::Short, 1, 4).await), [1, 2, 3, 1]);
     assert_eq!(tenants(&queue.take(Lane::Short, 1, 4).await), [1, 1]);
     assert_eq!(queue.depth(), 0);
+}
+
+#[tokio::test]
+async fn a_committer_that_waits_for_company_is_woken_when_it_has_come() {
+    struct Alarm(AtomicUsize);
+    impl Wake for Alarm {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let (queue, alarm) = (Queue::default(), Arc::new(Alarm(AtomicUsize::new(0))));
+    let mut take = pin!(queue.take(Lane::Short, 3, 8));
+    let waker = alarm.clone().into();
+    let mut look = || take.as_mut().poll(&mut Context::from_waker(&waker)).map(|jobs| tenants(&jobs));
+    assert!(look().is_pending());
+    let _two = push(&queue, 1, 2);
+    assert_eq!(alarm.0.load(Ordering::Relaxed), 0, "two of three");
+    let _third = push(&queue, 1, 1);
+    assert_eq!((alarm.0.load(Ordering::Relaxed), look()), (1, Poll::Ready(vec![1, 1, 1])));
 }
 
 #[tokio::test]
