@@ -4,20 +4,31 @@
 # The cluster comes up in the background, mostly waiting, while everything is compiled; the compilers yield to it.
 #
 # Output of each stage goes to target/test-logs/<stage>.log; its end is shown when the stage fails. The last lines say
-# where the time went and how many tests passed.
+# where the time went, what failed and how many tests passed.
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT" || exit 1
 LOGS=${CARGO_TARGET_DIR:-target}/test-logs
 mkdir -p "$LOGS"
 
-times=()
+times=() failures=()
 
 # Adds up what the runners in a log say: cargo's "test result:" lines and our scripts' "N passed, N failed".
 count() { # LOG
   awk '/^test result:/ { p += $4; f += $6 }
        /^[0-9]+ passed, [0-9]+ failed$/ { p += $1; f += $3 }
        END { print p + 0, f + 0 }' "$1"
+}
+
+# What failed by a log: the tests' names, and the first line of what each panic says. A test that panics on purpose is among
+# them when another one of its stage has failed.
+failed_in() { # LOG
+  awk '/^failures:$/ { listed = 1; next }
+       listed && /^    [^ ]+$/ { print $1 }
+       /^[^ ]/ { listed = 0 }
+       /^FAILED / { print }
+       said { print said, substr($0, 1, 300); said = "" }
+       /thread .* panicked at / { said = $0 }' "$1"
 }
 
 # run_logged NAME COMMAND...: leaves its output, its exit status and how long it took in the logs.
@@ -30,7 +41,7 @@ run_logged() {
 
 # told NAME [REMARK]: counts and shows what became of a stage that has ended.
 told() {
-  local name=$1 log=$LOGS/$1.log status took p f
+  local name=$1 log=$LOGS/$1.log status took p f line
   read -r status took <"$LOGS/$name.result"
   read -r p f < <(count "$log")
   # A stage that broke before a test could fail still counts as one failure.
@@ -38,6 +49,7 @@ told() {
   passed=$((passed + p)) failed=$((failed + f))
   times+=("$(printf '%6ds  %-12s %4d passed, %d failed%s' "$took" "$name" "$p" "$f" "${2:+  ($2)}")")
   [ "$status" = 0 ] && return
+  while read -r line; do failures+=("$name: $line"); done < <(failed_in "$log" | tail -n 40)
   say "--- $name failed (exit $status), the end of $log:"
   grep -nE '^(test .*FAILED|FAILED|error|---- .* stdout|thread .* panicked)' "$log" | tail -n 40 >&2
   tail -n 60 "$log" >&2
@@ -141,4 +153,9 @@ stage e2e e2e
 say ""
 say "Where the time went:"
 printf '%s\n' "${times[@]}" >&2
+if [ ${#failures[@]} != 0 ]; then
+  say ""
+  say "What failed:"
+  printf '  %s\n' "${failures[@]}" >&2
+fi
 verdict
