@@ -3,7 +3,7 @@
 # or more.
 #
 # `make bench` (payments): payments per second over gRPC beside pgbench and beside raw batches without an engine,
-# alternating in one run of about 25 minutes. `make bench-columns` (columns): what columns, ids and indexes cost.
+# alternating in one run of about half an hour. `make bench-columns` (columns): what columns, ids and indexes cost.
 # `make bench-billing` (billing): usage of others beside a plain COPY, and payments while periods are closed, one after the
 # other and ten thousand at once. `make bench-backups` (backups): copies and the stored log, and a restore.
 set -euo pipefail

@@ -10,7 +10,7 @@ pub(crate) const CLIENTS_MAX: usize = 128;
 /// How much is measured.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// `PAYPLANE_BENCH_PAIRS`: rounds per case; in each round every side runs once.
+    /// `PAYPLANE_BENCH_PAIRS`: rounds per case, three times as many with 32 clients; in each round every side runs once.
     pub(crate) pairs: usize,
     /// `PAYPLANE_BENCH_SECONDS`: length of one run.
     pub(crate) length: Duration,

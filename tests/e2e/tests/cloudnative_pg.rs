@@ -85,7 +85,10 @@ async fn lose_the_primary(client: &Client, traffic: &Traffic, cut: Duration) {
         traffic.longest_gap(began)
     );
     // Without a cut the standbys have what is acknowledged, however much it is.
-    assert!(cut.is_zero() || meanwhile <= CLIENTS, "{meanwhile} payments were acknowledged that no standby had");
+    assert!(
+        cut.is_zero() || meanwhile <= CLIENTS,
+        "{meanwhile} payments were acknowledged that no standby had"
+    );
 }
 
 /// The Platform with all its servers and engines, and a tenant whose alice has money and whose pods may pay.
