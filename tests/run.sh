@@ -20,15 +20,15 @@ count() { # LOG
        END { print p + 0, f + 0 }' "$1"
 }
 
-# What failed by a log: the tests' names, and the first line of what each panic says. A test that panics on purpose is among
-# them when another one of its stage has failed.
+# What failed by a log, with numbers of its lines: errors, the tests' names, and the first line of what each panic says. A test
+# that panics on purpose is among them when another one of its stage has failed.
 failed_in() { # LOG
   awk '/^failures:$/ { listed = 1; next }
-       listed && /^    [^ ]+$/ { print $1 }
+       listed && /^    [^ ]+$/ { print NR ": " $1 }
        /^[^ ]/ { listed = 0 }
-       /^FAILED / { print }
+       /^(FAILED |error)/ { print NR ": " $0 }
        said { print said, substr($0, 1, 300); said = "" }
-       /thread .* panicked at / { said = $0 }' "$1"
+       /thread .* panicked at / { said = NR ": " $0 }' "$1" | tail -n 40
 }
 
 # run_logged NAME COMMAND...: leaves its output, its exit status and how long it took in the logs.
@@ -41,7 +41,7 @@ run_logged() {
 
 # told NAME [REMARK]: counts and shows what became of a stage that has ended.
 told() {
-  local name=$1 log=$LOGS/$1.log status took p f line
+  local name=$1 log=$LOGS/$1.log status took p f lines
   read -r status took <"$LOGS/$name.result"
   read -r p f < <(count "$log")
   # A stage that broke before a test could fail still counts as one failure.
@@ -49,9 +49,9 @@ told() {
   passed=$((passed + p)) failed=$((failed + f))
   times+=("$(printf '%6ds  %-12s %4d passed, %d failed%s' "$took" "$name" "$p" "$f" "${2:+  ($2)}")")
   [ "$status" = 0 ] && return
-  while read -r line; do failures+=("$name: $line"); done < <(failed_in "$log" | tail -n 40)
+  mapfile -t lines < <(failed_in "$log")
+  failures+=("$name, exit $status" "${lines[@]/#/  }")
   say "--- $name failed (exit $status), the end of $log:"
-  grep -nE '^(test .*FAILED|FAILED|error|---- .* stdout|thread .* panicked)' "$log" | tail -n 40 >&2
   tail -n 60 "$log" >&2
 }
 

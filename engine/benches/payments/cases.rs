@@ -14,7 +14,7 @@ use super::{
 use crate::support::postgres::Postgres;
 
 /// Fewer clients than `CLIENTS_MAX`: batches are small, so each costs much, and the machine is idle in between.
-const CLIENTS_FEWER: usize = 32;
+pub(crate) const CLIENTS_FEWER: usize = 32;
 
 /// With fewer clients the ratio of a round varies by a tenth and what is wanted is near: a bound needs so many times the rounds.
 pub(crate) const ROUNDS_WITH_FEWER: usize = 3;

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 
 use super::{
     POSTGRES,
-    cases::{Goal, Measured, ROUNDS_WITH_FEWER, per_payment, spread},
+    cases::{CLIENTS_FEWER, Goal, Measured, ROUNDS_WITH_FEWER, per_payment, spread},
     chart,
     drawing::thousands,
     machine::Machine,
@@ -106,9 +106,8 @@ impl Report {
         format!(
             "{date}, commit {commit}. {processors} cores ({processor}), {memory_gib:.0} GiB, {kernel}. Writing 8 kB \
              durably takes {middle:.0} us (best {fastest:.0}, 99 % within {slow:.0}). PostgreSQL with {settings}, \
-             `fsync` and `synchronous_commit` on. {pairs} rounds of {seconds} s per side, \
-             {more} with 32 clients. HTTP/2 connections of the \
-             engine's clients: {pool}.{raw}\n\n\
+             `fsync` and `synchronous_commit` on. {pairs} rounds of {seconds} s per side, {more} with \
+             {CLIENTS_FEWER} clients. HTTP/2 connections of the engine's clients: {pool}.{raw}\n\n\
              After each of {runs} runs of the engine, {payments} payments in all, rows equalled acknowledgements, sums \
              balanced, nobody waited, and at the end of each case every batch was in the chain and the whole ledger verified. Turned away for want of \
              room: {away}.\n\n![Payments per second](performance.svg)\n\n",
